@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace layerkit {
+
+/// 'name' in single quotes with control characters, quotes, backslashes and bytes that are not
+/// valid UTF-8 escaped as \n, \t, \\, \', \xNN: safe to print on a terminal and unambiguous.
+std::string quoted(std::string_view bytes);
+
+/// As quoted(), without the quotes: for listings.
+std::string escaped(std::string_view bytes);
+
+/// Lower-case hex of `bytes`.
+std::string to_hex(std::string_view bytes);
+
+/// The whole of `text` as a decimal number (no sign, no space, no overflow), or nullopt.
+std::optional<std::uint64_t> parse_decimal(std::string_view text) noexcept;
+
+/// Pieces between separators; an empty text gives one empty piece.
+std::vector<std::string_view> split(std::string_view text, char separator);
+
+/// `count` lower-case hex digits from the kernel's random number generator.
+std::string random_hex(std::size_t count);
+
+}  // namespace layerkit

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layerkit/base/digest.h"
+
+namespace layerkit {
+
+/// OCI platform: "linux/amd64", "linux/arm/v7".
+struct Platform {
+  std::string os;
+  std::string architecture;
+  std::string variant;
+  /// Throws Error{Invalid} for anything but os/arch[/variant].
+  static Platform parse(std::string_view text);
+  /// The platform of this machine.
+  static Platform host();
+  std::string str() const;
+  bool operator==(const Platform&) const = default;
+};
+
+/// An image: config bytes, exactly as they came, and what they say. Immutable; changes give a new
+/// image. Copies are cheap. Thread-safe.
+class Image {
+ public:
+  /// Parses an OCI or docker image config strictly (duplicate keys, depth, types) and throws
+  /// Error{Invalid} that says where; `config` is kept byte for byte.
+  static Image parse(std::string config);
+
+  const ImageId& id() const noexcept;
+  const std::string& config_bytes() const noexcept;
+  const nlohmann::json& config() const noexcept;
+  /// rootfs.diff_ids, base first.
+  const std::vector<DiffId>& diff_ids() const noexcept;
+  /// ChainIDs of the stack, base first; as many as diff_ids.
+  std::vector<ChainId> chain_ids() const;
+  /// Top of the stack; nullopt for an image without layers.
+  std::optional<ChainId> top() const;
+  Platform platform() const;
+
+  /// One more layer on top with its history record; `config` replaces the `config` object where
+  /// given. Unknown fields are kept. `created` is RFC 3339.
+  struct Addition {
+    DiffId layer;
+    std::string created;
+    std::string created_by;
+    std::string author;
+    std::string comment;
+  };
+  Image with_layer(const Addition& addition, const nlohmann::json* new_config) const;
+
+ private:
+  struct State;
+  explicit Image(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+  std::shared_ptr<const State> state_;
+};
+
+}  // namespace layerkit

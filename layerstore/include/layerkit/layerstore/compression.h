@@ -1,0 +1,37 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "layerkit/base/byte_stream.h"
+
+namespace layerkit {
+
+enum class Compression { None, Gzip, Zstd, Xz, Bzip2 };
+
+std::string_view compression_name(Compression compression) noexcept;
+
+/// A source that detects its compression from the first bytes and yields the plain bytes.
+class DecompressingSource : public ByteSource {
+ public:
+  virtual Compression compression() const noexcept = 0;
+};
+
+/// Reads `source` (which must outlive it) to its end. Checksums and lengths are verified; several
+/// gzip members or zstd frames in a row are one stream; zero padding after the last is accepted,
+/// other trailing bytes and truncation are Error{Integrity}. Memory: bounded by the format's window
+/// (zstd: 128 MiB at most, else Error{Limit}).
+/// `name` appears in errors.
+std::unique_ptr<DecompressingSource> make_decompressing_source(ByteSource& source, std::string name);
+
+/// Writes compressed bytes; `finish` completes the stream and must be called.
+class CompressingSink : public ByteSink {
+ public:
+  virtual void finish() = 0;
+};
+
+/// None, Gzip or Zstd. Deterministic: the same bytes in give the same bytes out (gzip header
+/// without name and time). `level` 0 is the format's default. `sink` must outlive it.
+std::unique_ptr<CompressingSink> make_compressing_sink(ByteSink& sink, Compression to, int level = 0);
+
+}  // namespace layerkit

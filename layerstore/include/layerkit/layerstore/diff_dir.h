@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "layerkit/base/fd.h"
+#include "layerkit/base/whiteout.h"
+#include "layerkit/layerstore/layer_stream.h"
+#include "layerkit/layerstore/layer_tree.h"
+
+namespace layerkit {
+
+/// Writes a layer into an overlay diff directory so that mounting it on `lower` shows exactly what
+/// applying the entries in turn to a copy of `lower` would give (OCI image spec, layer.md):
+/// whiteouts of absent names leave nothing behind, missing parents take the lower's metadata,
+/// parents that are symlinks are followed inside the root, hard links to lower files are copied up.
+class OverlayDiffWriter : public LayerWriter {
+ public:
+  /// The whole lower view is hidden (the layer's root is opaque): mount without `lower`.
+  virtual bool hides_everything_below() const noexcept = 0;
+  /// Sum of the sizes of the regular files written, as `docker images` counts a layer.
+  virtual std::uint64_t content_bytes() const noexcept = 0;
+  /// The regular file in the diff directory that holds the contents of the entry added last, by
+  /// its path there (symlinked parents resolved), or nullopt for other kinds. For the recipe.
+  virtual std::optional<RelPath> last_file() const = 0;
+};
+
+/// `diff` is an empty directory; `lower` is the merged view below, null for a base layer.
+/// Directory times are set by `finish`. Needs CAP_MKNOD and friends of the owning user namespace.
+std::unique_ptr<OverlayDiffWriter> make_overlay_diff_writer(Fd diff,
+                                                            std::shared_ptr<const LayerTree> lower,
+                                                            const Context& context);
+
+/// Reads an overlay upper directory as a layer on `lower`: sorted bytewise, parents before
+/// children, hard links kept within the layer, overlay's private xattrs dropped, sockets skipped
+/// with a warning. Throws Error{Invalid} for a name that starts with ".wh.", and
+/// Error{Unsupported} for redirect or metacopy entries (our own mounts never make them).
+std::unique_ptr<LayerReader> make_overlay_diff_reader(Fd diff,
+                                                      std::shared_ptr<const LayerTree> lower,
+                                                      const Context& context);
+
+}  // namespace layerkit

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layerkit/base/byte_stream.h"
+#include "layerkit/base/entry.h"
+#include "layerkit/base/file.h"
+
+namespace layerkit {
+
+/// Random access to one layer, or to a union of layers: a union of trees is a tree.
+/// Paths are literal: no symlink is followed. Safe for concurrent readers.
+class LayerTree {
+ public:
+  LayerTree() = default;
+  LayerTree(const LayerTree&) = delete;
+  LayerTree& operator=(const LayerTree&) = delete;
+  virtual ~LayerTree() = default;
+
+  /// The object at `path`; the root always exists. In a single layer the answer may be a whiteout
+  /// or carry Hides::Below; a union answers with what a mount shows, Hides::Nothing.
+  /// `xattrs` are filled; a hard link is reported as the regular file it is.
+  virtual std::optional<Entry> lookup(const RelPath& path) const = 0;
+  /// Names in the directory at `path`, sorted bytewise; whiteouts included in a single layer,
+  /// never in a union. Throws Error{NotFound} when `path` is not a directory.
+  virtual std::vector<std::string> list(const RelPath& path) const = 0;
+  /// Contents of the regular file at `path`.
+  virtual std::unique_ptr<ByteSource> open(const RelPath& path) const = 0;
+};
+
+/// One overlay diff directory (0:0 devices and overlay xattrs decoded). Owns `diff`.
+std::shared_ptr<const LayerTree> make_overlay_diff_tree(Fd diff);
+
+/// What a mount of these layers shows, `base_to_top[0]` lowest. An empty list is an empty root.
+std::shared_ptr<const LayerTree> make_union_view(
+    std::vector<std::shared_ptr<const LayerTree>> base_to_top);
+
+}  // namespace layerkit

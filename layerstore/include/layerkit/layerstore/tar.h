@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "layerkit/layerstore/layer_stream.h"
+
+namespace layerkit {
+
+/// Bounds on what a tar may ask of us. A bound that is hit is Error{Limit} and named in it.
+struct TarLimits {
+  std::uint64_t entries = 10'000'000;
+  std::uint64_t path_bytes = 4095;                ///< PATH_MAX without NUL; names over 255 fail too
+  std::uint64_t extended_header_bytes = 1 << 20;  ///< one PAX or GNU long-name header
+};
+
+/// Told about the bytes of a tar as they are read, in order; every byte of the stream is reported
+/// exactly once. What is needed to write the same stream again later from the stored files.
+class TarObserver {
+ public:
+  TarObserver() = default;
+  TarObserver(const TarObserver&) = delete;
+  TarObserver& operator=(const TarObserver&) = delete;
+  virtual ~TarObserver() = default;
+
+  /// Bytes that are not file contents: headers, extended headers, sparse maps, padding, the end
+  /// marker and whatever follows it.
+  virtual void on_framing(std::span<const std::byte> bytes) = 0;
+  /// Stored contents of the entry that `next()` returns. A sparse file reports its data pieces;
+  /// `file_offset` is where the piece stands in the file.
+  virtual void on_contents(std::uint64_t file_offset, std::span<const std::byte> bytes) = 0;
+};
+
+/// How tar entries are read as layer entries.
+enum class TarDialect {
+  Layer,    ///< an image layer: `.wh.` names become whiteouts, AUFS metadata is dropped
+  Literal,  ///< an archive of files: names are taken as they are
+};
+
+/// Reads v7, ustar, pax, GNU (long names, base-256 numbers, sparse 0.0, 0.1, 1.0 and old) and
+/// star tars from `source`, which must outlive the reader, to its very end: trailing bytes
+/// included. `observer` may be null.
+///
+/// Throws Error{Invalid} that names the entry and its offset for malformed headers, unknown type
+/// flags, names that leave the root, NUL bytes, uids or gids above 2^32-2, PAX records that do not
+/// parse; Error{Integrity} for a stream that ends inside an entry. See docs/formats/layer.md.
+std::unique_ptr<LayerReader> make_tar_reader(ByteSource& source,
+                                             TarDialect dialect,
+                                             const TarLimits& limits = {},
+                                             TarObserver* observer = nullptr);
+
+struct TarWriterOptions {
+  /// Times above this are lowered to it (SOURCE_DATE_EPOCH); unset: kept.
+  std::optional<std::int64_t> clamp_mtime;
+};
+
+/// Writes a reproducible tar: ustar, with PAX records only where ustar cannot say it (long names,
+/// large numbers, sub-second times, xattrs as SCHILY.xattr), numeric owners, no atime or ctime.
+/// Whiteouts and opaque directories are written as `.wh.` names. `sink` must outlive the writer.
+/// Throws Error{Invalid} for an entry whose own name starts with ".wh.".
+std::unique_ptr<LayerWriter> make_tar_writer(ByteSink& sink, const TarWriterOptions& options = {});
+
+}  // namespace layerkit

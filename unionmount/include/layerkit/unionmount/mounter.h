@@ -1,0 +1,42 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "layerkit/unionmount/detached_mount.h"
+#include "layerkit/unionmount/union_spec.h"
+
+namespace layerkit {
+
+/// Something that can mount a union. Thread-safe.
+class Mounter {
+ public:
+  Mounter() = default;
+  Mounter(const Mounter&) = delete;
+  Mounter& operator=(const Mounter&) = delete;
+  virtual ~Mounter() = default;
+
+  /// "overlay", ...
+  virtual std::string_view name() const noexcept = 0;
+  /// Mounts the union, detached. Throws Error{Unsupported} for a spec the backend cannot do,
+  /// Error{Limit} for too many branches, and names the branch (by its place) that was refused.
+  virtual DetachedMount mount(const UnionSpec& spec) const = 0;
+};
+
+/// Which kernel interface carried a mount; tests force one, users get Automatic.
+enum class OverlayInterface {
+  Automatic,  ///< the best that a probe, done once per process, found
+  Fsconfig,   ///< fsopen with one "lowerdir+" per branch: 500 lowers, any path
+  MountCall,  ///< mount(2) with /proc/self/fd/N: as many lowers as fit a page
+};
+
+/// Kernel overlayfs with a deliberate, portable set of options: index, redirect_dir, metacopy and
+/// xino off, so that an upper directory can be read by others; `userxattr` in a user namespace.
+/// A single read-only branch becomes a bind mount, as overlayfs refuses it.
+std::unique_ptr<Mounter> make_overlay_mounter(
+    OverlayInterface interface = OverlayInterface::Automatic);
+
+/// Which interface Automatic resolves to on this machine.
+OverlayInterface probe_overlay_interface();
+
+}  // namespace layerkit
