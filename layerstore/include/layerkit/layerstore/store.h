@@ -23,7 +23,8 @@ struct LayerInfo {
   ChainId chain;
   DiffId diff_id;
   std::optional<ChainId> parent;
-  std::uint64_t size = 0;  ///< bytes of its regular files
+  std::uint64_t size = 0;      ///< bytes of its regular files
+  std::uint64_t tar_size = 0;  ///< bytes of its uncompressed tar
 };
 
 /// What to mount, as descriptors (O_PATH directories) so that no path can be swapped meanwhile.
