@@ -41,9 +41,7 @@ template <typename Kind>
 class TypedDigest {
  public:
   explicit TypedDigest(Sha256Digest digest) : digest_(digest) {}
-  static TypedDigest parse(std::string_view text) {
-    return TypedDigest(Sha256Digest::parse(text));
-  }
+  static TypedDigest parse(std::string_view text) { return TypedDigest(Sha256Digest::parse(text)); }
   static TypedDigest from_hex(std::string_view hex) {
     return TypedDigest(Sha256Digest::from_hex(hex));
   }

@@ -31,7 +31,8 @@ class Error : public std::exception {
  public:
   Error(Errc code, std::string message) : code_(code), message_(std::move(message)) {}
 
-  /// An Io error (or the closer code for ENOENT, EEXIST, EBUSY) whose reason is strerror(sys_errno).
+  /// An Io error (or the closer code for ENOENT, EEXIST, EBUSY) whose reason is
+  /// strerror(sys_errno).
   static Error from_errno(int sys_errno, std::string_view doing);
 
   Errc code() const noexcept { return code_; }

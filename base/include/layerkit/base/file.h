@@ -82,7 +82,9 @@ void sync_filesystem(int fd);
 
 /// All xattrs of the object, symlinks not followed. Empty where the file system has none.
 Xattrs read_xattrs_at(int dir_fd, const std::string& name);
-std::optional<std::string> read_xattr_at(int dir_fd, const std::string& name, const std::string& key);
+std::optional<std::string> read_xattr_at(int dir_fd,
+                                         const std::string& name,
+                                         const std::string& key);
 void set_xattr_at(int dir_fd,
                   const std::string& name,
                   const std::string& key,

@@ -32,7 +32,8 @@ class RelPath {
   std::string_view name() const noexcept;
   std::vector<std::string_view> components() const;
 
-  /// This path with one component added. Throws Error{Invalid} unless `name` is one valid component.
+  /// This path with one component added. Throws Error{Invalid} unless `name` is one valid
+  /// component.
   RelPath operator/(std::string_view name) const;
   /// This path followed by all components of `below`.
   RelPath operator/(const RelPath& below) const;

@@ -33,7 +33,9 @@ class RootDir {
   /// or a parent is not a directory.
   std::optional<FileStat> stat(const RelPath& path, Follow parents) const;
   /// Content of a regular file, bounded: see read_file_at. nullopt when absent.
-  std::optional<std::string> read_file(const RelPath& path, std::size_t max_bytes, Follow follow) const;
+  std::optional<std::string> read_file(const RelPath& path,
+                                       std::size_t max_bytes,
+                                       Follow follow) const;
 
  private:
   Fd dir_;

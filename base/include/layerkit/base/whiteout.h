@@ -56,8 +56,9 @@ std::string escape_overlay_xattr(std::string_view name);
 
 /// What a stored xattr of an overlay diff directory means.
 struct OverlayXattr {
-  bool is_private = false;  ///< overlayfs's own (opaque, redirect, origin, ...): `name` is its suffix
-  std::string name;         ///< otherwise the name a mount shows
+  bool is_private =
+      false;         ///< overlayfs's own (opaque, redirect, origin, ...): `name` is its suffix
+  std::string name;  ///< otherwise the name a mount shows
 };
 OverlayXattr decode_overlay_xattr(std::string_view stored_name);
 
