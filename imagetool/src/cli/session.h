@@ -5,20 +5,28 @@
 #include <string>
 
 #include "layerkit/base/context.h"
+#include "layerkit/base/error.h"
 #include "layerkit/imagetool/image_store.h"
 
 namespace layerkit::cli {
 
 /// What every subcommand shares: the global options and the store, opened when first needed.
 /// Each cmd_<verb>.cc has one `void add_<verb>(CLI::App& app, Session& session)` that declares the
-/// subcommand and sets a callback; the callback prints, and sets `exit_code` where it is not 0.
-/// Errors leave the callback as layerkit::Error; main prints "imagetool: <message>" and exits 1.
+/// subcommand and sets a callback; the callback prints (cli/output.h), and sets `exit_code` where
+/// it is not 0. Errors leave the callback as layerkit::Error; main prints "imagetool: <message>"
+/// and exits with `failure_exit_code`.
 struct Session {
   std::string root = "/var/lib/layerkit";
+  /// `warn` prints "imagetool: warning: …" on standard error; `interrupted` is set by SIGINT and
+  /// SIGTERM.
   Context context;
   int exit_code = 0;
+  int failure_exit_code = 1;  ///< `run` sets 125 as long as no process has started
 
   ImageStore& store();
+  /// For commands that go on after one of several objects failed: prints the error as main would
+  /// and makes the exit code 1.
+  void report(const Error& error);
 
  private:
   std::unique_ptr<ImageStore> store_;

@@ -12,8 +12,8 @@ namespace layerkit {
 /// One image found in an archive or layout.
 struct ArchivedImage {
   Image image;
-  std::vector<ImageName> names;      ///< may be empty
-  std::vector<std::string> layers;   ///< opaque handles for open_layer, base first
+  std::vector<ImageName> names;     ///< may be empty
+  std::vector<std::string> layers;  ///< opaque handles for open_layer, base first
 };
 
 /// An image source: docker-archive, OCI archive or OCI layout directory, detected by content.

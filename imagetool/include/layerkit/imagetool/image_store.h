@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -38,7 +39,12 @@ class ImageStore {
  public:
   /// Opens or creates `<root>` and the layer store in it.
   static std::unique_ptr<ImageStore> open(const std::string& root);
+  /// The same on a layer store that is open already. REQUIRES: it lives in `root`.
+  static std::unique_ptr<ImageStore> open(const std::string& root, std::unique_ptr<Store> layers);
 
+  ImageStore() = default;
+  ImageStore(const ImageStore&) = delete;
+  ImageStore& operator=(const ImageStore&) = delete;
   virtual ~ImageStore() = default;
 
   virtual Store& layers() noexcept = 0;
@@ -47,6 +53,7 @@ class ImageStore {
   struct Record {
     Image image;
     std::vector<ImageName> names;  ///< sorted
+    std::string last_tagged;       ///< RFC 3339, when a name was last set; empty without names
   };
   /// Every image with its names, newest created first.
   virtual std::vector<Record> list() const = 0;
@@ -60,10 +67,17 @@ class ImageStore {
   /// pointed at before. REQUIRES: the images were put.
   virtual std::map<ImageName, ImageId> set_names(const std::map<ImageName, ImageId>& names) = 0;
 
+  /// The containers (their names, for people) that use an image. Set once, by the program that
+  /// knows containers, before the store is shared; without it no image counts as used. It is
+  /// called under the exclusive layer lock: whoever makes a container holds a shared one from
+  /// before it looks the image up until the container's record is on disk.
+  using Users = std::function<std::vector<std::string>(const ImageId&)>;
+  virtual void set_users(Users users) = 0;
+
   struct Removed {
     std::vector<ImageName> untagged;
-    std::optional<ImageId> image;  ///< set when the last name went and the config was deleted
-    std::vector<LayerInfo> layers;
+    std::optional<ImageId> image;   ///< set when the last name went and the config was deleted
+    std::vector<LayerInfo> layers;  ///< deleted with it, children before parents
   };
   /// As `docker rmi`: a name is untagged; with the last name, or by ID, the image goes and the
   /// layers nobody needs. Throws Error{Busy} when a container uses it (unless `force` untags only)
