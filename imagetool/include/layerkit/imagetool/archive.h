@@ -1,11 +1,15 @@
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "layerkit/imagetool/image_store.h"
+#include "layerkit/layerstore/compression.h"
 
 namespace layerkit {
 
@@ -13,25 +17,39 @@ namespace layerkit {
 struct ArchivedImage {
   Image image;
   std::vector<ImageName> names;     ///< may be empty
-  std::vector<std::string> layers;  ///< opaque handles for open_layer, base first
+  std::vector<std::string> layers;  ///< opaque handles for open_layer, base first; one per diff ID
+};
+
+/// A layer as it lies in an archive.
+struct ArchivedLayer {
+  std::unique_ptr<ByteSource> bytes;  ///< perhaps compressed
+  std::uint64_t size = 0;             ///< how many bytes those are
 };
 
 /// An image source: docker-archive, OCI archive or OCI layout directory, detected by content.
 /// Descriptors' sizes and digests are verified when a blob is read to its end. Not thread-safe.
 class ArchiveReader {
  public:
+  ArchiveReader() = default;
+  ArchiveReader(const ArchiveReader&) = delete;
+  ArchiveReader& operator=(const ArchiveReader&) = delete;
   virtual ~ArchiveReader() = default;
+
+  /// What the user called it: a path, or "standard input".
+  virtual const std::string& name() const noexcept = 0;
   /// "docker-archive", "oci-archive" or "oci".
   virtual std::string_view format() const noexcept = 0;
-  /// The images for `platform` (default: this machine's, or the only one there is).
+  /// The images for `platform` (default: this machine's, or the only one there is); never empty.
   virtual std::vector<ArchivedImage> images(const std::optional<Platform>& platform) = 0;
-  /// The layer's bytes as they lie in the archive, perhaps compressed. The source verifies size
-  /// and digest at its end and must not outlive the reader.
-  virtual std::unique_ptr<ByteSource> open_layer(const std::string& handle) = 0;
+  /// The source verifies size and digest at its end and must not outlive the reader. Throws
+  /// Error{NotFound} that names the file when the archive lacks it.
+  virtual ArchivedLayer open_layer(const std::string& handle) = 0;
 };
 
 /// `input`: a file, "-" for standard input, or a directory. What cannot be read at random (a pipe,
-/// a compressed file) is spooled to a nameless file on the store's file system.
+/// a compressed file) is spooled to a nameless file on the store's file system. Throws
+/// Error{Invalid} "'x' is not an image archive: …". See docs/formats/archives.md.
+/// `store` and `context` must outlive the reader.
 std::unique_ptr<ArchiveReader> open_archive(const std::string& input,
                                             const Store& store,
                                             const Context& context);
@@ -39,6 +57,8 @@ std::unique_ptr<ArchiveReader> open_archive(const std::string& input,
 struct LoadResult {
   ImageId image;
   std::vector<ImageName> names;
+  /// Those of `names` that pointed at another image before, with that image.
+  std::map<ImageName, ImageId> moved;
 };
 /// Imports every image of the archive, all or nothing; names are published last, in one step.
 std::vector<LoadResult> load_images(ImageStore& store,
@@ -52,12 +72,19 @@ struct SaveItem {
   Image image;
   std::vector<ImageName> names;
 };
+
+struct SaveOptions {
+  ArchiveFormat format = ArchiveFormat::DockerArchive;
+  /// None, Gzip or Zstd. Unset: None in a docker-archive, Gzip in the OCI formats.
+  std::optional<Compression> layer_compression;
+};
+
 /// Writes images as one archive to `output` ("-": standard output; OciDirectory: a directory that
 /// is absent or empty). Layers are exported byte for byte and verified while written; a failure
-/// leaves no file behind.
+/// leaves no file behind. The same images give the same bytes.
 void save_images(ImageStore& store,
                  const std::vector<SaveItem>& items,
-                 ArchiveFormat format,
+                 const SaveOptions& options,
                  const std::string& output,
                  const Context& context);
 
