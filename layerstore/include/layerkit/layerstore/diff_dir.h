@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "layerkit/base/fd.h"
@@ -25,11 +26,19 @@ class OverlayDiffWriter : public LayerWriter {
   virtual std::optional<RelPath> last_file() const = 0;
 };
 
+/// Told that an object of the diff directory is about to be removed because a later entry of the
+/// same layer replaces it, while it is still there. `path` has symlinked parents resolved; it may
+/// be a directory, which then goes with all below it. Lets the store keep replaced contents.
+using BeforeRemoval = std::function<void(const RelPath& path)>;
+
 /// `diff` is an empty directory; `lower` is the merged view below, null for a base layer.
 /// Directory times are set by `finish`. Needs CAP_MKNOD and friends of the owning user namespace.
+/// A file is never rewritten in place: what replaces it is a new inode.
+/// `before_removal` may be empty.
 std::unique_ptr<OverlayDiffWriter> make_overlay_diff_writer(Fd diff,
                                                             std::shared_ptr<const LayerTree> lower,
-                                                            const Context& context);
+                                                            const Context& context,
+                                                            BeforeRemoval before_removal = {});
 
 /// Reads an overlay upper directory as a layer on `lower`: sorted bytewise, parents before
 /// children, hard links kept within the layer, overlay's private xattrs dropped, sockets skipped
