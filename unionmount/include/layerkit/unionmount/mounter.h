@@ -32,7 +32,9 @@ enum class OverlayInterface {
 
 /// Kernel overlayfs with a deliberate, portable set of options: index, redirect_dir, metacopy and
 /// xino off, so that an upper directory can be read by others; `userxattr` in a user namespace.
-/// A single read-only branch becomes a bind mount, as overlayfs refuses it.
+/// A union of one branch becomes a bind mount (read-only unless the branch is writable), as
+/// overlayfs refuses it. Without a writable branch the mount is read-only in any case. A branch is
+/// only the directory's own file system: what is mounted below it is not seen.
 std::unique_ptr<Mounter> make_overlay_mounter(
     OverlayInterface interface = OverlayInterface::Automatic);
 

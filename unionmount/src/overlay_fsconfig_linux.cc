@@ -1,0 +1,72 @@
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "kernel_log.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
+#include "overlay_mount.h"
+
+namespace layerkit {
+namespace {
+
+[[noreturn]] void fail_setting(const FsContext& context, int err, const std::string& what) {
+  const std::string log = context.take_log();
+  if (log.empty()) fail_errno(err, "setting {}", what);
+  fail_errno(err, "setting {} (the kernel says '{}')", what, log);
+}
+
+int set_directory(const FsContext& context, const char* key, int fd, BranchPassing passing) {
+  return passing == BranchPassing::Descriptor ? context.set_fd(key, fd)
+                                              : context.set_string(key, proc_fd_path(fd));
+}
+
+void set_option(const FsContext& context, const OverlayOption& option) {
+  const int err = option.value.empty() ? context.set_flag(option.key)
+                                       : context.set_string(option.key, option.value);
+  if (err == 0) return;
+  fail_setting(
+      context, err,
+      option.value.empty() ? "option " + option.key : "option " + option.key + "=" + option.value);
+}
+
+}  // namespace
+
+std::optional<BranchPassing> try_branch_passing() {
+  const int err = try_fsopen("overlay");
+  if (err == EPERM) return std::nullopt;  // may be a seccomp filter, may be no privilege at all
+  if (err != 0) return BranchPassing::MountData;
+  const Fd any_directory = open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY);
+  for (const BranchPassing passing : {BranchPassing::Descriptor, BranchPassing::ProcPath}) {
+    const FsContext context("overlay");
+    if (set_directory(context, "lowerdir+", any_directory.get(), passing) == 0) return passing;
+  }
+  return BranchPassing::MountData;
+}
+
+Fd mount_overlay_by_fsconfig(const OverlayPlan& plan, BranchPassing passing) {
+  const FsContext context("overlay");
+  set_option(context, {"source", "overlay"});
+  const auto set = [&](const char* key, int fd, const std::string& what) {
+    const int err = set_directory(context, key, fd, passing);
+    if (err != 0) fail_setting(context, err, what);
+  };
+  for (const OverlayLayer& lower : plan.lowers)
+    set("lowerdir+", lower.fd, fmt::format("branch {}", lower.branch));
+  if (plan.upper) {
+    set("upperdir", plan.upper->fd, fmt::format("branch {} (writable)", plan.upper->branch));
+    set("workdir", plan.work_fd, "the work directory");
+  }
+  for (const OverlayOption& option : plan.options)
+    set_option(context, option);
+
+  const KernelLogTail kernel_log;
+  const int err = context.create();
+  if (err != 0) {
+    const std::string log = context.take_log();
+    fail_overlay_refused(plan, err, log.empty() ? kernel_log.last_with_prefix("overlayfs:") : log);
+  }
+  return context.mount(plan.attributes);
+}
+
+}  // namespace layerkit

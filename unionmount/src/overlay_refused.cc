@@ -1,0 +1,44 @@
+#include <map>
+#include <utility>
+
+#include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
+#include "overlay_mount.h"
+
+namespace layerkit {
+namespace {
+
+/// The kernel reports it as ELOOP, without saying which.
+void fail_if_branch_repeats(const OverlayPlan& plan) {
+  std::vector<OverlayLayer> layers = plan.lowers;
+  if (plan.upper) layers.insert(layers.begin(), *plan.upper);
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::size_t> seen;
+  for (const OverlayLayer& layer : layers) {
+    const FileStat stat = stat_fd(layer.fd);
+    const auto [first, is_new] = seen.try_emplace({stat.dev, stat.ino}, layer.branch);
+    if (!is_new)
+      fail(Errc::Invalid, "branches {} and {} are the same directory", first->second, layer.branch);
+  }
+}
+
+void fail_if_work_is_elsewhere(const OverlayPlan& plan) {
+  if (!plan.upper) return;
+  if (stat_fd(plan.upper->fd).dev != stat_fd(plan.work_fd).dev)
+    fail(Errc::Invalid, "the work directory is not on the file system of branch {}",
+         plan.upper->branch);
+  if (mount_id(plan.upper->fd) != mount_id(plan.work_fd))
+    fail(Errc::Invalid, "the work directory and branch {} lie below different mounts",
+         plan.upper->branch);
+}
+
+}  // namespace
+
+void fail_overlay_refused(const OverlayPlan& plan, int sys_errno, const std::string& kernel_says) {
+  fail_if_work_is_elsewhere(plan);
+  fail_if_branch_repeats(plan);
+  if (sys_errno == ENODEV) fail(Errc::Unsupported, "this kernel has no overlayfs");
+  if (kernel_says.empty()) fail_errno(sys_errno, "creating the file system");
+  fail_errno(sys_errno, "creating the file system (the kernel says '{}')", kernel_says);
+}
+
+}  // namespace layerkit
