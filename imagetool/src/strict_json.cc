@@ -160,6 +160,14 @@ json parse_json(std::string_view text, std::string_view document, std::size_t ma
   return builder.take();
 }
 
+std::string dump_json(const json& value, std::string_view document) {
+  try {
+    return value.dump();
+  } catch (const json::exception&) {  // its only reason here
+    fail(Errc::Invalid, "writing {}: a string in it is not valid UTF-8", document);
+  }
+}
+
 bool JsonView::is_null() const noexcept {
   return value_->is_null();
 }

@@ -22,6 +22,10 @@ inline constexpr std::size_t kMaxJsonDepth = 64;
 /// or kMaxJsonDepth, Error{Invalid} with line and column, or the path of a duplicate key.
 nlohmann::json parse_json(std::string_view text, std::string_view document, std::size_t max_bytes);
 
+/// The text of a value, compact. Throws Error{Invalid} "writing <document>: …" for strings that are
+/// not UTF-8 (values that did not come from parse_json).
+std::string dump_json(const nlohmann::json& value, std::string_view document);
+
 /// One value of a parsed document together with its path, for typed access. All accessors throw
 /// Error{Invalid} "reading config: 'rootfs.diff_ids[2]' is not a string". Refers to the value and
 /// must not outlive it; cheap to copy.

@@ -6,12 +6,21 @@
 
 namespace layerkit::cli {
 
-// One function per subcommand, each in its cmd_<verb>.cc. Sorted; kCommands below lists them all.
-void add_completion(CLI::App& app, Session& session);
+// Groups of the help text.
+inline constexpr char kImages[] = "Images";
+inline constexpr char kContainers[] = "Containers";
+inline constexpr char kSystem[] = "System";
+inline constexpr char kHidden[] = "";
+
+// One function per subcommand, each in its cmd_<verb>.cc.
+void add_version(CLI::App& app, Session& session);
 
 /// Every subcommand, in the order in which the help shows them.
 inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
-    add_completion,
+    // Images
+    // Containers
+    // System
+    add_version,
 };
 
 }  // namespace layerkit::cli

@@ -20,6 +20,7 @@ struct Session {
   /// `warn` prints "imagetool: warning: …" on standard error; `interrupted` is set by SIGINT and
   /// SIGTERM.
   Context context;
+  bool debug = false;
   int exit_code = 0;
   int failure_exit_code = 1;  ///< `run` sets 125 as long as no process has started
 

@@ -1,0 +1,53 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+
+#include "cli/app.h"
+#include "cli/output.h"
+
+namespace {
+
+std::atomic<bool> interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free);  // so that the handler may set it
+
+extern "C" void on_interrupt(int /*signal_number*/) {
+  interrupted.store(true);
+}
+
+/// The first signal asks the library to stop and clean up; a second one ends the program at once.
+void install_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_interrupt;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  ::sigemptyset(&action.sa_mask);
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);  // writing reports EPIPE instead
+}
+
+/// A program started without descriptors 0 to 2 would get them for files it opens, and then print
+/// into the store.
+void reserve_standard_descriptors() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    // The lowest free descriptor is `fd`: all below are open by now.
+    if (::open("/dev/null", O_RDWR) != fd) std::abort();  // NOLINT(android-cloexec-open)
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  reserve_standard_descriptors();
+  install_signals();
+  layerkit::cli::Session session;
+  session.context.interrupted = &interrupted;
+  session.context.warn = [](const std::string& text) {
+    layerkit::cli::print_error("warning: " + text);
+  };
+  const auto app = layerkit::cli::make_app(session);
+  return layerkit::cli::run_app(*app, session, argc, argv);
+}

@@ -1,0 +1,38 @@
+#include "cli/output.h"
+
+#include <cerrno>
+#include <cstdio>
+
+#include "layerkit/base/error.h"
+#include "layerkit/base/text.h"
+
+namespace layerkit::cli {
+
+void print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
+    fail_errno(errno, "writing to standard output");
+  }
+}
+
+void print_line(std::string_view text) {
+  print(text);
+  print("\n");
+}
+
+void flush_output() {
+  if (std::fflush(stdout) != 0) fail_errno(errno, "writing to standard output");
+}
+
+void print_error(std::string_view text) {
+  // Messages quote what they name, so only line breaks and raw control characters change here.
+  std::string line = "imagetool: ";
+  for (const char c : text) {
+    line +=
+        static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? escaped({&c, 1}) : std::string(1, c);
+  }
+  line += '\n';
+  std::fflush(stdout);  // keeps the order when both go to one terminal
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+}  // namespace layerkit::cli

@@ -1,0 +1,155 @@
+#include "layerkit/imagetool/image.h"
+
+#include <nlohmann/json.hpp>
+
+#include "layerkit/base/error.h"
+#include "strict_json.h"
+
+namespace layerkit {
+namespace {
+
+using nlohmann::json;
+
+/// As much as containers/image reads (docs/formats/store.md, "Limits").
+constexpr std::size_t kMaxConfigBytes = std::size_t{4} << 20;
+
+void check_string(const JsonView& object, std::string_view key) {
+  if (const auto value = object.find(key)) value->string();
+}
+
+/// docker reads a string where a list of strings is meant (its own v1 images have such).
+void check_string_or_strings(const JsonView& object, std::string_view key) {
+  const auto value = object.find(key);
+  if (value && !value->is_string()) value->strings();
+}
+
+void check_execution(const JsonView& config) {
+  for (const std::string_view key : {"User", "WorkingDir", "StopSignal", "Hostname"}) {
+    check_string(config, key);
+  }
+  check_string_or_strings(config, "Entrypoint");
+  check_string_or_strings(config, "Cmd");
+  if (const auto environment = config.find("Env")) environment->strings();
+  for (const std::string_view key : {"Volumes", "ExposedPorts"}) {
+    if (const auto value = config.find(key)) value->members();
+  }
+  if (const auto labels = config.find("Labels")) {
+    for (const auto& [key, label] : labels->members()) {
+      label.string();
+    }
+  }
+}
+
+void check_history(const JsonView& history) {
+  for (const JsonView& record : history.items()) {
+    for (const std::string_view key : {"created", "created_by", "author", "comment"}) {
+      check_string(record, key);
+    }
+    if (const auto empty = record.find("empty_layer")) empty->boolean();
+  }
+}
+
+std::vector<DiffId> read_diff_ids(const JsonView& config) {
+  const JsonView rootfs = config.at("rootfs");
+  const JsonView type = rootfs.at("type");
+  if (type.string() != "layers") type.refuse("is not 'layers'");
+  std::vector<DiffId> ids;
+  const auto list = rootfs.find("diff_ids");
+  if (!list) return ids;
+  for (const JsonView& item : list->items()) {
+    ids.push_back(with_context([&] { return "reading config: '" + item.path() + "'"; },
+                               [&] { return DiffId::parse(item.string()); }));
+  }
+  return ids;
+}
+
+std::vector<DiffId> check_config(const json& config) {
+  const JsonView view(config, "config");
+  for (const std::string_view key : {"architecture", "os", "variant", "created", "author"}) {
+    check_string(view, key);
+  }
+  if (const auto execution = view.find("config")) check_execution(*execution);
+  if (const auto history = view.find("history")) check_history(*history);
+  return read_diff_ids(view);
+}
+
+/// An array member to append to; created when absent or null.
+json& array_member(json& object, const char* key) {
+  json& member = object[key];
+  if (member.is_null()) member = json::array();
+  return member;
+}
+
+}  // namespace
+
+struct Image::State {
+  State(ImageId image_id, std::string config_bytes, json parsed, std::vector<DiffId> ids)
+      : id(image_id),
+        bytes(std::move(config_bytes)),
+        config(std::move(parsed)),
+        diff_ids(std::move(ids)) {}
+
+  ImageId id;
+  std::string bytes;
+  json config;
+  std::vector<DiffId> diff_ids;
+};
+
+Image Image::parse(std::string config) {
+  json parsed = parse_json(config, "config", kMaxConfigBytes);
+  std::vector<DiffId> ids = check_config(parsed);
+  const ImageId id(Sha256::of(config));
+  return Image(
+      std::make_shared<const State>(id, std::move(config), std::move(parsed), std::move(ids)));
+}
+
+const ImageId& Image::id() const noexcept {
+  return state_->id;
+}
+const std::string& Image::config_bytes() const noexcept {
+  return state_->bytes;
+}
+const json& Image::config() const noexcept {
+  return state_->config;
+}
+const std::vector<DiffId>& Image::diff_ids() const noexcept {
+  return state_->diff_ids;
+}
+
+std::vector<ChainId> Image::chain_ids() const {
+  std::vector<ChainId> chains;
+  chains.reserve(diff_ids().size());
+  std::optional<ChainId> parent;
+  for (const DiffId& layer : diff_ids()) {
+    parent = chain_id(parent, layer);
+    chains.push_back(*parent);
+  }
+  return chains;
+}
+
+std::optional<ChainId> Image::top() const {
+  const std::vector<ChainId> chains = chain_ids();
+  if (chains.empty()) return std::nullopt;
+  return chains.back();
+}
+
+Platform Image::platform() const {
+  const JsonView view(config(), "config");
+  return {view.string_or("os", "linux"), view.string_or("architecture", ""),
+          view.string_or("variant", "")};
+}
+
+Image Image::with_layer(const Addition& addition, const json* new_config) const {
+  json changed = config();
+  array_member(changed["rootfs"], "diff_ids").push_back(addition.layer.str());
+  json record = {{"created", addition.created}, {"created_by", addition.created_by}};
+  if (!addition.author.empty()) record["author"] = addition.author;
+  if (!addition.comment.empty()) record["comment"] = addition.comment;
+  array_member(changed, "history").push_back(std::move(record));
+  changed["created"] = addition.created;
+  if (!addition.author.empty()) changed["author"] = addition.author;
+  if (new_config != nullptr) changed["config"] = *new_config;
+  return parse(dump_json(changed, "config"));
+}
+
+}  // namespace layerkit
