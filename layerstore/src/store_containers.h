@@ -1,0 +1,35 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "layerkit/layerstore/store.h"
+#include "store_dirs.h"
+
+namespace layerkit {
+
+/// The container layers of a store. Stateless, so thread-safe.
+class ContainerLayers {
+ public:
+  explicit ContainerLayers(const StoreDirs& dirs) : dirs_(dirs) {}
+
+  // Each as the function of Store with the like name.
+  void create(const std::string& id,
+              const std::optional<ChainId>& chain,
+              const std::function<void(int init_diff_fd)>& init) const;
+  bool has(const std::string& id) const;
+  LayerMount mount(const std::string& id) const;
+  LayerPaths paths(const std::string& id) const;
+  std::unique_ptr<LayerReader> diff(const std::string& id, const Context& context) const;
+  std::optional<ChainId> parent(const std::string& id) const;
+  void remove(const std::string& id) const;
+
+ private:
+  void require_not_mounted(const std::string& id) const;
+
+  const StoreDirs& dirs_;
+};
+
+}  // namespace layerkit
