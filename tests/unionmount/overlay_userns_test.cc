@@ -1,78 +1,23 @@
 #include <fcntl.h>
-#include <grp.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdio>
-#include <functional>
 
 #include "expect_error.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/unionmount/mounter.h"
 #include "union_fixture.h"
+#include "user_namespace.h"
 
 namespace layerkit {
 namespace {
 
 using testing::contents_of;
 using testing::expect_error;
+using testing::in_user_namespace;
 using testing::make_branch;
 using testing::put;
 using testing::tree_of;
 using testing::TreeText;
-
-constexpr int kCannot = 77;
-constexpr unsigned kNobody = 65534;
-
-/// Becomes root of a new user namespace that maps one unprivileged user, with a tmpfs on /tmp.
-/// False where that is not allowed.
-bool enter_user_namespace() {
-  if (::geteuid() == 0) {
-    if (::setgroups(0, nullptr) < 0 || ::setresgid(kNobody, kNobody, kNobody) < 0 ||
-        ::setresuid(kNobody, kNobody, kNobody) < 0)
-      return false;
-    ::prctl(PR_SET_DUMPABLE, 1);  // else /proc/self belongs to root
-  }
-  const unsigned uid = ::geteuid();
-  const unsigned gid = ::getegid();
-  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0) return false;
-  write_file_at(AT_FDCWD, "/proc/self/setgroups", "deny", 0);
-  write_file_at(AT_FDCWD, "/proc/self/uid_map", fmt::format("0 {} 1", uid), 0);
-  write_file_at(AT_FDCWD, "/proc/self/gid_map", fmt::format("0 {} 1", gid), 0);
-  return ::mount("tmpfs", "/tmp", "tmpfs", 0, nullptr) == 0;
-}
-
-/// Runs `work` there, in a child; its failed expectations fail this test.
-void in_user_namespace(const std::function<void()>& work) {
-  std::fflush(nullptr);
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    int code = kCannot;
-    try {
-      if (enter_user_namespace()) {
-        work();
-        code = ::testing::Test::HasFailure() ? 1 : 0;
-      }
-    } catch (const std::exception& error) {
-      ADD_FAILURE() << error.what();
-      code = 1;
-    }
-    std::fflush(nullptr);
-    ::_exit(code);
-  }
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  ASSERT_TRUE(WIFEXITED(status)) << "wait status " << status;
-  if (WEXITSTATUS(status) == kCannot) GTEST_SKIP() << "needs an unprivileged user namespace";
-  EXPECT_EQ(WEXITSTATUS(status), 0) << "see the output above";
-}
 
 UnionSpec branches_in_tmp() {
   UnionSpec spec;
