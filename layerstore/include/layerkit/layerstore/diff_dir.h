@@ -15,6 +15,13 @@ namespace layerkit {
 /// applying the entries in turn to a copy of `lower` would give (OCI image spec, layer.md):
 /// whiteouts of absent names leave nothing behind, missing parents take the lower's metadata,
 /// parents that are symlinks are followed inside the root, hard links to lower files are copied up.
+/// Whiteouts and opaque markers hide lower content only, wherever they stand among the entries.
+///
+/// An entry with Hides::Below is a marker: its path is the directory, its other fields are not
+/// applied. A parent that neither an entry nor the lower view describes is 0755 0:0 at the epoch,
+/// and so is the root. A hard link's attributes are applied to the file it links to. Throws
+/// Error{Invalid} for what the entries cannot mean (a parent that is a file of the same layer, a
+/// link to nothing, to a directory or to itself, a root that is not a directory, device 0:0).
 class OverlayDiffWriter : public LayerWriter {
  public:
   /// The whole lower view is hidden (the layer's root is opaque): mount without `lower`.
@@ -34,18 +41,24 @@ using BeforeRemoval = std::function<void(const RelPath& path)>;
 /// `diff` is an empty directory; `lower` is the merged view below, null for a base layer.
 /// Directory times are set by `finish`. Needs CAP_MKNOD and friends of the owning user namespace.
 /// A file is never rewritten in place: what replaces it is a new inode.
-/// `before_removal` may be empty.
-std::unique_ptr<OverlayDiffWriter> make_overlay_diff_writer(Fd diff,
-                                                            std::shared_ptr<const LayerTree> lower,
-                                                            const Context& context,
-                                                            BeforeRemoval before_removal = {});
+/// `before_removal` may be empty. `space` is where the mount that will use the directory keeps
+/// overlayfs's private xattrs (option userxattr: User); other names are data to it.
+std::unique_ptr<OverlayDiffWriter> make_overlay_diff_writer(
+    Fd diff,
+    std::shared_ptr<const LayerTree> lower,
+    const Context& context,
+    BeforeRemoval before_removal = {},
+    OverlayXattrs space = OverlayXattrs::Trusted);
 
-/// Reads an overlay upper directory as a layer on `lower`: sorted bytewise, parents before
-/// children, hard links kept within the layer, overlay's private xattrs dropped, sockets skipped
-/// with a warning. Throws Error{Invalid} for a name that starts with ".wh.", and
+/// Reads an overlay upper directory as a layer on `lower` (null: a base layer): sorted bytewise,
+/// parents before children, in each directory the opaque marker and the whiteouts first; hard links
+/// kept within the layer, overlay's private xattrs dropped, sockets skipped with a warning.
+/// Whiteouts and markers that hide nothing of `lower` are left out, and so is the root when it is
+/// as in `lower`. Throws Error{Invalid} for a name that starts with ".wh.", and
 /// Error{Unsupported} for redirect or metacopy entries (our own mounts never make them).
 std::unique_ptr<LayerReader> make_overlay_diff_reader(Fd diff,
                                                       std::shared_ptr<const LayerTree> lower,
-                                                      const Context& context);
+                                                      const Context& context,
+                                                      OverlayXattrs space = OverlayXattrs::Trusted);
 
 }  // namespace layerkit

@@ -8,6 +8,7 @@
 #include "layerkit/base/byte_stream.h"
 #include "layerkit/base/entry.h"
 #include "layerkit/base/file.h"
+#include "layerkit/base/whiteout.h"
 
 namespace layerkit {
 
@@ -21,18 +22,21 @@ class LayerTree {
   virtual ~LayerTree() = default;
 
   /// The object at `path`; the root always exists. In a single layer the answer may be a whiteout
-  /// or carry Hides::Below; a union answers with what a mount shows, Hides::Nothing.
+  /// or an opaque directory: unlike in a stream, that is one entry with the directory's attributes
+  /// and Hides::Below. A union answers with what a mount shows, Hides::Nothing.
   /// `xattrs` are filled; a hard link is reported as the regular file it is.
   virtual std::optional<Entry> lookup(const RelPath& path) const = 0;
   /// Names in the directory at `path`, sorted bytewise; whiteouts included in a single layer,
   /// never in a union. Throws Error{NotFound} when `path` is not a directory.
   virtual std::vector<std::string> list(const RelPath& path) const = 0;
-  /// Contents of the regular file at `path`.
+  /// Contents of the regular file at `path`. Throws Error{NotFound} when there is none.
   virtual std::unique_ptr<ByteSource> open(const RelPath& path) const = 0;
 };
 
-/// One overlay diff directory (0:0 devices and overlay xattrs decoded). Owns `diff`.
-std::shared_ptr<const LayerTree> make_overlay_diff_tree(Fd diff);
+/// One overlay diff directory (0:0 devices and overlay xattrs decoded). An opaque root is an
+/// ordinary one, as for the kernel. `lookup` throws Error{Unsupported} for redirect and metacopy.
+std::shared_ptr<const LayerTree> make_overlay_diff_tree(
+    Fd diff, OverlayXattrs space = OverlayXattrs::Trusted);
 
 /// What a mount of these layers shows, `base_to_top[0]` lowest. An empty list is an empty root.
 std::shared_ptr<const LayerTree> make_union_view(

@@ -1,0 +1,211 @@
+#include "diff_draft.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "layerkit/base/error.h"
+#include "layerkit/base/text.h"
+
+namespace layerkit {
+namespace {
+
+/// PATH_MAX without NUL: what the kernel takes in one call, and what a mount could be asked for.
+constexpr std::size_t kMaxPathBytes = 4095;
+/// As many components as fit into that; bounds every recursion over the draft.
+constexpr unsigned kMaxDepth = (kMaxPathBytes + 1) / 2;
+
+}  // namespace
+
+DiffDraft::DiffDraft(Fd diff, std::shared_ptr<const LayerTree> lower)
+    : disk_(std::move(diff)), lower_(std::move(lower)) {
+  root_.on_disk = true;
+  root_.claim = Claim::Parent;
+  root_.below = lower_ ? Below::Merged : Below::None;
+}
+
+RelPath DiffDraft::path(const DraftDir& dir) const {
+  std::vector<std::string_view> names;
+  for (const DraftDir* at = &dir; !at->is_root(); at = at->parent)
+    names.push_back(at->name);
+  std::string text;
+  for (auto name = names.rbegin(); name != names.rend(); ++name)
+    text.append(*name) += '/';
+  if (text.size() > kMaxPathBytes + 1) {
+    fail(Errc::Limit, "reaching directory {}: its path is longer than {} bytes",
+         quoted(text.substr(0, 100) + "..."), kMaxPathBytes);
+  }
+  return RelPath::parse(text);
+}
+
+int DiffDraft::fd(DraftDir& dir) {
+  if (!make_on_disk(dir)) fail(Errc::Exists, "creating directory {}", quoted(path(dir).str()));
+  auto slot = std::find_if(open_.begin(), open_.end(),
+                           [&dir](const OpenDir& open) { return open.dir == &dir; });
+  if (slot == open_.end()) {
+    Fd opened = disk_.open(path(dir), O_RDONLY | O_DIRECTORY, Follow::No);
+    slot = std::min_element(open_.begin(), open_.end(), [](const OpenDir& a, const OpenDir& b) {
+      return a.last_use < b.last_use;
+    });
+    slot->dir = &dir;
+    slot->fd = std::move(opened);
+  }
+  slot->last_use = ++uses_;
+  return slot->fd.get();
+}
+
+bool DiffDraft::make_on_disk(DraftDir& dir) {
+  if (dir.on_disk) return true;
+  // Private until the end, whatever the entry says: nobody else looks into a half-made layer.
+  constexpr mode_t kPrivate = 0700;
+  const int parent = fd(*dir.parent);
+  try {
+    make_dir_at(parent, std::string(dir.name), kPrivate);
+  } catch (const Error& error) {
+    if (error.code() != Errc::Exists) throw;
+    return false;
+  }
+  dir.on_disk = true;
+  return true;
+}
+
+DraftDir& DiffDraft::add_child(DraftDir& dir, std::string_view name) {
+  if (dir.depth >= kMaxDepth) {
+    fail(Errc::Limit, "reaching directory {}: it is more than {} directories deep", quoted(name),
+         kMaxDepth);
+  }
+  const auto [at, added] = dir.children.try_emplace(std::string(name));
+  if (added) {
+    at->second = std::make_unique<DraftDir>();
+    at->second->parent = &dir;
+    at->second->name = at->first;
+    at->second->depth = dir.depth + 1;
+  }
+  return *at->second;
+}
+
+Below DiffDraft::below(DraftDir& dir) {
+  if (dir.below == Below::Unknown) {
+    const bool merged = below(*dir.parent) == Below::Merged;
+    const auto found = merged ? lower_->lookup(path(dir)) : std::nullopt;
+    dir.below = found && found->is_directory() ? Below::Merged : Below::None;
+  }
+  return dir.below;
+}
+
+std::optional<Entry> DiffDraft::lower_at(DraftDir& dir, std::string_view name) {
+  if (below(dir) != Below::Merged) return std::nullopt;
+  return lower_->lookup(path(dir, name));
+}
+
+std::optional<FileStat> DiffDraft::file_at(DraftDir& dir, std::string_view name) {
+  if (!dir.on_disk) return std::nullopt;
+  auto stat = stat_at(fd(dir), std::string(name));
+  if (stat && stat->type == FileType::Directory) return std::nullopt;
+  return stat;
+}
+
+DirAttributes DiffDraft::lower_attributes(DraftDir& dir) const {
+  auto found = lower_->lookup(path(dir));
+  if (!found) fail(Errc::NotFound, "reading {} of the lower layers", quoted(path(dir).str()));
+  return {found->mode, found->uid, found->gid, found->mtime, std::move(found->xattrs)};
+}
+
+void DiffDraft::claim(DraftDir& dir) {
+  for (DraftDir* at = &dir; at->claim == Claim::None; at = at->parent) {
+    at->claim = Claim::Parent;
+    if (at->parent->is(at->name, NameState::WhitedOut)) replace_lower(*at);
+  }
+}
+
+void DiffDraft::replace_lower(DraftDir& dir) {
+  const auto hidden = lower_at(*dir.parent, dir.name);
+  dir.opaque = hidden && hidden->is_directory();
+  dir.below = Below::None;
+  dir.parent->forget(dir.name);
+}
+
+void DiffDraft::empty(DraftDir& dir) {
+  if (below(dir) != Below::Merged) return;
+  dir.below = Below::Emptied;
+  dir.opaque = true;
+  hide_children(dir);
+}
+
+bool DiffDraft::white_out(DraftDir& dir, std::string_view name) {
+  if (below(dir) != Below::Merged || dir.is(name, NameState::WhitedOut)) return false;
+  DraftDir* own = dir.child(name);
+  if (own != nullptr && own->claim != Claim::None) {
+    const Below before = below(*own);
+    if (before == Below::None) return false;
+    own->below = Below::None;
+    own->opaque = true;
+    if (before == Below::Merged) hide_children(*own);
+    return true;
+  }
+  if (dir.is(name, NameState::CopiedUp)) {
+    remove_file(dir, name);
+  } else if (own == nullptr && file_at(dir, name)) {
+    return false;  // the layer's own file: it hides the lower one already
+  }
+  if (!lower_at(dir, name)) return false;
+  if (own != nullptr) remove_child(dir, name);
+  dir.special.emplace(name, NameState::WhitedOut);
+  return true;
+}
+
+/// The lower view ends at `dir`: whiteouts below it would show as ghosts, copied-up files and the
+/// directories that only carried them are lower content, and nested opaque flags say nothing new.
+void DiffDraft::hide_children(DraftDir& dir) {
+  for (const auto& [name, state] : dir.special) {
+    if (state == NameState::CopiedUp) unlink_at(fd(dir), name);
+  }
+  dir.special.clear();
+  for (auto next = dir.children.begin(); next != dir.children.end();) {
+    DraftDir& child = *(next++)->second;
+    // What shows nothing below was pruned when it became so: each directory is visited once.
+    if (child.below != Below::None) {
+      const bool merged = child.below != Below::Emptied;
+      child.below = Below::None;
+      child.opaque = false;
+      if (merged) hide_children(child);
+    }
+    child.opaque = false;
+    if (child.claim == Claim::None) {
+      if (child.on_disk) unlink_at(fd(dir), std::string(child.name), AT_REMOVEDIR);
+      erase_child(dir, child.name);
+    }
+  }
+}
+
+void DiffDraft::remove_child(DraftDir& dir, std::string_view name) {
+  const DraftDir* child = dir.child(name);
+  if (child == nullptr) return;
+  if (child->on_disk) remove_tree_at(fd(dir), std::string(name));
+  erase_child(dir, name);
+}
+
+void DiffDraft::remove_file(DraftDir& dir, std::string_view name) {
+  unlink_at(fd(dir), std::string(name));
+  dir.forget(name);
+}
+
+void DiffDraft::erase_child(DraftDir& dir, std::string_view name) {
+  const auto child = dir.children.find(name);
+  forget_descriptors(*child->second);
+  dir.children.erase(child);
+}
+
+void DiffDraft::forget_descriptors(const DraftDir& dir) {
+  for (OpenDir& open : open_) {
+    for (const DraftDir* at = open.dir; at != nullptr; at = at->parent) {
+      if (at != &dir) continue;
+      open = {};
+      break;
+    }
+  }
+}
+
+}  // namespace layerkit

@@ -1,0 +1,287 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <limits>
+#include <utility>
+
+#include "diff_draft.h"
+#include "diff_resolver.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/text.h"
+#include "layerkit/layerstore/diff_dir.h"
+#include "object_writer.h"
+#include "tally.h"
+
+namespace layerkit {
+namespace {
+
+void check_owner(const Entry& entry) {
+  // chown(2) takes -1 for "leave it", which would make the file root's.
+  constexpr std::uint32_t kNobody = std::numeric_limits<std::uint32_t>::max();
+  if (entry.uid == kNobody || entry.gid == kNobody) {
+    fail(Errc::Invalid, "reading its owner: {} is no user or group ID", kNobody);
+  }
+}
+
+void check_file(const Entry& entry) {
+  if (is_overlay_whiteout(entry.type, entry.device_major, entry.device_minor)) {
+    fail(Errc::Invalid, "creating a device: 0:0 would be a whiteout");
+  }
+  if (entry.type != FileType::Symlink) return;
+  if (entry.symlink_target.empty() || entry.symlink_target.find('\0') != std::string::npos) {
+    fail(Errc::Invalid, "creating a symlink: its target is empty or contains a NUL byte");
+  }
+}
+
+[[noreturn]] void refuse_link(const RelPath& target, const char* reason) {
+  fail(Errc::Invalid, "linking to {}: {}", quoted(target.str()), reason);
+}
+
+class Writer final : public OverlayDiffWriter {
+ public:
+  Writer(Fd diff,
+         std::shared_ptr<const LayerTree> lower,
+         const Context& context,
+         BeforeRemoval before_removal,
+         OverlayXattrs space)
+      : context_(context),
+        before_removal_(std::move(before_removal)),
+        draft_(std::move(diff), std::move(lower)),
+        resolver_(draft_),
+        objects_(space, context) {
+    objects_.neutralize_root(draft_.fd(draft_.root()));
+  }
+
+  void add(const Entry& entry, ByteSource& contents) override {
+    with_context([&] { return fmt::format("unpacking {}", quoted(entry.path.absolute())); },
+                 [&] { add_entry(entry, contents); });
+  }
+  void finish() override;
+
+  bool hides_everything_below() const noexcept override { return root_is_opaque_; }
+  std::uint64_t content_bytes() const noexcept override { return content_bytes_; }
+  std::optional<RelPath> last_file() const override {
+    if (last_file_.first == nullptr) return std::nullopt;
+    return draft_.path(*last_file_.first, last_file_.second);
+  }
+
+ private:
+  void add_entry(const Entry& entry, ByteSource& contents);
+  void add_whiteout(const RelPath& path);
+  void add_opaque(const RelPath& path);
+  void add_directory(const Entry& entry);
+  void add_file(const Entry& entry, ByteSource& contents);
+  void add_hard_link(const Entry& entry);
+
+  DraftDir& find_link_target(const RelPath& target);
+  void copy_up(DraftDir& dir, const std::string& name, const Entry& lower);
+  /// Makes the name free for a new object that is not a directory.
+  void make_room(DraftDir& dir, const std::string& name);
+  void replace_file(DraftDir& dir, const std::string& name);
+  void name_directory(DraftDir& dir, const Entry& entry);
+
+  void finish_nodes(DraftDir& dir);
+  void finish_attributes(DraftDir& dir);
+
+  Context context_;
+  BeforeRemoval before_removal_;
+  DiffDraft draft_;
+  DiffResolver resolver_;
+  ObjectWriter objects_;
+  Tally duplicates_{"paths named by more than one entry of the layer, the last one counts"};
+  std::uint64_t content_bytes_ = 0;
+  std::pair<const DraftDir*, std::string> last_file_{nullptr, {}};
+  bool root_is_opaque_ = false;
+};
+
+void Writer::add_entry(const Entry& entry, ByteSource& contents) {
+  last_file_.first = nullptr;
+  if (entry.hides == Hides::Below) return add_opaque(entry.path);
+  if (entry.path.is_root() && (!entry.is_directory() || entry.hard_link_target)) {
+    fail(Errc::Invalid, "replacing the root: it can only be a directory");
+  }
+  if (entry.is_whiteout()) return add_whiteout(entry.path);
+  check_owner(entry);
+  if (entry.hard_link_target) return add_hard_link(entry);
+  if (entry.is_directory()) return add_directory(entry);
+  add_file(entry, contents);
+}
+
+void Writer::add_whiteout(const RelPath& path) {
+  DraftDir* dir = resolver_.find(path.parent());
+  if (dir != nullptr && draft_.white_out(*dir, path.name())) resolver_.forget();
+}
+
+void Writer::add_opaque(const RelPath& path) {
+  DraftDir& dir = resolver_.claim(path);
+  if (draft_.below(dir) != Below::Merged) return;
+  draft_.empty(dir);
+  resolver_.forget();
+  if (dir.is_root()) root_is_opaque_ = true;
+}
+
+void Writer::add_directory(const Entry& entry) {
+  if (entry.path.is_root()) return name_directory(draft_.root(), entry);
+  DraftDir& parent = resolver_.claim(entry.path.parent());
+  const std::string name(entry.path.name());
+  resolver_.on_change(parent, name);
+  DraftDir& dir = draft_.add_child(parent, name);
+  if (!draft_.make_on_disk(dir)) {
+    replace_file(parent, name);
+    draft_.replace_lower(dir);
+    draft_.make_on_disk(dir);
+  }
+  draft_.claim(dir);
+  name_directory(dir, entry);
+}
+
+void Writer::name_directory(DraftDir& dir, const Entry& entry) {
+  if (dir.claim == Claim::Entry) duplicates_.add(entry.path.str());
+  dir.claim = Claim::Entry;
+  dir.attributes = std::make_unique<DirAttributes>(
+      DirAttributes{entry.mode, entry.uid, entry.gid, entry.mtime, entry.xattrs});
+}
+
+void Writer::add_file(const Entry& entry, ByteSource& contents) {
+  check_file(entry);
+  DraftDir& parent = resolver_.claim(entry.path.parent());
+  const std::string name(entry.path.name());
+  make_room(parent, name);
+  if (!objects_.create(draft_.fd(parent), name, entry, contents)) {
+    replace_file(parent, name);
+    if (!objects_.create(draft_.fd(parent), name, entry, contents)) {
+      fail(Errc::Exists, "creating a file: somebody else writes into the diff directory");
+    }
+  }
+  if (entry.type != FileType::Regular) return;
+  content_bytes_ += entry.size;
+  last_file_ = {&parent, name};
+}
+
+void Writer::make_room(DraftDir& dir, const std::string& name) {
+  resolver_.on_change(dir, name);
+  if (dir.is(name, NameState::WhitedOut)) dir.forget(name);
+  const DraftDir* child = dir.child(name);
+  if (child == nullptr) return;
+  if (child->claim != Claim::None) {
+    duplicates_.add(draft_.path(dir, name).str());
+    if (child->on_disk && before_removal_) before_removal_(draft_.path(dir, name));
+  }
+  draft_.remove_child(dir, name);
+  resolver_.forget();
+}
+
+void Writer::replace_file(DraftDir& dir, const std::string& name) {
+  if (!dir.is(name, NameState::CopiedUp)) {
+    duplicates_.add(draft_.path(dir, name).str());
+    if (before_removal_) before_removal_(draft_.path(dir, name));
+  }
+  draft_.remove_file(dir, name);
+}
+
+void Writer::add_hard_link(const Entry& entry) {
+  DraftDir& parent = resolver_.claim(entry.path.parent());
+  const std::string name(entry.path.name());
+  const std::string target_name(entry.hard_link_target->name());
+  DraftDir& target_dir = find_link_target(*entry.hard_link_target);
+  if (&target_dir == &parent && target_name == name) {
+    refuse_link(*entry.hard_link_target, "it is the link itself");
+  }
+  for (const DraftDir* at = &target_dir; !at->is_root(); at = at->parent) {
+    if (at->parent != &parent || at->name != name) continue;
+    refuse_link(*entry.hard_link_target, "the link would replace a directory that holds it");
+  }
+  make_room(parent, name);
+  const auto link = [&] {
+    return ::linkat(draft_.fd(target_dir), target_name.c_str(), draft_.fd(parent), name.c_str(), 0);
+  };
+  int result = link();
+  if (result != 0 && errno == EEXIST) {
+    replace_file(parent, name);
+    result = link();
+  }
+  if (result != 0) {
+    const int err = errno;
+    fail_errno(err, "linking to {}", quoted(entry.hard_link_target->str()));
+  }
+  const auto now = draft_.file_at(parent, name);
+  if (now && now->type != FileType::Symlink) {
+    objects_.update_linked(draft_.fd(parent), name, entry, *now);
+  }
+}
+
+/// The directory that holds the target, on disk: the target itself is copied up when only the
+/// lower layers have it.
+DraftDir& Writer::find_link_target(const RelPath& target) {
+  if (target.is_root()) refuse_link(target, "it is a directory");
+  DraftDir* dir = resolver_.find(target.parent());
+  if (dir == nullptr) refuse_link(target, "it does not exist");
+  const std::string name(target.name());
+  const DraftDir* child = dir->child(name);
+  if (child != nullptr && child->exists()) refuse_link(target, "it is a directory");
+  if (draft_.file_at(*dir, name)) return *dir;
+  if (dir->is(name, NameState::WhitedOut)) refuse_link(target, "the same layer removes it");
+  const auto lower = draft_.lower_at(*dir, name);
+  if (!lower) refuse_link(target, "it does not exist");
+  if (lower->is_directory()) refuse_link(target, "it is a directory");
+  copy_up(*dir, name, *lower);
+  return *dir;
+}
+
+void Writer::copy_up(DraftDir& dir, const std::string& name, const Entry& lower) {
+  MemorySource nothing("");
+  const RelPath path = draft_.path(dir, name);
+  const auto contents =
+      lower.type == FileType::Regular ? draft_.open_lower(path) : std::unique_ptr<ByteSource>();
+  objects_.create(draft_.fd(dir), name, lower, contents ? *contents : nothing);
+  dir.special.emplace(name, NameState::CopiedUp);
+  resolver_.on_change(dir, name);
+}
+
+void Writer::finish() {
+  with_context([] { return "finishing the diff directory"; },
+               [this] {
+                 finish_nodes(draft_.root());
+                 finish_attributes(draft_.root());
+               });
+  duplicates_.report(context_);
+  objects_.report();
+}
+
+/// Whiteouts come last, when it is known what they still have to hide.
+void Writer::finish_nodes(DraftDir& dir) {
+  if (dir.claim != Claim::None) draft_.make_on_disk(dir);
+  for (const auto& [name, state] : dir.special) {
+    if (state == NameState::WhitedOut) objects_.create_whiteout(draft_.fd(dir), name);
+  }
+  for (const auto& [name, child] : dir.children)
+    finish_nodes(*child);
+}
+
+/// Deepest first, so that neither missing permissions nor changed times get in the way.
+void Writer::finish_attributes(DraftDir& dir) {
+  for (const auto& [name, child] : dir.children)
+    finish_attributes(*child);
+  if (!dir.on_disk) return;
+  const int fd = draft_.fd(dir);
+  const RelPath path = draft_.path(dir);
+  if (dir.opaque && !dir.is_root()) objects_.mark_opaque(fd);
+  if (dir.attributes) return objects_.finish_directory(fd, path.absolute(), *dir.attributes);
+  const bool known_below =
+      draft_.below(dir) == Below::Merged || draft_.below(dir) == Below::Emptied;
+  objects_.finish_directory(fd, path.absolute(),
+                            known_below ? draft_.lower_attributes(dir) : DirAttributes{});
+}
+
+}  // namespace
+
+std::unique_ptr<OverlayDiffWriter> make_overlay_diff_writer(Fd diff,
+                                                            std::shared_ptr<const LayerTree> lower,
+                                                            const Context& context,
+                                                            BeforeRemoval before_removal,
+                                                            OverlayXattrs space) {
+  return std::make_unique<Writer>(std::move(diff), std::move(lower), context,
+                                  std::move(before_removal), space);
+}
+
+}  // namespace layerkit
