@@ -1,5 +1,7 @@
 #include "cli/session.h"
 
+#include <cerrno>
+
 #include "cli/output.h"
 
 namespace layerkit::cli {
@@ -12,6 +14,15 @@ ImageStore& Session::store() {
 void Session::report(const Error& error) {
   print_error(error.message());
   exit_code = 1;
+}
+
+void Session::attempt(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    if (error.code() == Errc::Interrupted || error.sys_errno() == EPIPE) throw;
+    report(error);
+  }
 }
 
 }  // namespace layerkit::cli

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -25,9 +25,11 @@ struct Session {
   int failure_exit_code = 1;  ///< `run` sets 125 as long as no process has started
 
   ImageStore& store();
-  /// For commands that go on after one of several objects failed: prints the error as main would
-  /// and makes the exit code 1.
+  /// Prints the error as main would and makes the exit code 1, for commands that go on.
   void report(const Error& error);
+  /// Runs `work` on one of several objects: its failure is reported and the next one's turn comes.
+  /// An interruption, and a reader of the output that has gone, still end the command.
+  void attempt(const std::function<void()>& work);
 
  private:
   std::unique_ptr<ImageStore> store_;

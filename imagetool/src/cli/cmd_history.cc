@@ -1,0 +1,133 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/image_facts.h"
+#include "cli/listing.h"
+#include "cli/output.h"
+#include "strict_json.h"
+#include "time_format.h"
+
+namespace layerkit::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct HistoryOptions {
+  ListingChoice listing;
+  bool human = true;
+  bool no_trunc = false;
+  std::string image;
+};
+
+/// One step in the making of an image.
+struct HistoryStep {
+  std::string created;
+  std::string created_by;
+  std::string comment;
+  std::uint64_t size = 0;
+};
+
+std::vector<std::uint64_t> layer_sizes(Session& session, const Image& image) {
+  std::vector<std::uint64_t> sizes;
+  for (const ChainId& chain : image.chain_ids()) {
+    const auto layer = session.store().layers().find(chain);
+    sizes.push_back(layer ? layer->size : 0);
+  }
+  return sizes;
+}
+
+/// Base first. Many images have fewer records than layers or more: what has no partner stands
+/// alone.
+std::vector<HistoryStep> history_steps(Session& session, const Image& image) {
+  const std::vector<std::uint64_t> sizes = layer_sizes(session, image);
+  std::size_t layer = 0;
+  std::vector<HistoryStep> steps;
+  const JsonView config(image.config(), "config");
+  if (const auto history = config.find("history")) {
+    for (const JsonView& record : history->items()) {
+      HistoryStep step{record.string_or("created", ""), record.string_or("created_by", ""),
+                       record.string_or("comment", ""), 0};
+      const auto empty = record.find("empty_layer");
+      const bool has_layer = !empty || !empty->boolean();
+      if (has_layer && layer < sizes.size()) step.size = sizes[layer++];
+      steps.push_back(std::move(step));
+    }
+  }
+  for (; layer < sizes.size(); ++layer) {
+    steps.push_back({"", "", "", sizes[layer]});
+  }
+  return steps;
+}
+
+/// At most 45 characters, the last an ellipsis when something was cut off.
+std::string shortened(const std::string& text) {
+  constexpr std::size_t kMaxCharacters = 45;
+  std::size_t characters = 0;
+  std::size_t cut = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xc0) == 0x80) continue;
+    if (++characters == kMaxCharacters) cut = i;
+  }
+  return characters <= kMaxCharacters ? text : text.substr(0, cut) + "…";
+}
+
+std::string one_line(std::string text) {
+  std::ranges::replace(text, '\t', ' ');
+  return text;
+}
+
+ordered_json history_row(const HistoryStep& step,
+                         const std::string& id,
+                         const HistoryOptions& options) {
+  const std::optional<Timestamp> created = parse_rfc3339(step.created);
+  const std::string by = one_line(step.created_by);
+  return {{"Comment", step.comment},
+          {"CreatedAt", step.created},
+          {"CreatedBy", options.no_trunc ? by : shortened(by)},
+          {"CreatedSince", !created        ? "N/A"
+                           : options.human ? human_age(*created, current_time())
+                                           : step.created},
+          {"ID", id},
+          {"Size", options.human ? human_size(step.size) : std::to_string(step.size)}};
+}
+
+void print_history(Session& session, const HistoryOptions& options) {
+  static const ListingStyle kStyle{
+      {{"ID", "IMAGE"},
+       {"CreatedAt", "CREATED AT"},
+       {"CreatedSince", "CREATED"},
+       {"CreatedBy", "CREATED BY"},
+       {"Size", "SIZE"},
+       {"Comment", "COMMENT"}},
+      "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}",
+      "ID"};
+  const Image image = session.store().find(options.image).image;
+  const std::vector<HistoryStep> steps = history_steps(session, image);
+  std::vector<ordered_json> rows;
+  // Newest first; only the whole stack has an image ID.
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    const std::string id = options.no_trunc ? image.id().str() : short_id(image.id());
+    rows.push_back(history_row(*step, rows.empty() ? id : "<missing>", options));
+  }
+  print(render_listing(kStyle, options.listing, rows));
+}
+
+}  // namespace
+
+void add_history(CLI::App& app, Session& session) {
+  CLI::App* command = app.add_subcommand("history", "Show the history of an image")->group(kImages);
+  auto options = std::make_shared<HistoryOptions>();
+  add_format_option(*command, options->listing.format);
+  command->add_flag("-H,--human,!--no-human", options->human,
+                    "Print sizes and dates in human readable format (--human=false: do not)");
+  command->add_flag("--no-trunc", options->no_trunc, "Don't truncate output");
+  command->add_flag("-q,--quiet", options->listing.quiet, "Only show image IDs");
+  command->add_option("image", options->image, "Image")->type_name("IMAGE")->required();
+  command->callback([&session, options] { print_history(session, *options); });
+}
+
+}  // namespace layerkit::cli
