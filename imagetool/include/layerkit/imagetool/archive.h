@@ -22,8 +22,9 @@ struct ArchivedImage {
 
 /// A layer as it lies in an archive.
 struct ArchivedLayer {
-  std::unique_ptr<ByteSource> bytes;  ///< perhaps compressed
-  std::uint64_t size = 0;             ///< how many bytes those are
+  std::unique_ptr<ByteSource> bytes;    ///< perhaps compressed
+  std::uint64_t size = 0;               ///< how many bytes those are
+  std::optional<Compression> declared;  ///< what the archive's documents say about them
 };
 
 /// An image source: docker-archive, OCI archive or OCI layout directory, detected by content.

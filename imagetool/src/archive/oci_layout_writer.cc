@@ -1,0 +1,111 @@
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "archive/archive_documents.h"
+#include "archive/archive_writers.h"
+#include "archive/layer_export.h"
+#include "archive/verified_source.h"
+#include "layerkit/base/error.h"
+
+namespace layerkit {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string layer_type(Compression compression) {
+  std::string type(kOciLayerType);
+  if (compression == Compression::None) return type;
+  if (compression == Compression::Gzip || compression == Compression::Zstd) {
+    return type + "+" + std::string(compression_name(compression));
+  }
+  fail(Errc::Unsupported, "layers are not written as {}", compression_name(compression));
+}
+
+Json describe(std::string_view media_type, const BlobId& digest, std::uint64_t size) {
+  return {{"mediaType", media_type}, {"digest", digest.str()}, {"size", size}};
+}
+
+Json platform_of(const Image& image) {
+  const Platform platform = image.platform();
+  Json json = {{"architecture", platform.architecture}, {"os", platform.os}};
+  if (!platform.variant.empty()) json["variant"] = platform.variant;
+  return json;
+}
+
+class OciWriter {
+ public:
+  OciWriter(const Store& store, Compression layers, ArchiveOutput& output, const Context& context)
+      : store_(store), compression_(layers), output_(output), context_(context) {}
+
+  void write(const std::vector<SaveItem>& items) {
+    add_text(output_, "oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
+    Json entries = Json::array();
+    for (const SaveItem& item : items) {
+      Json entry = write_image(item.image);
+      if (item.names.empty()) entries.push_back(entry);
+      for (const ImageName& name : item.names) {
+        // The words of docker ≥ 25: containerd reads the first, podman and skopeo the second.
+        entry["annotations"] = {{kImageNameKey, name.full()}, {kRefNameKey, name.tag()}};
+        entries.push_back(entry);
+      }
+    }
+    const Json index = {
+        {"schemaVersion", 2}, {"mediaType", kOciIndexType}, {"manifests", std::move(entries)}};
+    add_text(output_, "index.json", index.dump());
+  }
+
+ private:
+  /// The image's index entry, without annotations.
+  Json write_image(const Image& image) {
+    Json layers = Json::array();
+    const std::vector<ChainId> chains = image.chain_ids();
+    for (std::size_t i = 0; i < chains.size(); ++i) {
+      layers.push_back(write_layer(image.diff_ids()[i], chains[i]));
+    }
+    const Json manifest = {{"schemaVersion", 2},
+                           {"mediaType", kOciManifestType},
+                           {"config", write_blob(kOciConfigType, image.config_bytes())},
+                           {"layers", std::move(layers)}};
+    Json entry = write_blob(kOciManifestType, manifest.dump());
+    if (!image.platform().architecture.empty()) entry["platform"] = platform_of(image);
+    return entry;
+  }
+
+  Json write_layer(const DiffId& layer, const ChainId& chain) {
+    const auto known = layers_.find(layer);
+    if (known != layers_.end()) return known->second;
+    const LayerExport exported(store_, chain, compression_, context_);
+    if (blobs_.insert(exported.digest()).second) {
+      output_.add(blob_path(exported.digest()).str(), exported.size(),
+                  [&](ByteSink& sink) { exported.write(sink); });
+    }
+    Json descriptor = describe(layer_type(compression_), exported.digest(), exported.size());
+    return layers_.emplace(layer, std::move(descriptor)).first->second;
+  }
+
+  Json write_blob(std::string_view media_type, const std::string& text) {
+    const BlobId digest(Sha256::of(text));
+    if (blobs_.insert(digest).second) add_text(output_, blob_path(digest).str(), text);
+    return describe(media_type, digest, text.size());
+  }
+
+  const Store& store_;
+  Compression compression_;
+  ArchiveOutput& output_;
+  const Context& context_;
+  std::map<DiffId, Json> layers_;  ///< descriptors of those written
+  std::set<BlobId> blobs_;
+};
+
+}  // namespace
+
+void write_oci_layout(const Store& store,
+                      const std::vector<SaveItem>& items,
+                      Compression layers,
+                      ArchiveOutput& output,
+                      const Context& context) {
+  OciWriter(store, layers, output, context).write(items);
+}
+
+}  // namespace layerkit

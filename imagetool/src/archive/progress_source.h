@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "layerkit/base/byte_stream.h"
+#include "layerkit/base/context.h"
+
+namespace layerkit {
+
+/// Passes bytes through, reports how many went by and stops when the user asks to.
+class ProgressSource final : public ByteSource {
+ public:
+  /// `inner` and `context` must outlive it. `total` 0: not known.
+  ProgressSource(ByteSource& inner, std::string what, std::uint64_t total, const Context& context)
+      : inner_(inner), what_(std::move(what)), total_(total), context_(context) {}
+
+  std::size_t read(std::span<std::byte> buffer) override {
+    context_.check_interrupted();
+    const std::size_t got = inner_.read(buffer);
+    done_ += got;
+    context_.progress(what_, done_, total_);
+    return got;
+  }
+
+ private:
+  ByteSource& inner_;
+  std::string what_;
+  std::uint64_t total_;
+  const Context& context_;
+  std::uint64_t done_ = 0;
+};
+
+}  // namespace layerkit

@@ -1,0 +1,59 @@
+#include <algorithm>
+
+#include "archive/archive_output.h"
+#include "archive/archive_writers.h"
+#include "archive/reference_names.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/text.h"
+#include "layerkit/imagetool/archive.h"
+
+namespace layerkit {
+namespace {
+
+/// Each image once, with all names that were asked for.
+std::vector<SaveItem> merged(const std::vector<SaveItem>& items) {
+  std::vector<SaveItem> all;
+  for (const SaveItem& item : items) {
+    const auto same = std::ranges::find_if(
+        all, [&](const SaveItem& other) { return other.image.id() == item.image.id(); });
+    if (same == all.end()) {
+      all.push_back(item);
+    } else {
+      add_names(same->names, item.names);
+    }
+  }
+  return all;
+}
+
+std::unique_ptr<ArchiveOutput> open_output(ArchiveFormat format,
+                                           const std::string& output,
+                                           const Context& context) {
+  if (format != ArchiveFormat::OciDirectory) return make_tar_output(output, context);
+  if (output == "-") {
+    fail(Errc::Invalid, "an image layout directory cannot be written to standard output");
+  }
+  return make_directory_output(output, context);
+}
+
+}  // namespace
+
+void save_images(ImageStore& store,
+                 const std::vector<SaveItem>& items,
+                 const SaveOptions& options,
+                 const std::string& output,
+                 const Context& context) {
+  const bool is_docker = options.format == ArchiveFormat::DockerArchive;
+  const Compression layers =
+      options.layer_compression.value_or(is_docker ? Compression::None : Compression::Gzip);
+  with_context([&] { return "saving to " + quoted(output); },
+               [&] {
+                 // Nobody may remove the layers meanwhile.
+                 const FileLock lock = store.layers().lock(LockKind::Shared);
+                 const auto file = open_output(options.format, output, context);
+                 (is_docker ? write_docker_archive : write_oci_layout)(
+                     store.layers(), merged(items), layers, *file, context);
+                 file->finish();
+               });
+}
+
+}  // namespace layerkit
