@@ -13,7 +13,7 @@
 namespace layerkit {
 namespace {
 
-constexpr std::size_t kChunk = 256 * 1024;
+constexpr std::size_t kChunk = std::size_t{256} * 1024;
 
 template <typename Read>
 std::size_t retry_interrupted(const std::string& name, Read&& read) {

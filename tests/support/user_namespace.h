@@ -41,14 +41,14 @@ inline int run_expectations(const std::function<void()>& work) {
   } catch (const Error& error) {
     ADD_FAILURE() << error.what();
   }
-  std::fflush(nullptr);
+  static_cast<void>(std::fflush(nullptr));
   return ::testing::Test::HasFailure() ? 1 : 0;
 }
 
 /// Runs `body` in a child that `start` makes (fork or clone), which exits with the value of `body`.
 inline int exit_code_of_child(const std::function<pid_t()>& start,
                               const std::function<int()>& body) {
-  std::fflush(nullptr);
+  static_cast<void>(std::fflush(nullptr));
   const pid_t child = start();
   if (child < 0) return kCannotEnter;
   if (child == 0) ::_exit(body());
