@@ -1,0 +1,117 @@
+// The parts of load and save, each by itself, sized so that the growth is visible.
+
+#include <benchmark/benchmark.h>
+#include <fcntl.h>
+
+#include <cstdlib>
+
+#include "layerkit/base/error.h"
+#include "layerkit/layerstore/compression.h"
+#include "layerkit/layerstore/store.h"
+#include "sample_layer.h"
+
+namespace layerkit::bench {
+namespace {
+
+constexpr std::size_t kFileBytes = 4096;
+
+void set_throughput(benchmark::State& state, std::size_t bytes, std::size_t entries) {
+  const auto iterations = static_cast<std::size_t>(state.iterations());
+  state.SetBytesProcessed(static_cast<std::int64_t>(iterations * bytes));
+  state.SetItemsProcessed(static_cast<std::int64_t>(iterations * entries));
+}
+
+std::string make_work_dir() {
+  const char* base = std::getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  std::string path = std::string(base != nullptr ? base : "/tmp") + "/layerkit-bench-XXXXXX";
+  if (::mkdtemp(path.data()) == nullptr) fail_errno(errno, "creating a temporary directory");
+  return path;
+}
+
+void hash_sha256(benchmark::State& state) {
+  const std::string bytes(static_cast<std::size_t>(state.range(0)), 'x');
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(Sha256::of(bytes));
+  }
+  set_throughput(state, bytes.size(), 1);
+}
+BENCHMARK(hash_sha256)->Range(4 << 10, 64 << 20);
+
+void parse_tar(benchmark::State& state) {
+  const auto files = static_cast<std::size_t>(state.range(0));
+  const std::string tar = make_sample_layer(files, kFileBytes);
+  for (auto _ : state) {
+    MemorySource source(tar);
+    const auto reader = make_tar_reader(source, TarDialect::Layer);
+    std::size_t entries = 0;
+    while (reader->next()) {
+      ++entries;
+    }
+    benchmark::DoNotOptimize(entries);
+  }
+  set_throughput(state, tar.size(), files);
+}
+BENCHMARK(parse_tar)->RangeMultiplier(10)->Range(100, 10'000);
+
+void decompress(benchmark::State& state) {
+  const std::string tar = make_sample_layer(5'000, kFileBytes);
+  std::string packed;
+  MemorySink sink(packed);
+  const auto compressor = make_compressing_sink(sink, static_cast<Compression>(state.range(0)));
+  compressor->write(as_bytes(tar));
+  compressor->finish();
+  for (auto _ : state) {
+    MemorySource source(packed);
+    const auto plain = make_decompressing_source(source, "sample");
+    benchmark::DoNotOptimize(drain(*plain));
+  }
+  state.SetLabel(std::string(compression_name(static_cast<Compression>(state.range(0)))));
+  set_throughput(state, tar.size(), 5'000);
+}
+BENCHMARK(decompress)
+    ->Arg(static_cast<int>(Compression::None))
+    ->Arg(static_cast<int>(Compression::Gzip))
+    ->Arg(static_cast<int>(Compression::Zstd));
+
+/// Unpacking into a store, durable: what a load does with one layer.
+void import_layer(benchmark::State& state) {
+  const auto files = static_cast<std::size_t>(state.range(0));
+  const std::string tar = make_sample_layer(files, kFileBytes);
+  const std::string work = make_work_dir();
+  const auto store = open_store(work);
+  for (auto _ : state) {
+    MemorySource source(tar);
+    const auto transaction = store->begin();
+    transaction->add(std::nullopt, source, std::nullopt, {});
+    transaction->commit();
+    state.PauseTiming();
+    const FileLock lock = store->lock(LockKind::Exclusive);
+    store->remove_unreferenced({});
+    state.ResumeTiming();
+  }
+  remove_tree_at(AT_FDCWD, work);
+  set_throughput(state, tar.size(), files);
+}
+BENCHMARK(import_layer)->RangeMultiplier(10)->Range(100, 10'000)->Unit(benchmark::kMillisecond);
+
+/// The layer's own tar again, verified.
+void export_layer(benchmark::State& state) {
+  const auto files = static_cast<std::size_t>(state.range(0));
+  const std::string tar = make_sample_layer(files, kFileBytes);
+  const std::string work = make_work_dir();
+  const auto store = open_store(work);
+  MemorySource source(tar);
+  const auto transaction = store->begin();
+  const LayerInfo info = transaction->add(std::nullopt, source, std::nullopt, {});
+  transaction->commit();
+  for (auto _ : state) {
+    HashingSink sink;
+    store->export_layer(info.chain, sink, {});
+  }
+  remove_tree_at(AT_FDCWD, work);
+  set_throughput(state, tar.size(), files);
+}
+BENCHMARK(export_layer)->RangeMultiplier(10)->Range(100, 10'000)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace layerkit::bench
