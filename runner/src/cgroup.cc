@@ -1,0 +1,139 @@
+#include "cgroup.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <array>
+
+#include "cgroup_files.h"
+#include "layerkit/base/byte_stream.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
+#include "layerkit/base/rel_path.h"
+#include "layerkit/base/text.h"
+#include "layerkit/runner/container.h"
+
+namespace layerkit::runner {
+namespace {
+
+/// The hierarchies a container needs: those of its limits, and those that tame it.
+constexpr std::array<std::string_view, 6> kWantedV1 = {"memory", "cpu",     "cpuacct",
+                                                       "pids",   "devices", "freezer"};
+constexpr std::size_t kMaxProcFile = 64U << 20U;
+
+/// mountinfo writes blanks and backslashes as \ooo.
+std::string decode_octal(std::string_view text) {
+  std::string decoded;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\' || i + 3 >= text.size()) {
+      decoded += text[i];
+      continue;
+    }
+    const int value = (text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0');
+    decoded += static_cast<char>(value);
+    i += 3;
+  }
+  return decoded;
+}
+
+struct MountLine {
+  std::string root;
+  std::string mount_point;
+  std::string_view type;
+  std::string_view super_options;
+};
+
+/// proc(5): "36 35 98:0 /root /mnt options optional... - type source super_options".
+std::optional<MountLine> parse_mount_line(std::string_view line) {
+  const std::vector<std::string_view> fields = split(line, ' ');
+  const auto dash = std::find(fields.begin(), fields.end(), "-");
+  if (fields.size() < 10 || fields.end() - dash < 4) return std::nullopt;
+  return MountLine{decode_octal(fields[3]), decode_octal(fields[4]), dash[1], dash[3]};
+}
+
+std::vector<std::string> wanted_controllers(std::string_view super_options) {
+  std::vector<std::string> found;
+  for (const std::string_view option : split(super_options, ',')) {
+    if (std::find(kWantedV1.begin(), kWantedV1.end(), option) != kWantedV1.end()) {
+      found.emplace_back(option);
+    }
+  }
+  return found;
+}
+
+/// The path of "0::PATH" as seen below a mount whose root is `mount_root`.
+std::string own_v2_path(std::string_view self_cgroup, std::string_view mount_root) {
+  for (std::string_view line : split(self_cgroup, '\n')) {
+    if (!line.starts_with("0::/")) continue;
+    line.remove_prefix(3);
+    if (mount_root != "/" && line.starts_with(mount_root)) line.remove_prefix(mount_root.size());
+    return line == "/" ? std::string() : std::string(line);
+  }
+  return {};
+}
+
+std::string read_proc(const char* path) {
+  const Fd file = open_at(AT_FDCWD, path, O_RDONLY);
+  FdSource source(file.get(), path);
+  return read_all(source, kMaxProcFile, path);
+}
+
+bool known(const std::vector<CgroupHierarchy>& hierarchies, const std::string& controller) {
+  return std::any_of(hierarchies.begin(), hierarchies.end(), [&](const CgroupHierarchy& each) {
+    return std::find(each.controllers.begin(), each.controllers.end(), controller) !=
+           each.controllers.end();
+  });
+}
+
+void check_parent(const std::string& cgroup_parent) {
+  const RelPath canonical = RelPath::parse(cgroup_parent);
+  if (canonical.is_root() || canonical.str() != cgroup_parent) {
+    fail(Errc::Invalid, "reading cgroup parent {}: not a relative path", quoted(cgroup_parent));
+  }
+}
+
+}  // namespace
+
+CgroupLayout parse_cgroup_layout(std::string_view mountinfo, std::string_view self_cgroup) {
+  CgroupLayout layout;
+  for (const std::string_view line : split(mountinfo, '\n')) {
+    const std::optional<MountLine> mount = parse_mount_line(line);
+    if (!mount) continue;
+    if (mount->type == "cgroup2" && !layout.v2) {
+      layout.v2 = CgroupHierarchy{mount->mount_point, {}, own_v2_path(self_cgroup, mount->root)};
+    }
+    if (mount->type != "cgroup") continue;
+    std::vector<std::string> controllers = wanted_controllers(mount->super_options);
+    // A hierarchy mounted twice is used once.
+    if (controllers.empty() || known(layout.v1, controllers.front())) continue;
+    layout.v1.push_back(CgroupHierarchy{mount->mount_point, std::move(controllers), {}});
+  }
+  return layout;
+}
+
+CgroupLayout read_cgroup_layout() {
+  return parse_cgroup_layout(read_proc("/proc/self/mountinfo"), read_proc("/proc/self/cgroup"));
+}
+
+std::unique_ptr<Cgroup> make_cgroup(const CgroupLayout& layout,
+                                    const std::string& cgroup_parent,
+                                    const std::string& id,
+                                    const Resources& resources,
+                                    const Context& context) {
+  check_parent(cgroup_parent);
+  // On a hybrid system the controllers are on v1; without any cgroup v1 code handles the empty set.
+  if (layout.v1.empty() && layout.v2) {
+    return make_cgroup_v2(*layout.v2, cgroup_parent, id, resources, context);
+  }
+  return make_cgroup_v1(layout.v1, cgroup_parent, id, resources, context);
+}
+
+std::unique_ptr<Cgroup> find_cgroup(const CgroupLayout& layout,
+                                    const std::string& cgroup_parent,
+                                    const std::string& id) {
+  check_parent(cgroup_parent);
+  if (layout.v1.empty() && layout.v2) return find_cgroup_v2(*layout.v2, cgroup_parent, id);
+  return find_cgroup_v1(layout.v1, cgroup_parent, id);
+}
+
+}  // namespace layerkit::runner

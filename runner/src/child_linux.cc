@@ -1,0 +1,173 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/if.h>
+#include <linux/keyctl.h>
+#include <linux/sockios.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "child.h"
+
+namespace layerkit::runner {
+namespace {
+
+constexpr int kSignals = 64;
+
+void check(const ChildPlan& plan, long result, Step step, std::size_t index = 0) noexcept {
+  if (result < 0) give_up(plan, step, index, errno);
+}
+
+/// The caller's descriptors, and those of containers it starts at the same time, end here.
+void close_foreign_descriptors(const ChildPlan& plan) noexcept {
+  unsigned next = 3;
+  for (const int kept : plan.keep) {
+    const auto fd = static_cast<unsigned>(kept);
+    if (fd > next) {
+      check(plan, ::syscall(SYS_close_range, next, fd - 1, 0), Step::CloseDescriptors);
+    }
+    next = fd + 1;
+  }
+  check(plan, ::syscall(SYS_close_range, next, ~0U, 0), Step::CloseDescriptors);
+}
+
+void place_standard_streams(const ChildPlan& plan) noexcept {
+  for (int i = 0; i < 3; ++i) {
+    check(plan, ::syscall(SYS_dup3, plan.standard[i], i, 0), Step::StandardStreams);
+  }
+}
+
+/// What the caller handles or ignores is its own business. The mask was filled by the parent.
+void reset_signals() noexcept {
+  struct KernelAction {
+    unsigned long words[4];
+  };
+  const KernelAction by_default{};
+  for (int signal = 1; signal <= kSignals; ++signal) {
+    // Fails for SIGKILL and SIGSTOP only.
+    ::syscall(SYS_rt_sigaction, signal, &by_default, nullptr, 8UL);
+  }
+  const std::uint64_t none = 0;
+  ::syscall(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, nullptr, 8UL);
+}
+
+std::size_t text_size(const char* text) noexcept {
+  std::size_t size = 0;
+  while (text[size] != '\0')
+    ++size;
+  return size;
+}
+
+/// Through the host's /proc, and before any change of ids: afterwards the file is not ours.
+void write_oom_score(const ChildPlan& plan) noexcept {
+  if (plan.oom_score == nullptr) return;
+  const long fd =
+      ::syscall(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
+  check(plan, fd, Step::OomScore);
+  check(plan, ::syscall(SYS_write, fd, plan.oom_score, text_size(plan.oom_score)), Step::OomScore);
+  ::syscall(SYS_close, fd);
+}
+
+/// The parent writes the id maps and sends one byte; then this process is root in its namespace.
+void wait_for_mappings(const ChildPlan& plan) noexcept {
+  if (!plan.waits_for_mappings) return;
+  char byte = 0;
+  long got = 0;
+  do {
+    got = ::syscall(SYS_read, plan.report, &byte, 1UL);
+  } while (got < 0 && errno == EINTR);
+  // The parent gave up, or is gone: nobody listens.
+  if (got != 1) ::syscall(SYS_exit_group, 125);
+  if (!plan.has_mapped_root) return;
+  check(plan, ::syscall(SYS_setresgid, 0, 0, 0), Step::MappedRoot);
+  check(plan, ::syscall(SYS_setresuid, 0, 0, 0), Step::MappedRoot);
+}
+
+/// Before the cgroup namespace: its root is the cgroup of that moment.
+void join_cgroups(const ChildPlan& plan) noexcept {
+  for (std::size_t i = 0; i < plan.join.size(); ++i) {
+    check(plan, ::syscall(SYS_write, plan.join[i], "0", 1UL), Step::JoinCgroup, i);
+  }
+  if (plan.unshares_cgroup) {
+    check(plan, ::syscall(SYS_unshare, CLONE_NEWCGROUP), Step::CgroupNamespace);
+  }
+}
+
+void raise_loopback(const ChildPlan& plan) noexcept {
+  const long fd = ::syscall(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  check(plan, fd, Step::Loopback);
+  ifreq request{};
+  request.ifr_name[0] = 'l';
+  request.ifr_name[1] = 'o';
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  check(plan, ::syscall(SYS_ioctl, fd, SIOCSIFFLAGS, &request), Step::Loopback);
+  ::syscall(SYS_close, fd);
+}
+
+void isolate(const ChildPlan& plan) noexcept {
+  // Until the exec: our memory is a copy of the caller's.
+  check(plan, ::syscall(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0), Step::Session);
+  check(plan, ::syscall(SYS_setsid), Step::Session);
+  // Else the container would share the keys of the caller's session.
+  const long keyring = ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
+  if (keyring < 0 && errno != ENOSYS) give_up(plan, Step::Keyring, 0, errno);
+  if (plan.hostname != nullptr) {
+    check(plan, ::syscall(SYS_sethostname, plan.hostname, plan.hostname_size), Step::Hostname);
+  }
+  if (plan.raises_loopback) raise_loopback(plan);
+}
+
+[[noreturn]] void execute(const ChildPlan& plan) noexcept {
+  check(plan, ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC), Step::CloseDescriptors);
+  // The stub reports on it and closes it on exec.
+  check(plan, ::syscall(SYS_fcntl, plan.report, F_SETFD, 0), Step::ExecStub);
+  ::syscall(SYS_execveat, plan.stub, "", plan.stub_argv, plan.envp, AT_EMPTY_PATH);
+  give_up(plan, Step::ExecStub, 0, errno);
+}
+
+[[noreturn]] void send_and_exit(const ChildPlan& plan, const Report& report) noexcept {
+  ::syscall(SYS_write, plan.report, &report, sizeof(report));
+  for (;;)
+    ::syscall(SYS_exit_group, 125);
+}
+
+}  // namespace
+
+void give_up(const ChildPlan& plan, Step step, std::size_t index, int error) noexcept {
+  Report report;
+  report.step = step;
+  report.index = static_cast<std::uint32_t>(index);
+  report.error = error;
+  send_and_exit(plan, report);
+}
+
+void give_up_because(const ChildPlan& plan,
+                     Step step,
+                     std::size_t index,
+                     const char* reason) noexcept {
+  Report report;
+  report.step = step;
+  report.index = static_cast<std::uint32_t>(index);
+  for (std::size_t i = 0; reason[i] != '\0' && i + 1 < sizeof(report.detail); ++i) {
+    report.detail[i] = reason[i];
+  }
+  send_and_exit(plan, report);
+}
+
+void run_child(const ChildPlan& plan) noexcept {
+  close_foreign_descriptors(plan);
+  place_standard_streams(plan);
+  reset_signals();
+  write_oom_score(plan);
+  wait_for_mappings(plan);
+  join_cgroups(plan);
+  isolate(plan);
+  build_rootfs(plan);
+  drop_privileges(plan);
+  execute(plan);
+}
+
+}  // namespace layerkit::runner

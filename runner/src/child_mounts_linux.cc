@@ -1,0 +1,273 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "child.h"
+
+namespace layerkit::runner {
+namespace {
+
+void check(const ChildPlan& plan, long result, Step step, std::size_t index = 0) noexcept {
+  if (result < 0) give_up(plan, step, index, errno);
+}
+
+void close_fd(int fd) noexcept {
+  ::syscall(SYS_close, fd);
+}
+
+long attach(int tree, int target) noexcept {
+  return ::syscall(SYS_move_mount, tree, "", target, "",
+                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+long copy_tree(int source, unsigned flags) noexcept {
+  return ::syscall(SYS_open_tree, source, "",
+                   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | flags);
+}
+
+long add_attributes(int tree, std::uint64_t attributes, unsigned flags) noexcept {
+  mount_attr change{};
+  change.attr_set = attributes;
+  return ::syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | flags, &change, sizeof(change));
+}
+
+/// A new, detached file system; -1 and errno.
+long new_filesystem(const char* type,
+                    std::span<const FsOption> options,
+                    std::uint64_t attributes) noexcept {
+  const long context = ::syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
+  if (context < 0) return -1;
+  long result = 0;
+  for (const FsOption& option : options) {
+    const unsigned command = option.value != nullptr ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG;
+    result = ::syscall(SYS_fsconfig, context, command, option.key, option.value, 0);
+    if (result < 0) break;
+  }
+  if (result == 0) {
+    result = ::syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0);
+  }
+  if (result == 0) result = ::syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes);
+  const int error = errno;
+  ::syscall(SYS_close, context);
+  errno = error;
+  return result;
+}
+
+/// The host's null device, seen before the host's mounts go: whatever /dev/null the image brings,
+/// masked files must not become that (CVE-2025-31133).
+int open_host_null(const ChildPlan& plan) noexcept {
+  if (plan.masked_paths.empty()) return -1;
+  const long fd = ::syscall(SYS_openat, AT_FDCWD, "/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+  check(plan, fd, Step::HostNull);
+  struct stat stat {};
+  check(plan, ::fstat(static_cast<int>(fd), &stat), Step::HostNull);
+  if (!S_ISCHR(stat.st_mode) || stat.st_rdev != ::makedev(1, 3)) {
+    give_up_because(plan, Step::HostNull, 0, "not the character device 1:3");
+  }
+  return static_cast<int>(fd);
+}
+
+void check_target(const ChildPlan& plan, std::size_t index, int target) noexcept {
+  const PlannedMount& mount = plan.mounts[index];
+  struct stat stat {};
+  check(plan, ::fstat(target, &stat), Step::Mount, index);
+  if (mount.refuses_symlink && !S_ISDIR(stat.st_mode)) {
+    give_up(plan, Step::Mount, index, S_ISLNK(stat.st_mode) ? ELOOP : ENOTDIR);
+  }
+  struct statfs fs {};
+  check(plan, ::fstatfs(target, &fs), Step::Mount, index);
+  if (fs.f_type == PROC_SUPER_MAGIC && mount.place != TargetPlace::BelowProc) {
+    give_up_because(plan, Step::Mount, index, "the target leads into a proc file system");
+  }
+  if (fs.f_type == SYSFS_MAGIC && mount.place != TargetPlace::BelowSys) {
+    give_up_because(plan, Step::Mount, index, "the target leads into a sysfs");
+  }
+}
+
+void make_device(const ChildPlan& plan, std::size_t index, int dev) noexcept {
+  const PlannedDevice& device = plan.devices[index];
+  if (device.tree < 0) {
+    const auto number = static_cast<unsigned>(::makedev(device.major, device.minor));
+    check(plan, ::syscall(SYS_mknodat, dev, device.name, S_IFCHR | 0666U, number), Step::Device,
+          index);
+    return;
+  }
+  const long file = ::syscall(SYS_openat, dev, device.name,
+                              O_CREAT | O_EXCL | O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0666);
+  check(plan, file, Step::Device, index);
+  check(plan, attach(device.tree, static_cast<int>(file)), Step::Device, index);
+  ::syscall(SYS_close, file);
+}
+
+void mount_one(const ChildPlan& plan, std::size_t index) noexcept {
+  const PlannedMount& mount = plan.mounts[index];
+  const int target = open_target(plan.rootfs, mount.target, mount.target_is_directory,
+                                 mount.refuses_symlink ? O_NOFOLLOW : 0);
+  check(plan, target, Step::Mount, index);
+  check_target(plan, index, target);
+  int tree = mount.tree;
+  if (mount.filesystem != nullptr) {
+    tree = static_cast<int>(new_filesystem(mount.filesystem, mount.options, mount.attributes));
+    check(plan, tree, Step::Mount, index);
+  }
+  check(plan, attach(tree, target), Step::Mount, index);
+  close_fd(target);
+  plan.mount_fds[index] = tree;
+  if (!mount.holds_devices) return;
+  for (std::size_t i = 0; i < plan.devices.size(); ++i)
+    make_device(plan, i, tree);
+}
+
+void make_links(const ChildPlan& plan) noexcept {
+  for (std::size_t i = 0; i < plan.links.size(); ++i) {
+    const PlannedLink& link = plan.links[i];
+    check(plan, ::syscall(SYS_symlinkat, link.target, plan.mount_fds[link.mount], link.name),
+          Step::Link, i);
+  }
+}
+
+/// Shows the object at `target` as an empty one. `empty` is the empty directory that all masked
+/// directories share: made, with room for nothing, when the first one needs it.
+void mask(const ChildPlan& plan, std::size_t index, int target, int null, int& empty) noexcept {
+  constexpr std::uint64_t kAttributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
+  struct stat stat {};
+  check(plan, ::fstat(target, &stat), Step::MaskedPath, index);
+  long tree = -1;
+  if (!S_ISDIR(stat.st_mode)) {
+    tree = copy_tree(null, 0);
+    check(plan, tree, Step::MaskedPath, index);
+    check(plan, add_attributes(static_cast<int>(tree), kAttributes, 0), Step::MaskedPath, index);
+  } else if (empty >= 0) {
+    tree = copy_tree(empty, 0);
+  } else {
+    static constexpr FsOption kOptions[] = {
+        {"source", "tmpfs"}, {"mode", "0555"}, {"nr_blocks", "1"}, {"nr_inodes", "1"}};
+    tree = new_filesystem("tmpfs", kOptions, kAttributes | MOUNT_ATTR_NODEV);
+    empty = static_cast<int>(tree);
+  }
+  check(plan, tree, Step::MaskedPath, index);
+  check(plan, attach(static_cast<int>(tree), target), Step::MaskedPath, index);
+  if (tree != empty) close_fd(static_cast<int>(tree));
+}
+
+void mask_paths(const ChildPlan& plan, int null) noexcept {
+  int empty = -1;
+  for (std::size_t i = 0; i < plan.masked_paths.size(); ++i) {
+    const int target = open_in_root(plan.rootfs, plan.masked_paths[i], O_PATH);
+    if (target < 0 && (errno == ENOENT || errno == ENOTDIR)) continue;
+    check(plan, target, Step::MaskedPath, i);
+    mask(plan, i, target, null, empty);
+    close_fd(target);
+  }
+}
+
+void make_paths_read_only(const ChildPlan& plan) noexcept {
+  for (std::size_t i = 0; i < plan.read_only_paths.size(); ++i) {
+    const int target = open_in_root(plan.rootfs, plan.read_only_paths[i], O_PATH);
+    if (target < 0 && (errno == ENOENT || errno == ENOTDIR)) continue;
+    check(plan, target, Step::ReadOnlyPath, i);
+    const auto tree = static_cast<int>(copy_tree(target, AT_RECURSIVE));
+    check(plan, tree, Step::ReadOnlyPath, i);
+    check(plan, add_attributes(tree, MOUNT_ATTR_RDONLY, AT_RECURSIVE), Step::ReadOnlyPath, i);
+    check(plan, attach(tree, target), Step::ReadOnlyPath, i);
+    close_fd(tree);
+    close_fd(target);
+  }
+}
+
+/// Those that had to stay writable while other mounts were put into them; the rootfs last.
+void finish_read_only(const ChildPlan& plan) noexcept {
+  for (std::size_t i = 0; i < plan.mounts.size(); ++i) {
+    if (!plan.mounts[i].read_only_at_end) continue;
+    check(plan, add_attributes(plan.mount_fds[i], MOUNT_ATTR_RDONLY, 0), Step::ReadOnlyMount, i);
+  }
+  const int cwd = open_target(plan.rootfs, plan.cwd, true, O_DIRECTORY);
+  check(plan, cwd, Step::WorkingDirectory);
+  close_fd(cwd);
+  if (plan.read_only_rootfs) {
+    check(plan, add_attributes(plan.rootfs, MOUNT_ATTR_RDONLY, 0), Step::ReadOnlyRootfs);
+  }
+}
+
+bool is_mount_root(const char* path) noexcept {
+  struct statx status {};
+  return ::syscall(SYS_statx, AT_FDCWD, path, 0, 0, &status) == 0 &&
+         (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+/// The rootfs, mounted over "/", becomes the root; the host's mounts go.
+void enter_rootfs(const ChildPlan& plan) noexcept {
+  check(plan, ::syscall(SYS_fchdir, plan.rootfs), Step::PivotRoot);
+  if (::syscall(SYS_pivot_root, ".", ".") == 0) {
+    // The old root now lies on top of the new one.
+    check(plan, ::syscall(SYS_umount2, ".", MNT_DETACH), Step::PivotRoot);
+    check(plan, ::syscall(SYS_chdir, "/"), Step::PivotRoot);
+    return;
+  }
+  // An initramfs cannot be pivoted away. It is covered for good by the rootfs on its root, so that
+  // chroot will do; were "/" no mount point (the caller lives in a chroot), there were a way out.
+  if (errno != EINVAL || !is_mount_root("/")) give_up(plan, Step::PivotRoot, 0, errno);
+  check(plan, ::syscall(SYS_chroot, "."), Step::PivotRoot);
+  check(plan, ::syscall(SYS_chdir, "/"), Step::PivotRoot);
+}
+
+/// Resolved without magic links, and checked to lie in the root: a descriptor of the host's
+/// file system must not become the working directory (CVE-2024-21626).
+void enter_working_directory(const ChildPlan& plan) noexcept {
+  const int cwd = open_in_root(plan.rootfs, plan.cwd, O_PATH | O_DIRECTORY);
+  check(plan, cwd, Step::WorkingDirectory);
+  check(plan, ::syscall(SYS_fchdir, cwd), Step::WorkingDirectory);
+  char path[4096];
+  check(plan, ::syscall(SYS_getcwd, path, sizeof(path)), Step::WorkingDirectory);
+  if (path[0] != '/') {
+    give_up_because(plan, Step::WorkingDirectory, 0, "it lies outside the container");
+  }
+  close_fd(cwd);
+}
+
+}  // namespace
+
+void write_sysctls(const ChildPlan& plan) noexcept {
+  if (plan.sysctls.empty()) return;
+  const auto proc = static_cast<int>(new_filesystem("proc", {}, 0));
+  check(plan, proc, Step::PrivateProc);
+  for (std::size_t i = 0; i < plan.sysctls.size(); ++i) {
+    open_how how{};
+    how.flags = O_WRONLY | O_CLOEXEC;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
+    const auto file =
+        static_cast<int>(::syscall(SYS_openat2, proc, plan.sysctls[i].path, &how, sizeof(how)));
+    check(plan, file, Step::Sysctl, i);
+    check(plan, ::syscall(SYS_write, file, plan.sysctls[i].value, plan.sysctls[i].size),
+          Step::Sysctl, i);
+    close_fd(file);
+  }
+  close_fd(proc);
+}
+
+void build_rootfs(const ChildPlan& plan) noexcept {
+  ::syscall(SYS_umask, 0);
+  check(plan, ::syscall(SYS_mount, nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr),
+        Step::PrivateMounts);
+  const int null = open_host_null(plan);
+  check(plan, ::syscall(SYS_move_mount, plan.rootfs, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH),
+        Step::AttachRootfs);
+  for (std::size_t i = 0; i < plan.mounts.size(); ++i)
+    mount_one(plan, i);
+  make_links(plan);
+  write_sysctls(plan);
+  mask_paths(plan, null);
+  make_paths_read_only(plan);
+  finish_read_only(plan);
+  enter_rootfs(plan);
+  enter_working_directory(plan);
+}
+
+}  // namespace layerkit::runner

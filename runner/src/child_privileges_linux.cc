@@ -1,0 +1,75 @@
+#include <errno.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "child.h"
+
+namespace layerkit::runner {
+namespace {
+
+constexpr std::size_t kCapabilities = 64;
+
+void check(const ChildPlan& plan, long result, Step step, std::size_t index = 0) noexcept {
+  if (result < 0) give_up(plan, step, index, errno);
+}
+
+long process_control(int option, unsigned long a, unsigned long b) noexcept {
+  return ::syscall(SYS_prctl, option, a, b, 0UL, 0UL);
+}
+
+void set_limits(const ChildPlan& plan) noexcept {
+  for (std::size_t i = 0; i < plan.rlimits.size(); ++i) {
+    const PlannedRlimit& limit = plan.rlimits[i];
+    check(plan, ::syscall(SYS_prlimit64, 0, limit.resource, &limit.value, nullptr), Step::Rlimit,
+          i);
+  }
+}
+
+void shrink_bounding_set(const ChildPlan& plan) noexcept {
+  for (std::size_t number = 0; number < kCapabilities; ++number) {
+    if ((plan.bounding >> number & 1U) != 0) continue;
+    // 0: not there; -1: the kernel knows no such capability.
+    if (process_control(PR_CAPBSET_READ, number, 0) <= 0) continue;
+    check(plan, process_control(PR_CAPBSET_DROP, number, 0), Step::BoundingSet, number);
+  }
+}
+
+/// Inheritable and ambient stay empty (CVE-2022-29162).
+void set_capabilities(const ChildPlan& plan) noexcept {
+  const auto low = static_cast<std::uint32_t>(plan.permitted);
+  const auto high = static_cast<std::uint32_t>(plan.permitted >> 32U);
+  __user_cap_header_struct header{};
+  header.version = _LINUX_CAPABILITY_VERSION_3;
+  const __user_cap_data_struct data[2] = {{low, low, 0}, {high, high, 0}};
+  check(plan, ::syscall(SYS_capset, &header, &data), Step::Capabilities);
+  check(plan, process_control(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0), Step::Capabilities);
+}
+
+void change_ids(const ChildPlan& plan) noexcept {
+  const long groups = ::syscall(SYS_setgroups, plan.groups.size(), plan.groups.data());
+  // Where a user namespace denies setgroups there is nothing to set, and nothing was asked for.
+  const bool is_denied = groups < 0 && errno == EPERM && plan.waits_for_mappings;
+  if (!is_denied || !plan.groups.empty()) check(plan, groups, Step::Groups);
+  check(plan, ::syscall(SYS_setresgid, plan.gid, plan.gid, plan.gid), Step::GroupId);
+  check(plan, ::syscall(SYS_setresuid, plan.uid, plan.uid, plan.uid), Step::UserId);
+}
+
+}  // namespace
+
+void drop_privileges(const ChildPlan& plan) noexcept {
+  ::syscall(SYS_umask, 0022);
+  set_limits(plan);
+  shrink_bounding_set(plan);
+  // What is left after the change of ids is decided by set_capabilities alone.
+  check(plan, process_control(PR_SET_KEEPCAPS, 1, 0), Step::Capabilities);
+  change_ids(plan);
+  set_capabilities(plan);
+  check(plan, process_control(PR_SET_KEEPCAPS, 0, 0), Step::Capabilities);
+  if (plan.no_new_privileges) {
+    check(plan, process_control(PR_SET_NO_NEW_PRIVS, 1, 0), Step::NoNewPrivileges);
+  }
+}
+
+}  // namespace layerkit::runner

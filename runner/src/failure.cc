@@ -1,0 +1,162 @@
+#include "failure.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "capabilities.h"
+#include "layerkit/base/text.h"
+
+namespace layerkit::runner {
+namespace {
+
+constexpr std::array<const char*, 16> kRlimitNames = {
+    "RLIMIT_CPU",      "RLIMIT_FSIZE", "RLIMIT_DATA",   "RLIMIT_STACK",
+    "RLIMIT_CORE",     "RLIMIT_RSS",   "RLIMIT_NPROC",  "RLIMIT_NOFILE",
+    "RLIMIT_MEMLOCK",  "RLIMIT_AS",    "RLIMIT_LOCKS",  "RLIMIT_SIGPENDING",
+    "RLIMIT_MSGQUEUE", "RLIMIT_NICE",  "RLIMIT_RTPRIO", "RLIMIT_RTTIME"};
+static_assert(RLIMIT_NOFILE == 7 && RLIMIT_RTTIME == 15);
+
+/// What the index of a report refers to, quoted; empty when it is none of ours.
+template <typename Names>
+std::string at(const Names& names, std::size_t index) {
+  return index < std::size(names) ? quoted(names[index]) : std::string();
+}
+
+std::string rlimit_name(const Plan& plan, std::size_t index) {
+  const auto& limits = plan.spec().process.rlimits;
+  if (index >= limits.size()) return {};
+  const auto number = static_cast<std::size_t>(limits[index].resource);
+  return number < kRlimitNames.size() ? kRlimitNames[number] : std::to_string(number);
+}
+
+/// The steps that concern one of a list of objects.
+std::string doing_indexed(const Report& report, const Plan& plan) {
+  const std::size_t index = report.index;
+  const ContainerSpec& spec = plan.spec();
+  switch (report.step) {
+    case Step::JoinCgroup:
+      return fmt::format("joining cgroup {} (hierarchy {})", quoted(spec.id), index);
+    case Step::Mount:
+      return index < plan.mount_names().size() ? plan.mount_names()[index] : "mounting";
+    case Step::ReadOnlyMount:
+      return (index < plan.mount_names().size() ? plan.mount_names()[index] : "mounting") +
+             " read-only";
+    case Step::Device:
+      return index < plan.flat().devices.size()
+                 ? "making device " + quoted(std::string("/dev/") + plan.flat().devices[index].name)
+                 : "making a device";
+    case Step::Link:
+      return index < plan.flat().links.size()
+                 ? "making symlink " + quoted(plan.flat().links[index].name)
+                 : "making a symlink";
+    case Step::Sysctl:
+      return "setting sysctl " + at(plan.sysctl_names(), index);
+    case Step::MaskedPath:
+      return "masking " + at(spec.masked_paths, index);
+    case Step::ReadOnlyPath:
+      return "making " + at(spec.read_only_paths, index) + " read-only";
+    case Step::Rlimit:
+      return "setting " + rlimit_name(plan, index);
+    case Step::BoundingSet:
+      return "dropping capability " + quoted(capability_name(report.index));
+    case Step::Exec:
+    case Step::ExecInterpreter:
+      return "executing " + at(plan.candidates(), index);
+    default:
+      return "starting the container";
+  }
+}
+
+std::string doing(const Report& report, const Plan& plan) {
+  const ContainerSpec& spec = plan.spec();
+  switch (report.step) {
+    case Step::CloseDescriptors:
+      return "closing the caller's descriptors";
+    case Step::StandardStreams:
+      return "setting up the standard streams";
+    case Step::OomScore:
+      return fmt::format("setting oom_score_adj to {}", spec.process.oom_score_adj.value_or(0));
+    case Step::MappedRoot:
+      return "becoming root of the user namespace";
+    case Step::CgroupNamespace:
+      return "creating the cgroup namespace";
+    case Step::Session:
+      return "creating the session";
+    case Step::Keyring:
+      return "creating the session keyring";
+    case Step::Hostname:
+      return "setting host name " + quoted(spec.hostname);
+    case Step::Loopback:
+      return "raising the loopback interface";
+    case Step::PrivateMounts:
+      return "making the mounts private";
+    case Step::HostNull:
+      return "opening '/dev/null'";
+    case Step::AttachRootfs:
+      return "attaching the root file system";
+    case Step::PrivateProc:
+      return "mounting a private proc file system";
+    case Step::WorkingDirectory:
+      return "entering working directory " + quoted(spec.process.cwd);
+    case Step::ReadOnlyRootfs:
+      return "making the root file system read-only";
+    case Step::PivotRoot:
+      return "pivoting into the root file system";
+    case Step::NoNewPrivileges:
+      return "setting no_new_privs";
+    case Step::Groups:
+      return "setting the additional groups";
+    case Step::GroupId:
+      return fmt::format("becoming group {}", spec.process.gid);
+    case Step::UserId:
+      return fmt::format("becoming user {}", spec.process.uid);
+    case Step::Capabilities:
+      return "setting the capabilities";
+    case Step::ExecStub:
+      return "executing the exec stub";
+    case Step::ExecNotFound:
+      return "executing " + quoted(spec.process.args.front());
+    default:
+      return doing_indexed(report, plan);
+  }
+}
+
+std::string_view detail_of(const Report& report) {
+  const auto* end = std::find(std::begin(report.detail), std::end(report.detail), '\0');
+  return {report.detail, static_cast<std::size_t>(end - report.detail)};
+}
+
+}  // namespace
+
+Error describe(const Report& report, const Plan& plan) {
+  const std::string what = doing(report, plan);
+  const std::string_view detail = detail_of(report);
+  if (report.step == Step::ExecInterpreter) {
+    const std::string name = detail.empty() ? "" : " " + quoted(detail);
+    return Error(Errc::NotFound,
+                 what + ": its interpreter or loader" + name + " does not exist in the container");
+  }
+  const bool searched = plan.spec().process.args.front().find('/') == std::string::npos;
+  if (report.step == Step::ExecNotFound && searched) {
+    return Error(Errc::NotFound, what + ": not found in PATH");
+  }
+  if (!detail.empty()) return Error(Errc::Invalid, what + ": " + std::string(detail));
+  return Error::from_errno(report.error, what);
+}
+
+StartFailure classify(const Report& report) noexcept {
+  switch (report.step) {
+    case Step::ExecNotFound:
+    case Step::ExecInterpreter:
+      return StartFailure::NotFound;
+    case Step::Exec:
+      return StartFailure::NotExecutable;
+    default:
+      return StartFailure::Setup;
+  }
+}
+
+}  // namespace layerkit::runner

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <vector>
+
+#include "layerkit/base/fd.h"
+#include "layerkit/runner/container.h"
+#include "plan.h"
+
+namespace layerkit::runner {
+
+/// The container's first process: killed and reaped when the object goes, unless it was before.
+class Process {
+ public:
+  /// Clones a child into the namespaces of `plan` (and into `cgroup_directory` unless -1) that runs
+  /// run_child(plan).
+  Process(const Plan& plan, int cgroup_directory);
+  Process(Process&& other) noexcept;
+  Process& operator=(Process&&) = delete;
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+  ~Process();
+
+  pid_t pid() const noexcept { return pid_; }
+  int pidfd() const noexcept { return pidfd_.get(); }
+  void write_mappings(const std::vector<IdMapping>& uids, const std::vector<IdMapping>& gids) const;
+  void signal(int signal_number) const;
+  /// Blocks until it ends; reaps it. Exit code or 128 + signal. REQUIRES: not called before.
+  ExitStatus wait();
+
+ private:
+  pid_t pid_ = -1;
+  Fd pidfd_;
+  bool reaped_ = false;
+};
+
+}  // namespace layerkit::runner

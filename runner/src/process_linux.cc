@@ -1,0 +1,134 @@
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "child.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
+#include "process.h"
+
+namespace layerkit::runner {
+namespace {
+
+std::uint64_t clone_flags(const Namespaces& namespaces) {
+  // The cgroup namespace comes later: its root is the cgroup that the child joins first.
+  std::uint64_t flags = CLONE_NEWNS;
+  if (namespaces.pid) flags |= CLONE_NEWPID;
+  if (namespaces.uts) flags |= CLONE_NEWUTS;
+  if (namespaces.ipc) flags |= CLONE_NEWIPC;
+  if (namespaces.network) flags |= CLONE_NEWNET;
+  if (namespaces.user) flags |= CLONE_NEWUSER;
+  return flags;
+}
+
+/// No handler of the caller may run in the child.
+class BlockedSignals {
+ public:
+  BlockedSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
+  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
+
+int write_proc_file(pid_t pid, const char* file, const std::string& text) {
+  const std::string path = fmt::format("/proc/{}/{}", pid, file);
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd) return errno;
+  return ::write(fd.get(), text.data(), text.size()) < 0 ? errno : 0;
+}
+
+std::string mapping_text(const std::vector<IdMapping>& mappings) {
+  std::string text;
+  for (const IdMapping& mapping : mappings) {
+    text += fmt::format("{} {} {}\n", mapping.container_id, mapping.host_id, mapping.size);
+  }
+  return text;
+}
+
+}  // namespace
+
+Process::Process(const Plan& plan, int cgroup_directory) {
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = clone_flags(plan.spec().namespaces) | CLONE_PIDFD;
+  args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  if (cgroup_directory >= 0) {
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<__u64>(cgroup_directory);
+  }
+  const BlockedSignals blocked;
+  const long pid = ::syscall(SYS_clone3, &args, sizeof(args));
+  if (pid == 0) run_child(plan.flat());
+  if (pid < 0) fail_errno(errno, "creating the container's process and namespaces");
+  pid_ = static_cast<pid_t>(pid);
+  pidfd_ = Fd(pidfd);
+}
+
+Process::Process(Process&& other) noexcept
+    : pid_(other.pid_),
+      pidfd_(std::move(other.pidfd_)),
+      reaped_(std::exchange(other.reaped_, true)) {}
+
+Process::~Process() {
+  if (reaped_) return;
+  ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+  siginfo_t info{};
+  while (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED) != 0 &&
+         errno == EINTR) {
+  }
+}
+
+void Process::write_mappings(const std::vector<IdMapping>& uids,
+                             const std::vector<IdMapping>& gids) const {
+  const std::string gid_text = mapping_text(gids);
+  int error = write_proc_file(pid_, "gid_map", gid_text);
+  if (error == EPERM) {
+    // Without CAP_SETGID the kernel wants setgroups off first (user_namespaces(7)).
+    error = write_proc_file(pid_, "setgroups", "deny");
+    if (error == 0) error = write_proc_file(pid_, "gid_map", gid_text);
+  }
+  if (error != 0) fail_errno(error, "mapping the container's group ids");
+  error = write_proc_file(pid_, "uid_map", mapping_text(uids));
+  if (error != 0) fail_errno(error, "mapping the container's user ids");
+}
+
+void Process::signal(int signal_number) const {
+  if (reaped_) return;
+  if (::syscall(SYS_pidfd_send_signal, pidfd_.get(), signal_number, nullptr, 0) == 0) return;
+  const int error = errno;
+  if (error == ESRCH) return;  // it has ended
+  fail_errno(error, "sending signal {} to the container", signal_number);
+}
+
+ExitStatus Process::wait() {
+  siginfo_t info{};
+  while (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED) != 0) {
+    if (errno != EINTR) fail_errno(errno, "waiting for the container");
+  }
+  reaped_ = true;
+  ExitStatus status;
+  if (info.si_code == CLD_EXITED) {
+    status.code = info.si_status;
+  } else {
+    status.signal = info.si_status;
+    status.code = 128 + info.si_status;
+  }
+  return status;
+}
+
+}  // namespace layerkit::runner

@@ -1,0 +1,142 @@
+#include "spec_check.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "cgroup.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/rel_path.h"
+#include "layerkit/base/text.h"
+
+namespace layerkit::runner {
+namespace {
+
+constexpr std::size_t kMaxId = 255;
+constexpr std::size_t kMaxHostname = 64;
+
+bool is_alphanumeric(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+void check_text(std::string_view what, std::string_view text) {
+  if (text.find('\0') != std::string_view::npos) {
+    fail(Errc::Invalid, "reading {} {}: it has a NUL byte", what, quoted(text));
+  }
+}
+
+void check_process(const ProcessSpec& process) {
+  if (process.args.empty() || process.args.front().empty()) {
+    fail(Errc::Invalid, "reading the command: it is empty");
+  }
+  for (const std::string& argument : process.args)
+    check_text("argument", argument);
+  for (const std::string& variable : process.env) {
+    check_text("environment variable", variable);
+    if (variable.find('=') == std::string::npos || variable.front() == '=') {
+      fail(Errc::Invalid, "reading environment variable {}: not KEY=VALUE", quoted(variable));
+    }
+  }
+  check_text("working directory", process.cwd);
+  if (!process.cwd.starts_with('/')) {
+    fail(Errc::Invalid, "reading working directory {}: not absolute", quoted(process.cwd));
+  }
+  if (process.oom_score_adj && (*process.oom_score_adj < -1000 || *process.oom_score_adj > 1000)) {
+    fail(Errc::Invalid, "reading oom_score_adj {}: not in -1000..1000", *process.oom_score_adj);
+  }
+}
+
+void check_mount(const ContainerMount& mount) {
+  check_text("mount target", mount.target);
+  check_text("mount options", mount.options);
+  if (!mount.target.starts_with('/') || RelPath::parse(mount.target).is_root()) {
+    fail(Errc::Invalid, "reading mount target {}: not a path below '/'", quoted(mount.target));
+  }
+  if (mount.kind == MountKind::Bind && !mount.source) {
+    fail(Errc::Invalid, "reading mount {}: a bind mount without source", quoted(mount.target));
+  }
+}
+
+/// Sysctls that belong to a namespace of the container; others would change the host.
+void check_sysctl(const std::string& path, const std::string& name, const Namespaces& namespaces) {
+  constexpr std::array<std::string_view, 8> kIpc = {
+      "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem",
+      "kernel/shmall", "kernel/shmmax", "kernel/shmmni", "kernel/shm_rmid_forced"};
+  const bool is_ipc =
+      std::find(kIpc.begin(), kIpc.end(), path) != kIpc.end() || path.starts_with("fs/mqueue/");
+  const bool is_network = path.starts_with("net/");
+  const bool is_uts = path == "kernel/domainname";
+  if ((is_ipc && namespaces.ipc) || (is_network && namespaces.network) ||
+      (is_uts && namespaces.uts)) {
+    return;
+  }
+  fail(Errc::Invalid, "setting sysctl {}: it does not belong to a namespace of the container",
+       quoted(name));
+}
+
+void check_mappings(const ContainerSpec& spec) {
+  const bool has_mappings = !spec.uid_mappings.empty() || !spec.gid_mappings.empty();
+  if (!spec.namespaces.user && has_mappings) {
+    fail(Errc::Invalid, "mapping ids: the container has no user namespace");
+  }
+  if (spec.namespaces.user && (spec.uid_mappings.empty() || spec.gid_mappings.empty())) {
+    fail(Errc::Invalid, "mapping ids: a user namespace needs uid and gid mappings");
+  }
+}
+
+}  // namespace
+
+void check_id(const std::string& id) {
+  const bool valid = !id.empty() && id.size() <= kMaxId && is_alphanumeric(id.front()) &&
+                     std::all_of(id.begin(), id.end(), [](char c) {
+                       return is_alphanumeric(c) || c == '_' || c == '.' || c == '-';
+                     });
+  if (!valid) {
+    fail(Errc::Invalid, "reading container id {}: not [a-zA-Z0-9][a-zA-Z0-9_.-]*", quoted(id));
+  }
+}
+
+std::string sysctl_path(const std::string& name) {
+  std::string path = name;
+  const std::size_t first = name.find_first_of("./");
+  if (first != std::string::npos && name[first] == '.') {
+    for (char& c : path) {
+      if (c == '.') {
+        c = '/';
+      } else if (c == '/') {
+        c = '.';
+      }
+    }
+  }
+  if (path.find('\0') != std::string::npos || RelPath::parse(path).str() != path || path.empty()) {
+    fail(Errc::Invalid, "setting sysctl {}: not a name of a sysctl", quoted(name));
+  }
+  return path;
+}
+
+void check_spec(const ContainerSpec& spec) {
+  check_id(spec.id);
+  check_text("host name", spec.hostname);
+  if (spec.hostname.size() > kMaxHostname) {
+    fail(Errc::Invalid, "setting host name {}: longer than 64 bytes", quoted(spec.hostname));
+  }
+  if (!spec.hostname.empty() && !spec.namespaces.uts) {
+    fail(Errc::Invalid, "setting host name {}: the container has no uts namespace",
+         quoted(spec.hostname));
+  }
+  check_process(spec.process);
+  check_mappings(spec);
+  check_resources(spec.resources);
+  for (const ContainerMount& mount : spec.mounts)
+    check_mount(mount);
+  for (const std::string& path : spec.masked_paths)
+    check_text("masked path", path);
+  for (const std::string& path : spec.read_only_paths)
+    check_text("read-only path", path);
+  for (const auto& [name, value] : spec.sysctls) {
+    check_text("value of sysctl", value);
+    check_sysctl(sysctl_path(name), name, spec.namespaces);
+  }
+}
+
+}  // namespace layerkit::runner

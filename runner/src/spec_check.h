@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+#include "layerkit/runner/container_spec.h"
+
+namespace layerkit::runner {
+
+/// Throws Error{Invalid} for a spec that cannot be meant: what the rest of the runner relies on.
+void check_spec(const ContainerSpec& spec);
+
+/// The id names directories: [a-zA-Z0-9][a-zA-Z0-9_.-]*, at most 255 bytes.
+void check_id(const std::string& id);
+
+/// "net.ipv4.ip_forward" or "net/ipv4/ip_forward" as a path below /proc/sys (sysctl(8): the first
+/// separator decides which of '.' and '/' separates).
+std::string sysctl_path(const std::string& name);
+
+}  // namespace layerkit::runner
