@@ -95,9 +95,12 @@ class Store {
   virtual LayerMount mount_layers(const std::optional<ChainId>& chain) const = 0;
   virtual LayerPaths paths(const ChainId& chain) const = 0;
 
-  // --- container layers: `id` is [a-zA-Z0-9][a-zA-Z0-9_.-]* , "<id>-init" lies below it ---
+  // --- container layers: `id` is [a-zA-Z0-9][a-zA-Z0-9_.-]* of at most 250 bytes, but neither "l"
+  // nor "*-init"; "<id>-init" lies below it ---
   /// Makes `<id>-init` on `chain`, filled by `init` (may be null) through a descriptor of its diff
-  /// directory, and an empty `<id>` on it.
+  /// directory, and an empty `<id>` on it. The root directories of both look like the image's.
+  /// Takes the shared lock itself: REQUIRES that the caller does not hold the exclusive one.
+  /// Throws Error{Exists} when the name is taken.
   virtual void create_container(const std::string& id,
                                 const std::optional<ChainId>& chain,
                                 const std::function<void(int init_diff_fd)>& init) = 0;
@@ -110,6 +113,7 @@ class Store {
                                                       const Context& context) const = 0;
   /// The image below a container, without its init layer.
   virtual std::optional<ChainId> container_parent(const std::string& id) const = 0;
+  /// Throws Error{Busy} while something is mounted on its `merged` directory.
   virtual void remove_container(const std::string& id) = 0;
 
   /// A file without a name on the store's file system (O_TMPFILE), for spooling.
