@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layerkit/imagetool/image.h"
+#include "layerkit/imagetool/option_values.h"
+
+namespace layerkit {
+
+enum class NetworkMode {
+  None,  ///< a network of its own with nothing but loopback
+  Host,
+};
+
+/// How a container is set up on this machine: docker's HostConfig. Nothing of it goes into an
+/// image that is made from the container.
+struct HostOptions {
+  std::vector<BindVolume> binds;
+  std::vector<TmpfsMount> tmpfs;
+  std::optional<std::uint64_t> memory;
+  std::optional<std::int64_t> memory_swap;  ///< memory + swap; -1: unlimited
+  std::optional<std::int64_t> nano_cpus;
+  std::optional<std::uint64_t> cpu_shares;
+  std::optional<std::uint64_t> pids_limit;
+  std::vector<std::string> cap_add;
+  std::vector<std::string> cap_drop;
+  std::vector<std::string> extra_hosts;  ///< "host:ip"
+  std::vector<std::string> dns;
+  std::vector<Rlimit> ulimits;
+  std::map<std::string, std::string> sysctls;
+  std::optional<int> oom_score_adj;
+  std::string cgroup_parent;
+  NetworkMode network = NetworkMode::None;
+  bool read_only_rootfs = false;
+  bool no_new_privileges = false;
+  bool auto_remove = false;
+};
+
+/// Docker's checks of options against each other and this machine, with docker's words.
+void check_options(const HostOptions& options);
+
+/// The same as docker inspect shows it under HostConfig, and back (strict).
+nlohmann::json to_json(const HostOptions& options);
+HostOptions host_options_from_json(const nlohmann::json& json);
+
+/// What runs in a container: docker's Config, the part that an image states and a commit keeps.
+struct ContainerConfig {
+  std::string hostname;
+  std::string user;
+  std::string working_dir;
+  std::vector<std::string> env;  ///< "K=V"
+  std::vector<std::string> entrypoint;
+  std::vector<std::string> cmd;
+  std::map<std::string, std::string> labels;
+  std::vector<std::string> volumes;  ///< anonymous volumes' paths
+  std::string stop_signal;           ///< as given; empty: SIGTERM
+  std::optional<std::uint64_t> stop_timeout_s;
+  bool open_stdin = false;
+
+  /// ENTRYPOINT followed by CMD: what is executed.
+  std::vector<std::string> command_line() const;
+};
+
+nlohmann::json to_json(const ContainerConfig& config);
+ContainerConfig container_config_from_json(const nlohmann::json& json);
+
+/// What the command line says about things the image says too.
+struct ConfigOverrides {
+  std::string hostname;
+  std::string user;
+  std::string working_dir;
+  std::vector<std::string> env;           ///< "K=V"
+  std::optional<std::string> entrypoint;  ///< "": none, whatever the image says
+  std::vector<std::string> command;       ///< after IMAGE
+  std::map<std::string, std::string> labels;
+  std::vector<std::string> volumes;
+  std::string stop_signal;
+  std::optional<std::uint64_t> stop_timeout_s;
+  bool open_stdin = false;
+};
+
+/// The image's `config` with the command line on top, combined as docker does: an entrypoint
+/// drops the image's CMD; a command replaces CMD and is given to the image's ENTRYPOINT.
+/// Throws Error{Invalid} "no command specified" when nothing is left to execute.
+ContainerConfig merge_config(const Image& image, const ConfigOverrides& overrides);
+
+/// The process environment: docker's defaults (PATH, HOSTNAME), then `config.env`, then HOME
+/// unless one of them has it.
+std::vector<std::string> process_environment(const ContainerConfig& config,
+                                             const std::string& home);
+
+}  // namespace layerkit

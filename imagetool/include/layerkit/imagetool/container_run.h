@@ -1,0 +1,78 @@
+#pragma once
+
+#include <string>
+
+#include "layerkit/base/context.h"
+#include "layerkit/imagetool/container_store.h"
+#include "layerkit/runner/container.h"
+
+namespace layerkit {
+
+/// What `run` is asked for.
+struct RunRequest {
+  std::string image;  ///< a name, an ID or a prefix of one
+  std::string name;   ///< empty: one is made up
+  ConfigOverrides config;
+  HostOptions options;
+};
+
+/// Makes a container of an image: its record, its layers with their init layer, its anonymous
+/// volumes filled from the image. Missing host directories of binds are created, as docker does.
+/// A failure leaves neither record nor layers.
+ContainerInfo create_container(ContainerStore& store,
+                               const RunRequest& request,
+                               const Context& context);
+
+enum class SignalProxy {
+  Forward,  ///< signals that reach this process go to the container
+  Ignore,   ///< they are dropped while it runs
+};
+
+/// What a container in the foreground is connected to. Not owned.
+struct Foreground {
+  int input = -1;  ///< read only when the container's stdin is open
+  int output = 1;
+  int error = 2;
+  SignalProxy signals = SignalProxy::Forward;
+};
+
+/// Runs a created container to its end: mounts it, starts it, passes its streams through and logs
+/// them, records how it ended; with `auto_remove` nothing of it is left. REQUIRES: nobody ran it.
+///
+/// When it cannot be started, everything of it is removed, `failure` (may be null) tells which
+/// exit code that deserves, and the Error is thrown. `failure` is left alone by later errors.
+ExitStatus run_in_foreground(ContainerStore& store,
+                             const ContainerInfo& container,
+                             const Foreground& foreground,
+                             StartFailure* failure,
+                             const Context& context);
+
+/// The same in a process of its own, which stays behind; returns when the container runs.
+/// REQUIRES: the calling process has one thread.
+void run_in_background(ContainerStore& store,
+                       const ContainerInfo& container,
+                       StartFailure* failure,
+                       const Context& context);
+
+/// Asks a running container to stop by its stop signal and kills it when it did not within
+/// `timeout_s` (unset: the container's own, or docker's 10 s; negative: waits for ever). Returns
+/// when its end has been recorded; at once when it does not run.
+void stop_container(ContainerStore& store,
+                    const ContainerInfo& container,
+                    std::optional<std::int64_t> timeout_s,
+                    const Context& context);
+
+/// Sends a signal to the container's first process. Throws Error{Invalid} when it does not run.
+void kill_container(ContainerStore& store, const ContainerInfo& container, int signal_number);
+
+enum class RemoveMode {
+  Stopped,  ///< a running or mounted container is Error{Busy}
+  Force,    ///< it is killed and unmounted first
+};
+/// Removes the container with its volumes.
+void remove_container(ContainerStore& store,
+                      const ContainerInfo& container,
+                      RemoveMode mode,
+                      const Context& context);
+
+}  // namespace layerkit

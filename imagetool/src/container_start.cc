@@ -1,0 +1,153 @@
+#include "container_start.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "layerkit/base/error.h"
+#include "layerkit/base/rel_path.h"
+#include "layerkit/base/text.h"
+#include "layerkit/imagetool/user_lookup.h"
+#include "layerkit/unionmount/mounter.h"
+
+namespace layerkit {
+namespace {
+
+constexpr std::uint64_t kCpuPeriodUs = 100'000;
+
+ContainerMount bind_mount(Fd source, std::string source_name, const std::string& target) {
+  ContainerMount mount;
+  mount.kind = MountKind::Bind;
+  mount.target = target;
+  mount.source = std::move(source);
+  mount.source_name = std::move(source_name);
+  return mount;
+}
+
+/// /etc/hosts and its like, from the record; read-only with the root, as docker has them.
+void add_file_mounts(std::vector<ContainerMount>& mounts,
+                     const ContainerStore& store,
+                     const ContainerInfo& info) {
+  const Fd record = store.directory(info.id);
+  for (const char* file : {"hostname", "hosts", "resolv.conf"}) {
+    auto mount = bind_mount(open_at(record.get(), file, O_PATH | O_NOFOLLOW),
+                            store.path(info.id) + "/" + file, std::string("/etc/") + file);
+    mount.read_only = info.options.read_only_rootfs;
+    mounts.push_back(std::move(mount));
+  }
+}
+
+void add_volume_mounts(std::vector<ContainerMount>& mounts,
+                       const ContainerStore& store,
+                       const ContainerInfo& info) {
+  for (const auto& volume : info.volumes) {
+    const Fd record = store.directory(info.id);
+    const Fd volumes = open_dir_at(record.get(), "volumes");
+    mounts.push_back(
+        bind_mount(open_at(volumes.get(), volume.name, O_PATH | O_DIRECTORY | O_NOFOLLOW),
+                   store.path(info.id) + "/volumes/" + volume.name, volume.destination));
+  }
+}
+
+void add_binds(std::vector<ContainerMount>& mounts, const ContainerInfo& info) {
+  for (const auto& bind : info.options.binds) {
+    // The user's own path: its symlinks mean what they mean on the host.
+    auto mount = bind_mount(open_at(AT_FDCWD, bind.source, O_PATH), bind.source, bind.destination);
+    mount.read_only = bind.access == MountAccess::ReadOnly;
+    mounts.push_back(std::move(mount));
+  }
+}
+
+/// What the user mounts replaces a default mount on the same place; parents come before children.
+std::vector<ContainerMount> combine_mounts(std::vector<ContainerMount> defaults,
+                                           std::vector<ContainerMount> wanted) {
+  std::erase_if(defaults, [&](const ContainerMount& mount) {
+    return std::any_of(wanted.begin(), wanted.end(),
+                       [&](const ContainerMount& other) { return other.target == mount.target; });
+  });
+  std::stable_sort(wanted.begin(), wanted.end(), [](const auto& a, const auto& b) {
+    return std::count(a.target.begin(), a.target.end(), '/') <
+           std::count(b.target.begin(), b.target.end(), '/');
+  });
+  std::move(wanted.begin(), wanted.end(), std::back_inserter(defaults));
+  return defaults;
+}
+
+std::vector<ContainerMount> plan_mounts(const ContainerStore& store, const ContainerInfo& info) {
+  std::vector<ContainerMount> defaults = default_mounts();
+  add_file_mounts(defaults, store, info);
+  std::vector<ContainerMount> wanted;
+  add_volume_mounts(wanted, store, info);
+  for (const auto& tmpfs : info.options.tmpfs)
+    wanted.push_back(tmpfs_mount(tmpfs));
+  add_binds(wanted, info);
+  return combine_mounts(std::move(defaults), std::move(wanted));
+}
+
+Resources plan_resources(const HostOptions& options) {
+  Resources resources;
+  resources.memory_limit = options.memory;
+  resources.memory_swap = options.memory_swap;
+  resources.pids_limit = options.pids_limit;
+  if (options.cpu_shares) {
+    // The kernel's bounds: docker's daemon and runc clamp, too.
+    resources.cpu_shares = std::clamp<std::uint64_t>(*options.cpu_shares, 2, 262'144);
+  }
+  if (options.nano_cpus) {
+    resources.cpu_period_us = kCpuPeriodUs;
+    resources.cpu_quota_us =
+        static_cast<std::uint64_t>(*options.nano_cpus) * kCpuPeriodUs / 1'000'000'000;
+  }
+  return resources;
+}
+
+ProcessSpec plan_process(const ContainerInfo& info, const RootDir& rootfs) {
+  const ContainerUser user = find_user(rootfs, info.config.user);
+  ProcessSpec process;
+  process.args = info.config.command_line();
+  process.env = process_environment(info.config, user.home);
+  process.cwd = info.config.working_dir.empty() ? "/" : info.config.working_dir;
+  process.uid = user.uid;
+  process.gid = user.gid;
+  process.additional_gids = user.additional_gids;
+  process.capabilities =
+      effective_capabilities(default_capabilities(), info.options.cap_add, info.options.cap_drop);
+  process.rlimits = info.options.ulimits;
+  process.no_new_privileges = info.options.no_new_privileges;
+  process.oom_score_adj = info.options.oom_score_adj;
+  return process;
+}
+
+}  // namespace
+
+Fd mount_container_layers(Store& layers, const std::string& id) {
+  LayerMount layer_mount = layers.mount_container(id);
+  UnionSpec spec;
+  spec.branches.push_back({std::move(layer_mount.upper), BranchAccess::ReadWrite});
+  for (auto& lower : layer_mount.lower) {
+    spec.branches.push_back({std::move(lower), BranchAccess::ReadOnly});
+  }
+  spec.work = std::move(layer_mount.work);
+  return make_overlay_mounter()->mount(spec).release();
+}
+
+StartPlan plan_start(const ContainerStore& store, const ContainerInfo& info) {
+  StartPlan plan;
+  plan.rootfs = mount_container_layers(store.images().layers(), info.id);
+  const RootDir rootfs(open_at(plan.rootfs.get(), ".", O_PATH | O_DIRECTORY));
+  plan.spec.id = info.id;
+  plan.spec.hostname = info.config.hostname;
+  plan.spec.process = plan_process(info, rootfs);
+  plan.spec.namespaces.network = info.options.network != NetworkMode::Host;
+  plan.spec.mounts = plan_mounts(store, info);
+  plan.spec.masked_paths = default_masked_paths();
+  plan.spec.read_only_paths = default_read_only_paths();
+  plan.spec.read_only_rootfs = info.options.read_only_rootfs;
+  plan.spec.sysctls = info.options.sysctls;
+  plan.spec.resources = plan_resources(info.options);
+  plan.spec.cgroup_parent = cgroup_parent_of(info);
+  return plan;
+}
+
+}  // namespace layerkit

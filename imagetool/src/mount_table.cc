@@ -1,0 +1,197 @@
+#include "layerkit/imagetool/mount_table.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "layerkit/base/error.h"
+#include "layerkit/base/text.h"
+#include "layerkit/unionmount/mounter.h"
+#include "running_root.h"
+#include "strict_json.h"
+
+namespace layerkit {
+namespace {
+
+constexpr char kMountsDir[] = "mounts";
+constexpr char kLockFile[] = ".lock";
+constexpr std::string_view kSuffix = ".json";
+constexpr std::size_t kMaxRecordBytes = 1 << 20;
+constexpr std::size_t kKeyDigits = 24;
+
+std::string format_record(const MountRecord& record) {
+  const nlohmann::json json = {
+      {"target", record.target},
+      {"source", record.source == MountSource::Image ? "image" : "container"},
+      {"id", record.id},
+      {"created_directory", record.created_directory},
+      {"dev", record.dev},
+      {"ino", record.ino}};
+  return json.dump(2) + "\n";
+}
+
+MountRecord parse_record(std::string key, std::string_view text) {
+  const auto document = parse_json(text, "mount record", kMaxRecordBytes);
+  const JsonView json(document, "mount record");
+  MountRecord record;
+  record.key = std::move(key);
+  record.target = json.at("target").string();
+  record.source =
+      json.at("source").string() == "image" ? MountSource::Image : MountSource::Container;
+  record.id = json.at("id").string();
+  record.created_directory = json.at("created_directory").boolean();
+  record.dev = json.at("dev").unsigned_number();
+  record.ino = json.at("ino").unsigned_number();
+  return record;
+}
+
+bool is_mounted(const MountRecord& record) {
+  if (!is_mount_point(record.target)) return false;
+  const auto root = stat_at(AT_FDCWD, record.target);
+  return root && root->dev == record.dev && root->ino == record.ino;
+}
+
+UnionSpec inspection_spec(LayerMount layers) {
+  UnionSpec spec;
+  if (layers.upper) spec.branches.push_back({std::move(layers.upper), BranchAccess::ReadWrite});
+  for (auto& lower : layers.lower) {
+    spec.branches.push_back({std::move(lower), BranchAccess::ReadOnly});
+  }
+  spec.work = std::move(layers.work);
+  spec.no_suid = spec.no_dev = true;
+  return spec;
+}
+
+}  // namespace
+
+MountTable::MountTable(ImageStore& images)
+    : images_(images), root_(images.root() + "/" + kMountsDir) {
+  make_dirs(root_, 0700);
+  dir_ = open_dir_at(AT_FDCWD, root_);
+}
+
+FileLock MountTable::lock() const {
+  return FileLock(dir_.get(), kLockFile, LockKind::Exclusive);
+}
+
+std::vector<MountRecord> MountTable::read_all_records() const {
+  std::vector<MountRecord> records;
+  for (const auto& entry : list_dir(dir_.get())) {
+    const std::string_view name = entry.name;
+    if (name.starts_with('.') || !name.ends_with(kSuffix)) continue;
+    try {
+      records.push_back(parse_record(std::string(name.substr(0, name.size() - kSuffix.size())),
+                                     read_file_at(dir_.get(), entry.name, kMaxRecordBytes)));
+    } catch (Error& error) {
+      if (error.code() == Errc::NotFound) continue;  // unmounted meanwhile
+      error.add_context(fmt::format("reading {}/{}", root_, entry.name));
+      throw;
+    }
+  }
+  return records;
+}
+
+std::vector<MountRecord> MountTable::list() const {
+  auto records = read_all_records();
+  std::erase_if(records, [](const MountRecord& record) { return !is_mounted(record); });
+  return records;
+}
+
+std::vector<MountRecord> MountTable::mounts_of(MountSource source, const std::string& id) const {
+  auto records = list();
+  std::erase_if(records, [&](const MountRecord& record) {
+    return record.source != source || record.id != id;
+  });
+  return records;
+}
+
+void MountTable::forget(const MountRecord& record) {
+  // A directory that somebody put files into is not ours to remove any more.
+  if (record.created_directory) ::rmdir(record.target.c_str());
+  unlink_at(dir_.get(), record.key + std::string(kSuffix));
+}
+
+void MountTable::drop_void_records() {
+  for (const auto& record : read_all_records()) {
+    if (!is_mounted(record)) forget(record);
+  }
+}
+
+std::string MountTable::attach(DetachedMount mount,
+                               MountRecord record,
+                               const std::string& directory) {
+  const FileLock held = lock();
+  drop_void_records();
+  record.created_directory = !stat_at(AT_FDCWD, directory).has_value();
+  make_dirs(directory, 0755);
+  record.target = std::filesystem::canonical(directory).string();
+  const auto current = list();
+  if (std::any_of(current.begin(), current.end(),
+                  [&](const MountRecord& other) { return other.target == record.target; })) {
+    fail(Errc::Busy, "mounting at {}: something is mounted there already",
+         layerkit::quoted(record.target));
+  }
+  const FileStat root = stat_fd(mount.fd());
+  record.dev = root.dev;
+  record.ino = root.ino;
+  record.key = random_hex(kKeyDigits);
+  try {
+    replace_file_at(dir_.get(), record.key + std::string(kSuffix), format_record(record), 0600);
+    const Fd target = open_at(AT_FDCWD, record.target, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    std::move(mount).attach(target.get(), record.target);
+  } catch (const Error&) {
+    forget(record);
+    throw;
+  }
+  return record.target;
+}
+
+std::string MountTable::mount_image(const Image& image,
+                                    const std::optional<std::string>& directory) {
+  // Until the record is on disk nobody may remove the layers.
+  const FileLock layers_lock = images_.layers().lock(LockKind::Shared);
+  const auto top = image.top();
+  if (!top) fail(Errc::Unsupported, "mounting an image: it has no layers");
+  UnionSpec spec = inspection_spec(images_.layers().mount_layers(top));
+  spec.read_only = true;
+  MountRecord record;
+  record.source = MountSource::Image;
+  record.id = image.id().hex();
+  return attach(make_overlay_mounter()->mount(spec), std::move(record),
+                directory.value_or(root_ + "/" + image.id().hex()));
+}
+
+std::string MountTable::mount_container(const ContainerStore& store,
+                                        const ContainerInfo& container,
+                                        const std::optional<std::string>& directory) {
+  const auto state = store.state(container.id);
+  const bool running = state && state->status == ContainerStatus::Running && state->init;
+  MountRecord record;
+  record.source = MountSource::Container;
+  record.id = container.id;
+  // One overlay only may be mounted on an upper directory, so a running container's is shared.
+  DetachedMount mount = running ? DetachedMount(clone_root_of_process(state->init->pid))
+                                : make_overlay_mounter()->mount(inspection_spec(
+                                      images_.layers().mount_container(container.id)));
+  return attach(std::move(mount), std::move(record),
+                directory.value_or(images_.layers().container_paths(container.id).merged));
+}
+
+void MountTable::unmount(const MountRecord& record, UnmountMode mode) {
+  const FileLock held = lock();
+  if (is_mounted(record)) layerkit::unmount(record.target, mode);
+  forget(record);
+}
+
+std::vector<std::string> users_of_image(ImageStore& images, const ImageId& image) {
+  std::vector<std::string> users = containers_of_image(images, image);
+  for (const auto& record : MountTable(images).mounts_of(MountSource::Image, image.hex())) {
+    users.push_back("mount at " + layerkit::quoted(record.target));
+  }
+  return users;
+}
+
+}  // namespace layerkit
