@@ -1,0 +1,110 @@
+#!/bin/sh
+# Checks the rules of docs/ARCHITECTURE.md that a compiler does not: prints one line per violation,
+# `file:line: what is wrong`, and fails when there is one.
+#
+# usage: check_structure.sh SOURCE_DIR
+set -eu
+cd "$1"
+
+rooms="base layerstore unionmount runner imagetool"
+
+sources() {
+  for room in $rooms; do
+    if [ -d "$room" ]; then
+      find "$room" \( -name '*.cc' -o -name '*.h' -o -name CMakeLists.txt \) -print
+    fi
+  done | LC_ALL=C sort
+}
+
+# Comments and the contents of string literals say nothing about the code.
+# shellcheck disable=SC2016
+program='
+function report(what) {
+  printf "%s:%d: %s\n", FILENAME, FNR, what
+  violations++
+}
+
+function code_of(line) {
+  gsub(/"([^"\\]|\\.)*"/, "\"\"", line)
+  sub(in_cmake ? "#.*" : "//.*", "", line)
+  return line
+}
+
+function check_arrow(used) {
+  if ((used in is_room) && !((room, used) in may_use))
+    report(room " must not use " used)
+}
+
+BEGIN {
+  room_count = split("base layerstore unionmount runner imagetool", rooms)
+  for (i = 1; i <= room_count; i++) {
+    is_room[rooms[i]]
+    may_use[rooms[i], rooms[i]]
+    may_use[rooms[i], "base"]
+    may_use["imagetool", rooms[i]]
+  }
+  # Calls that reach the kernel; anything portable or harmless (poll, isatty, uname) is not here.
+  # Names that are ordinary words count only with "::" in front.
+  rare = "syscall|openat2?|statx|umount2?|pivot_root|unshare|setns|clone3|vfork|execv[a-z]*|" \
+         "fsopen|fsconfig|fsmount|fspick|move_mount|open_tree|mount_setattr|name_to_handle_at|" \
+         "fchmodat|fchownat|lchown|linkat|symlinkat|readlinkat|mknodat|mkdirat|unlinkat|" \
+         "renameat2?|utimensat|fstatat|[fl]?(get|set|list|remove)xattr|copy_file_range|" \
+         "memfd_create|pidfd_[a-z_]*|close_range|prctl|capget|capset|seccomp|inotify_[a-z_0-9]*|" \
+         "signalfd|eventfd|timerfd_[a-z]*|epoll_[a-z0-9]*"
+  plain = "mount|chroot|open|creat|read|pread|write|pwrite|lseek|ftruncate|truncate|fallocate|" \
+          "chmod|fchmod|chown|fchown|link|symlink|readlink|mknod|mkdir|rmdir|unlink|rename|" \
+          "stat|lstat|fstat|statfs|fstatfs|statvfs|fstatvfs|flock|ioctl|fcntl|fsync|fdatasync|" \
+          "syncfs|sync|fork|clone|kill|pipe2?|dup[23]?|setsid|chdir|fchdir|wait|waitpid|waitid|" \
+          "set[a-z]*[ug]id|setgroups|sethostname|setrlimit|prlimit|splice|sendfile|socket"
+  raw_call = "(^|[^A-Za-z0-9_>.:])((::)?(" rare ")|::(" plain "))[ ]*\\("
+  print_call = "std::(cout|cerr|clog)|fmt::v?print|" \
+               "(^|[^A-Za-z0-9_>.])(v?f?printf|v?dprintf|f?puts|f?putc|putchar|perror)[ ]*\\("
+}
+
+FNR == 1 {
+  room = FILENAME
+  sub(/\/.*/, "", room)
+  file = FILENAME
+  sub(/.*\//, "", file)
+  in_cmake = file == "CMakeLists.txt"
+  is_public = index(FILENAME, room "/include/") == 1
+  may_call = room == "base" || file ~ /_linux\.cc$/
+  may_print = file == "main.cc" || file ~ /^cmd_.*\.cc$/ || FILENAME ~ /^imagetool\/src\/cli\//
+}
+
+in_cmake {
+  rest = code_of($0)
+  while (match(rest, /layerkit(::|_)[a-z]+/)) {
+    used = substr(rest, RSTART, RLENGTH)
+    sub(/^layerkit(::|_)/, "", used)
+    check_arrow(used)
+    rest = substr(rest, RSTART + RLENGTH)
+  }
+  next
+}
+
+/^[ \t]*#[ \t]*include/ {
+  if ($0 ~ /\.\.\//)
+    report("an include must not climb out of its directory")
+  if (match($0, /layerkit\/[a-z]+\//))
+    check_arrow(substr($0, RSTART + 9, RLENGTH - 10))
+  else if (is_public && $0 ~ /include[ \t]*"/)
+    report("a public header must include only public headers")
+  if ($0 ~ /["<](tests|bench|gtest|gmock)\//)
+    report("the product must not know its tests")
+  next
+}
+
+{
+  code = code_of($0)
+  if (!may_call && code ~ raw_call)
+    report("a raw system call belongs in base or in a _linux.cc file")
+  if (!may_print && code ~ print_call)
+    report("only main.cc, cmd_*.cc and the command line may print")
+}
+
+END { exit violations > 0 }
+'
+
+# shellcheck disable=SC2046 # file names of this project are single words
+awk "$program" $(sources)

@@ -1,0 +1,2 @@
+#include "layerkit/runner/container.h"
+void f() { fmt::print("text"); }

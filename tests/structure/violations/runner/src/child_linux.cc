@@ -1,0 +1,4 @@
+void f() {
+  ::mount("a", "b", "c", 0, nullptr);
+  perror("text");
+}
