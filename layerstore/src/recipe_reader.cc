@@ -88,7 +88,7 @@ recipe::End RecipeReader::end() {
 
 RelPath RecipeReader::path() {
   const std::string text = bounded_text(recipe_format::kMaxPathBytes);
-  const RelPath path = RelPath::parse(text);
+  RelPath path = RelPath::parse(text);
   if (path.str() != text || path.is_root()) fail_damaged("a path is not canonical");
   return path;
 }

@@ -51,9 +51,9 @@ std::optional<LayerRecord> StoreDirs::find_layer(const ChainId& chain) const {
 }
 
 LayerRecord StoreDirs::layer(const ChainId& chain) const {
-  auto record = find_layer(chain);
+  const auto record = find_layer(chain);
   if (!record) fail(Errc::NotFound, "layer {}: not in the store", chain.str());
-  return *std::move(record);
+  return *record;
 }
 
 std::vector<LayerRecord> StoreDirs::layers() const {
@@ -61,8 +61,8 @@ std::vector<LayerRecord> StoreDirs::layers() const {
   for (const DirEntry& entry : list_dir(overlay())) {
     if (!is_chain_name(entry.name)) continue;
     // A container may have such a name, too; it has no layer record.
-    auto record = find_layer(ChainId::from_hex(entry.name));
-    if (record) records.push_back(*std::move(record));
+    const auto record = find_layer(ChainId::from_hex(entry.name));
+    if (record) records.push_back(*record);
   }
   return records;
 }

@@ -160,10 +160,10 @@ class StoreTransaction final : public LayerTransaction {
   const KnownLayer* find(const ChainId& chain) {
     const auto found = known_.find(chain);
     if (found != known_.end()) return &found->second;
-    auto record = dirs_->find_layer(chain);
+    const auto record = dirs_->find_layer(chain);
     if (!record) return nullptr;
     const std::string name = chain.hex();
-    KnownLayer layer{*std::move(record), dirs_->lower_of(name), dirs_->tree(name)};
+    KnownLayer layer{*record, dirs_->lower_of(name), dirs_->tree(name)};
     return &known_.emplace(chain, std::move(layer)).first->second;
   }
 

@@ -19,7 +19,7 @@
 namespace layerkit {
 
 /// A committed layer.
-struct LayerInfo {
+struct LayerInfo {  // NOLINT(cppcoreguidelines-pro-type-member-init): digests have no default
   ChainId chain;
   DiffId diff_id;
   std::optional<ChainId> parent;
