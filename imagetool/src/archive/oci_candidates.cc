@@ -16,11 +16,9 @@ bool is_attestation(const Descriptor& descriptor) {
 }
 
 std::string artifact_reason(const Descriptor& descriptor, const ImageManifest& manifest) {
-  const std::string& type = !manifest.artifact_type.empty() ? manifest.artifact_type
-                            : manifest.config               ? manifest.config->media_type
-                                                            : descriptor.media_type;
-  return fmt::format("{} is an artifact of type {}, not an image", descriptor.digest.str(),
-                     quoted(type));
+  const std::string what = descriptor.digest.str() + " is an artifact, not an image: ";
+  if (!manifest.config) return what + "it has no config";
+  return what + "its config is of type " + quoted(manifest.config->media_type);
 }
 
 }  // namespace
