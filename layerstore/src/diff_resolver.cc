@@ -41,9 +41,15 @@ void DiffResolver::on_change(const DraftDir& dir, std::string_view name) {
 }
 
 DraftDir* DiffResolver::walk(const RelPath& path, Missing missing) {
-  if (last_.dir != nullptr && last_.path == path) return last_.dir;
   Walk walk{&draft_.root(), {}, {}, missing};
-  push_components(walk.left, path.str());
+  std::string_view rest = path.str();
+  if (last_.dir != nullptr && last_.path.contains(path)) {
+    if (last_.path == path) return last_.dir;
+    walk.at = last_.dir;
+    walk.followed = last_.followed;
+    rest.remove_prefix(last_.path.str().size());
+  }
+  push_components(walk.left, rest);
   while (!walk.left.empty()) {
     const std::string name = std::move(walk.left.back());
     walk.left.pop_back();

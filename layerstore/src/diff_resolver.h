@@ -40,7 +40,8 @@ class DiffResolver {
     Missing missing;
   };
 
-  /// Entries of one directory follow each other: the last parent answers most questions.
+  /// Entries of one directory follow each other, children follow parents: the last answer is often
+  /// the next one, or a part of it.
   struct Last {
     RelPath path;
     DraftDir* dir = nullptr;

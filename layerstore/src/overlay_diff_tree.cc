@@ -7,6 +7,7 @@
 #include "layerkit/base/text.h"
 #include "layerkit/layerstore/layer_tree.h"
 #include "overlay_object.h"
+#include "overlay_xattrs.h"
 
 namespace layerkit {
 namespace {
@@ -33,6 +34,8 @@ class OverlayDiffTree final : public LayerTree {
     return names;
   }
 
+  bool hides_lower(const RelPath& path) const override;
+
   std::unique_ptr<ByteSource> open(const RelPath& path) const override {
     const auto parent =
         path.is_root() ? std::nullopt : open_literal_dir(root_, path.parent(), O_PATH);
@@ -44,6 +47,22 @@ class OverlayDiffTree final : public LayerTree {
   RootDir root_;
   OverlayXattrs space_;
 };
+
+/// One step down per component, whatever the depth; the kernel ignores an opaque root.
+bool OverlayDiffTree::hides_lower(const RelPath& path) const {
+  const std::string opaque = private_overlay_xattr(space_, "opaque");
+  Fd dir;
+  for (const std::string_view component : path.components()) {
+    const int parent = dir ? dir.get() : root_.fd();
+    const std::string name(component);
+    const auto stat = stat_at(parent, name);
+    if (!stat) return false;
+    if (stat->type != FileType::Directory) return true;
+    dir = open_at(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    if (read_xattr_at(dir.get(), ".", opaque) == "y") return true;
+  }
+  return false;
+}
 
 }  // namespace
 

@@ -8,11 +8,6 @@
 namespace layerkit {
 namespace {
 
-/// True when nothing below a layer that answers so is seen at the same path or under it.
-bool cuts(const Entry& entry) {
-  return !entry.is_directory() || entry.hides == Hides::Below;
-}
-
 /// As overlayfs: a lookup goes down until something is found; directories go on being merged until
 /// a whiteout, an opaque directory or an object that is no directory ends them.
 class UnionView final : public LayerTree {
@@ -38,8 +33,6 @@ class UnionView final : public LayerTree {
   using Found = std::pair<const LayerTree*, Entry>;
 
   std::optional<Found> find(const RelPath& path) const;
-  /// Does `layer`, which has nothing at `path`, hide what lower layers have there?
-  static bool hides(const LayerTree& layer, const RelPath& path);
 
   std::vector<std::shared_ptr<const LayerTree>> layers_;  ///< top first
 };
@@ -51,7 +44,7 @@ std::optional<UnionView::Found> UnionView::find(const RelPath& path) const {
       entry->hides = Hides::Nothing;
       return Found(layer.get(), std::move(*entry));
     }
-    if (hides(*layer, path)) return std::nullopt;
+    if (layer->hides_lower(path)) return std::nullopt;
   }
   if (!path.is_root()) return std::nullopt;
   Entry empty_root;
@@ -60,34 +53,20 @@ std::optional<UnionView::Found> UnionView::find(const RelPath& path) const {
   return Found(nullptr, std::move(empty_root));
 }
 
-bool UnionView::hides(const LayerTree& layer, const RelPath& path) {
-  RelPath prefix;
-  for (const std::string_view name : path.components()) {
-    const auto entry = layer.lookup(prefix);
-    if (!entry) return false;
-    if (cuts(*entry)) return true;
-    prefix = prefix / name;
-  }
-  return false;
-}
-
 std::vector<std::string> UnionView::list(const RelPath& path) const {
   std::map<std::string, bool> names;  // the topmost word on each name: is it seen?
   bool is_directory = layers_.empty() && path.is_root();
   for (const auto& layer : layers_) {
     const auto entry = layer->lookup(path);
-    if (!entry) {
-      if (hides(*layer, path)) break;
-      continue;
+    if (entry && entry->is_directory()) {
+      is_directory = true;
+      for (std::string& name : layer->list(path)) {
+        if (names.contains(name)) continue;
+        const auto child = layer->lookup(path / name);
+        names.emplace(std::move(name), child && !child->is_whiteout());
+      }
     }
-    if (!entry->is_directory()) break;
-    is_directory = true;
-    for (std::string& name : layer->list(path)) {
-      if (names.contains(name)) continue;
-      const auto child = layer->lookup(path / name);
-      names.emplace(std::move(name), child && !child->is_whiteout());
-    }
-    if (cuts(*entry)) break;
+    if (layer->hides_lower(path)) break;
   }
   if (!is_directory) {
     fail(Errc::NotFound, "listing {}: it is not a directory", quoted(path.absolute()));

@@ -29,6 +29,10 @@ class LayerTree {
   /// Names in the directory at `path`, sorted bytewise; whiteouts included in a single layer,
   /// never in a union. Throws Error{NotFound} when `path` is not a directory.
   virtual std::vector<std::string> list(const RelPath& path) const = 0;
+  /// True when this layer does not let lower layers show through at `path` and below: there or
+  /// above stands a whiteout, an opaque directory or an object that is no directory. Asked of
+  /// single layers; the default asks `lookup` about every component.
+  virtual bool hides_lower(const RelPath& path) const;
   /// Contents of the regular file at `path`. Throws Error{NotFound} when there is none.
   virtual std::unique_ptr<ByteSource> open(const RelPath& path) const = 0;
 };
