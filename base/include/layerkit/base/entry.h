@@ -19,10 +19,15 @@ struct Timestamp {
 enum class FileType { Regular, Directory, Symlink, CharDevice, BlockDevice, Fifo, Socket };
 
 /// What an entry hides of the layers below it.
+///
+/// A Below entry is a marker and never the directory itself: type Directory, mode, owner, times and
+/// xattrs zero or empty and not to be applied. The directory's metadata come in an entry of its own
+/// (hides Nothing) before or after the marker, or not at all when the lower's hold. Producers that
+/// can choose emit the directory first, then the marker.
 enum class Hides {
   Nothing,  ///< an ordinary object
   Path,     ///< a whiteout: no object, `path` is absent from here on
-  Below,    ///< opaque: a directory of which the lower layers' children are not seen
+  Below,    ///< opaque: the lower layers' children of the directory `path` are not seen
 };
 
 using Xattrs = std::map<std::string, std::string>;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "layerkit/base/byte_stream.h"
@@ -20,9 +21,10 @@ class DecompressingSource : public ByteSource {
 /// Reads `source` (which must outlive it) to its end. Checksums and lengths are verified; several
 /// gzip members or zstd frames in a row are one stream; zero padding after the last is accepted,
 /// other trailing bytes and truncation are Error{Integrity}. Memory: bounded by the format's window
-/// (zstd: 128 MiB at most, else Error{Limit}).
+/// (zstd: 128 MiB at most, xz: 256 MiB, else Error{Limit}).
 /// `name` appears in errors.
-std::unique_ptr<DecompressingSource> make_decompressing_source(ByteSource& source, std::string name);
+std::unique_ptr<DecompressingSource> make_decompressing_source(ByteSource& source,
+                                                               std::string name);
 
 /// Writes compressed bytes; `finish` completes the stream and must be called.
 class CompressingSink : public ByteSink {
@@ -31,7 +33,11 @@ class CompressingSink : public ByteSink {
 };
 
 /// None, Gzip or Zstd. Deterministic: the same bytes in give the same bytes out (gzip header
-/// without name and time). `level` 0 is the format's default. `sink` must outlive it.
-std::unique_ptr<CompressingSink> make_compressing_sink(ByteSink& sink, Compression to, int level = 0);
+/// without name, time and system; zstd with a checksum). Throws Error{Unsupported} for other
+/// formats, Error{Invalid} for a level the format does not have. `level` 0 is the format's default.
+/// `sink` must outlive it.
+std::unique_ptr<CompressingSink> make_compressing_sink(ByteSink& sink,
+                                                       Compression to,
+                                                       int level = 0);
 
 }  // namespace layerkit

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 
 #include "layerkit/layerstore/layer_stream.h"
 
@@ -12,6 +14,7 @@ struct TarLimits {
   std::uint64_t entries = 10'000'000;
   std::uint64_t path_bytes = 4095;                ///< PATH_MAX without NUL; names over 255 fail too
   std::uint64_t extended_header_bytes = 1 << 20;  ///< one PAX or GNU long-name header
+  std::uint64_t sparse_pieces = 65'536;           ///< runs of data in one sparse file
 };
 
 /// Told about the bytes of a tar as they are read, in order; every byte of the stream is reported
@@ -33,17 +36,21 @@ class TarObserver {
 
 /// How tar entries are read as layer entries.
 enum class TarDialect {
-  Layer,    ///< an image layer: `.wh.` names become whiteouts, AUFS metadata is dropped
+  Layer,    ///< an image layer: `.wh.` names become markers (Hides), AUFS metadata is dropped
   Literal,  ///< an archive of files: names are taken as they are
 };
 
 /// Reads v7, ustar, pax, GNU (long names, base-256 numbers, sparse 0.0, 0.1, 1.0 and old) and
 /// star tars from `source`, which must outlive the reader, to its very end: trailing bytes
-/// included. `observer` may be null.
+/// included. `observer` may be null. Memory stays below 4 MiB whatever the tar claims.
+///
+/// In the Layer dialect `.wh.NAME` gives Entry{path: NAME, hides: Path} and `.wh..wh..opq` gives
+/// Entry{path: its directory, hides: Below}: an entry of its own, apart from that of the directory.
 ///
 /// Throws Error{Invalid} that names the entry and its offset for malformed headers, unknown type
 /// flags, names that leave the root, NUL bytes, uids or gids above 2^32-2, PAX records that do not
-/// parse; Error{Integrity} for a stream that ends inside an entry. See docs/formats/layer.md.
+/// parse; Error{Integrity} for a stream that ends inside an entry; Error{Unsupported} for star's
+/// sparse files and for hard links to AUFS metadata. See docs/formats/layer.md.
 std::unique_ptr<LayerReader> make_tar_reader(ByteSource& source,
                                              TarDialect dialect,
                                              const TarLimits& limits = {},
@@ -56,8 +63,11 @@ struct TarWriterOptions {
 
 /// Writes a reproducible tar: ustar, with PAX records only where ustar cannot say it (long names,
 /// large numbers, sub-second times, xattrs as SCHILY.xattr), numeric owners, no atime or ctime.
-/// Whiteouts and opaque directories are written as `.wh.` names. `sink` must outlive the writer.
-/// Throws Error{Invalid} for an entry whose own name starts with ".wh.".
+/// Whiteouts and opaque markers are written as `.wh.` names: empty files of mode, owner and time 0.
+/// Two blocks of zeros end it. `sink` must outlive the writer; bytes may reach it only by `finish`.
+/// Throws Error{Invalid} for an entry with a name that starts with ".wh." in its path, for sockets;
+/// Error{Integrity} for contents that do not have the entry's size; Error{Unsupported} for an xattr
+/// whose name holds '='.
 std::unique_ptr<LayerWriter> make_tar_writer(ByteSink& sink, const TarWriterOptions& options = {});
 
 }  // namespace layerkit
