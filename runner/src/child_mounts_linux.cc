@@ -81,6 +81,10 @@ void check_target(const ChildPlan& plan, std::size_t index, int target) noexcept
   if (mount.refuses_symlink && !S_ISDIR(stat.st_mode)) {
     give_up(plan, Step::Mount, index, S_ISLNK(stat.st_mode) ? ELOOP : ENOTDIR);
   }
+  // move_mount would say EINVAL.
+  if (S_ISDIR(stat.st_mode) != mount.target_is_directory) {
+    give_up(plan, Step::Mount, index, mount.target_is_directory ? ENOTDIR : EISDIR);
+  }
   struct statfs fs {};
   check(plan, ::fstatfs(target, &fs), Step::Mount, index);
   if (fs.f_type == PROC_SUPER_MAGIC && mount.place != TargetPlace::BelowProc) {

@@ -49,8 +49,8 @@ void set_capabilities(const ChildPlan& plan) noexcept {
 
 void change_ids(const ChildPlan& plan) noexcept {
   const long groups = ::syscall(SYS_setgroups, plan.groups.size(), plan.groups.data());
-  // Where a user namespace denies setgroups there is nothing to set, and nothing was asked for.
-  const bool is_denied = groups < 0 && errno == EPERM && plan.waits_for_mappings;
+  // A user namespace may deny setgroups; the caller's groups mean nothing to it.
+  const bool is_denied = groups < 0 && errno == EPERM;
   if (!is_denied || !plan.groups.empty()) check(plan, groups, Step::Groups);
   check(plan, ::syscall(SYS_setresgid, plan.gid, plan.gid, plan.gid), Step::GroupId);
   check(plan, ::syscall(SYS_setresuid, plan.uid, plan.uid, plan.uid), Step::UserId);

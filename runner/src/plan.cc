@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <sstream>
 
 #include "capabilities.h"
 #include "exec_stub_image.h"
+#include "layerkit/base/byte_stream.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/rel_path.h"
@@ -48,6 +50,20 @@ std::vector<std::string> find_candidates(const ProcessSpec& process) {
     if (directory.starts_with('/')) found.push_back(std::string(directory) + "/" + program);
   }
   return found;
+}
+
+/// user_namespaces(7): lines of first id inside, first id outside, count.
+bool caller_maps_group(std::uint32_t gid) {
+  const Fd file = open_at(AT_FDCWD, "/proc/self/gid_map", O_RDONLY);
+  FdSource source(file.get(), "/proc/self/gid_map");
+  std::istringstream text(read_all(source, 1U << 16U, "/proc/self/gid_map"));
+  std::uint64_t inside = 0;
+  std::uint64_t outside = 0;
+  std::uint64_t count = 0;
+  while (text >> inside >> outside >> count) {
+    if (gid >= inside && gid - inside < count) return true;
+  }
+  return false;
 }
 
 CapabilitySet checked_capabilities(const ContainerSpec& spec) {
@@ -127,7 +143,8 @@ void Plan::plan_namespaces(const Cgroup& cgroup) {
   }
 }
 
-bool Plan::maps_group(std::uint32_t gid) const noexcept {
+bool Plan::maps_group(std::uint32_t gid) const {
+  if (!spec_.namespaces.user) return caller_maps_group(gid);
   return std::any_of(
       spec_.gid_mappings.begin(), spec_.gid_mappings.end(), [&](const IdMapping& mapping) {
         return gid >= mapping.container_id && gid - mapping.container_id < mapping.size;

@@ -135,7 +135,8 @@ class Plan {
   void plan_process();
   void plan_exec();
   std::span<const FsOption> keep_options(const std::string& filesystem, const std::string& text);
-  bool maps_group(std::uint32_t gid) const noexcept;
+  /// Whether the group exists in the user namespace of the container.
+  bool maps_group(std::uint32_t gid) const;
 
   ContainerSpec spec_;
   Fd rootfs_;

@@ -83,8 +83,7 @@ std::span<const FsOption> Plan::keep_options(const std::string& filesystem,
     const std::string value(option.substr(equals + 1));
     // A group that does not exist in the user namespace would be refused (devpts' gid=5).
     const bool is_unmapped_group =
-        key == "gid" && spec_.namespaces.user &&
-        !maps_group(static_cast<std::uint32_t>(parse_decimal(value).value_or(0)));
+        key == "gid" && !maps_group(static_cast<std::uint32_t>(parse_decimal(value).value_or(0)));
     if (!is_unmapped_group) options.push_back({keep_text(key), keep_text(value)});
   }
   return options;

@@ -1,0 +1,128 @@
+#include <gtest/gtest.h>
+
+#include "cgroup.h"
+#include "cgroup_files.h"
+#include "expect_error.h"
+#include "temp_dir.h"
+
+namespace layerkit::runner {
+namespace {
+
+using layerkit::testing::expect_error;
+using layerkit::testing::TempDir;
+using Words = std::vector<std::string>;
+
+TEST(CgroupLayoutTest, ReadsAPureV2System) {
+  const CgroupLayout layout = parse_cgroup_layout(
+      "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
+      "35 24 0:30 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n",
+      "0::/user.slice/session-1.scope\n");
+  EXPECT_TRUE(layout.v1.empty());
+  ASSERT_TRUE(layout.v2.has_value());
+  EXPECT_EQ(layout.v2->mount_point, "/sys/fs/cgroup");
+  EXPECT_EQ(layout.v2->own_path, "/user.slice/session-1.scope");
+}
+
+TEST(CgroupLayoutTest, ReadsAHybridSystemWithJointControllers) {
+  const CgroupLayout layout = parse_cgroup_layout(
+      "1 0 0:1 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
+      "2 0 0:2 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+      "3 0 0:3 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n"
+      "4 0 0:2 / /elsewhere rw - cgroup cgroup rw,memory\n"
+      "5 0 0:5 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
+      "2:memory:/a\n1:cpu,cpuacct:/\n0::/\n");
+  ASSERT_EQ(layout.v1.size(), 2U);
+  EXPECT_EQ(layout.v1[0].controllers, (Words{"cpu", "cpuacct"}));
+  EXPECT_EQ(layout.v1[1].mount_point, "/sys/fs/cgroup/memory");
+  ASSERT_TRUE(layout.v2.has_value());
+  EXPECT_EQ(layout.v2->own_path, "");
+}
+
+TEST(CgroupLayoutTest, DecodesBlanksInMountPoints) {
+  const CgroupLayout layout =
+      parse_cgroup_layout("1 0 0:1 / /c\\040g rw - cgroup2 none rw\n", "0::/\n");
+  ASSERT_TRUE(layout.v2.has_value());
+  EXPECT_EQ(layout.v2->mount_point, "/c g");
+}
+
+TEST(CgroupLayoutTest, AMountOfASubtreeShortensTheOwnPath) {
+  const CgroupLayout layout =
+      parse_cgroup_layout("1 0 0:1 /pod /cg rw - cgroup2 none rw\n", "0::/pod/mine\n");
+  ASSERT_TRUE(layout.v2.has_value());
+  EXPECT_EQ(layout.v2->own_path, "/mine");
+}
+
+TEST(CgroupLayoutTest, NonsenseLinesAreNoMounts) {
+  const CgroupLayout layout = parse_cgroup_layout("\n1 2\n- - - - - - - - - -\n", "x\n");
+  EXPECT_TRUE(layout.v1.empty());
+  EXPECT_FALSE(layout.v2.has_value());
+}
+
+TEST(CgroupTest, AParentThatIsNoCleanRelativePathIsRefused) {
+  for (const char* parent : {"", "/", "/a", "a/../b", "a//b"}) {
+    expect_error(Errc::Invalid, "cgroup parent", [&] { make_cgroup({}, parent, "a", {}, {}); });
+  }
+}
+
+TEST(CgroupTest, AParentAboveTheHierarchyIsRefused) {
+  expect_error(Errc::Invalid, "it leaves the root", [] { make_cgroup({}, "../a", "a", {}, {}); });
+}
+
+TEST(CgroupTest, WithoutHierarchiesOnlyLimitsAreRefused) {
+  EXPECT_NO_THROW(make_cgroup({}, "p", "a", {}, {}));
+  Resources resources;
+  resources.pids_limit = 5;
+  expect_error(Errc::Unsupported,
+               "limiting processes: this system has no usable cgroup controller 'pids'",
+               [&] { make_cgroup({}, "p", "a", resources, {}); });
+}
+
+TEST(CgroupFilesTest, WordsAreComparedWhole) {
+  EXPECT_TRUE(has_word("cpu memory pids\n", "pids"));
+  EXPECT_TRUE(has_word("memory", "memory"));
+  EXPECT_FALSE(has_word("cpuset memory\n", "cpu"));
+  EXPECT_FALSE(has_word("", "cpu"));
+}
+
+TEST(CgroupFilesTest, ReadsNumbersByKey) {
+  const TempDir dir;
+  write_file_at(dir.fd(), "memory.events", "low 0\noom 3\noom_kill 2\noom_group_kill 9\n", 0644);
+  EXPECT_EQ(keyed_number(dir.fd(), "memory.events", "oom_kill"), 2U);
+  EXPECT_EQ(keyed_number(dir.fd(), "memory.events", "max"), 0U);
+  EXPECT_EQ(keyed_number(dir.fd(), "absent", "oom_kill"), 0U);
+}
+
+/// A v2 hierarchy of plain files, whose container cgroup has `controllers`.
+CgroupLayout fake_v2(const TempDir& dir) {
+  CgroupLayout layout;
+  layout.v2 = CgroupHierarchy{dir.path(), {}, {}};
+  write_file_at(dir.fd(), "cgroup.controllers", "cpu memory pids\n", 0644);
+  write_file_at(dir.fd(), "cgroup.subtree_control", "", 0644);
+  return layout;
+}
+
+TEST(CgroupV2Test, HandsControllersDownFromTheRoot) {
+  const TempDir dir;
+  const CgroupLayout layout = fake_v2(dir);
+  make_cgroup(layout, "parent", "box", {}, {});
+  // In a plain file the last value lies over the ones before.
+  EXPECT_TRUE(read_control(dir.fd(), "cgroup.subtree_control").value_or("").starts_with("+cpu"));
+}
+
+TEST(CgroupV2Test, ALimitWithoutControllerIsRefusedAndNothingStays) {
+  const TempDir dir;
+  const CgroupLayout layout = fake_v2(dir);
+  Resources resources;
+  resources.memory_limit = 1U << 20U;
+  expect_error(Errc::Unsupported, "limiting memory: cgroup controller 'memory' is not available in",
+               [&] { make_cgroup(layout, "a/b", "box", resources, {}); });
+  EXPECT_FALSE(stat_at(dir.fd(), "a").has_value());
+}
+
+TEST(CgroupV2Test, FindsNothingWhereNothingIs) {
+  const TempDir dir;
+  EXPECT_EQ(find_cgroup(fake_v2(dir), "parent", "box"), nullptr);
+}
+
+}  // namespace
+}  // namespace layerkit::runner
