@@ -42,11 +42,13 @@ RelPath DiffDraft::path(const DraftDir& dir) const {
 
 int DiffDraft::fd(DraftDir& dir) {
   if (!make_on_disk(dir)) fail(Errc::Exists, "creating directory {}", quoted(path(dir).str()));
-  auto slot = std::find_if(open_.begin(), open_.end(),
-                           [&dir](const OpenDir& open) { return open.dir == &dir; });
-  if (slot == open_.end()) {
-    Fd opened = disk_.open(path(dir), O_RDONLY | O_DIRECTORY, Follow::No);
-    slot = std::min_element(open_.begin(), open_.end(), [](const OpenDir& a, const OpenDir& b) {
+  OpenDir* slot = find_open(dir);
+  if (slot == nullptr) {
+    // The parent is often open: a step down costs less than the whole path.
+    const OpenDir* parent = dir.is_root() ? nullptr : find_open(*dir.parent);
+    Fd opened = parent != nullptr ? open_dir_at(parent->fd.get(), std::string(dir.name))
+                                  : disk_.open(path(dir), O_RDONLY | O_DIRECTORY, Follow::No);
+    slot = &*std::min_element(open_.begin(), open_.end(), [](const OpenDir& a, const OpenDir& b) {
       return a.last_use < b.last_use;
     });
     slot->dir = &dir;
@@ -54,6 +56,12 @@ int DiffDraft::fd(DraftDir& dir) {
   }
   slot->last_use = ++uses_;
   return slot->fd.get();
+}
+
+DiffDraft::OpenDir* DiffDraft::find_open(const DraftDir& dir) {
+  const auto slot = std::find_if(open_.begin(), open_.end(),
+                                 [&dir](const OpenDir& open) { return open.dir == &dir; });
+  return slot == open_.end() ? nullptr : &*slot;
 }
 
 bool DiffDraft::make_on_disk(DraftDir& dir) {
@@ -107,9 +115,9 @@ std::optional<FileStat> DiffDraft::file_at(DraftDir& dir, std::string_view name)
   return stat;
 }
 
-DirAttributes DiffDraft::lower_attributes(DraftDir& dir) const {
-  auto found = lower_->lookup(path(dir));
-  if (!found) fail(Errc::NotFound, "reading {} of the lower layers", quoted(path(dir).str()));
+DirAttributes DiffDraft::lower_attributes(const RelPath& path) const {
+  auto found = lower_->lookup(path);
+  if (!found) fail(Errc::NotFound, "reading {} of the lower layers", quoted(path.absolute()));
   return {found->mode, found->uid, found->gid, found->mtime, std::move(found->xattrs)};
 }
 

@@ -45,7 +45,7 @@ class DiffDraft {
   std::optional<FileStat> file_at(DraftDir& dir, std::string_view name);
   std::unique_ptr<ByteSource> open_lower(const RelPath& path) const { return lower_->open(path); }
   /// The lower view's attributes of a directory for which below() is Merged or Emptied.
-  DirAttributes lower_attributes(DraftDir& dir) const;
+  DirAttributes lower_attributes(const RelPath& path) const;
 
   /// Makes `dir` and its parents part of the layer.
   void claim(DraftDir& dir);
@@ -67,6 +67,7 @@ class DiffDraft {
     std::uint64_t last_use = 0;
   };
 
+  OpenDir* find_open(const DraftDir& dir);
   void hide_children(DraftDir& dir);
   void erase_child(DraftDir& dir, std::string_view name);
   void forget_descriptors(const DraftDir& dir);

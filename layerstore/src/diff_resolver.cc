@@ -104,6 +104,7 @@ DiffResolver::Step DiffResolver::follow(Walk& walk,
                                         const std::string& name,
                                         std::string_view target) {
   if (walk.followed.size() >= kMaxLinks) {
+    if (walk.missing == Missing::Stop) return Step::Stopped;  // a loop leads nowhere
     fail(Errc::Invalid, "resolving a parent: too many symlinks at {}",
          quoted(draft_.path(*walk.at, name).str()));
   }

@@ -81,7 +81,7 @@ class Writer final : public OverlayDiffWriter {
   void name_directory(DraftDir& dir, const Entry& entry);
 
   void finish_nodes(DraftDir& dir);
-  void finish_attributes(DraftDir& dir);
+  void finish_attributes(DraftDir& dir, const RelPath& path);
 
   Context context_;
   BeforeRemoval before_removal_;
@@ -242,7 +242,7 @@ void Writer::finish() {
   with_context([] { return "finishing the diff directory"; },
                [this] {
                  finish_nodes(draft_.root());
-                 finish_attributes(draft_.root());
+                 finish_attributes(draft_.root(), RelPath());
                });
   duplicates_.report(context_);
   objects_.report();
@@ -259,18 +259,17 @@ void Writer::finish_nodes(DraftDir& dir) {
 }
 
 /// Deepest first, so that neither missing permissions nor changed times get in the way.
-void Writer::finish_attributes(DraftDir& dir) {
+void Writer::finish_attributes(DraftDir& dir, const RelPath& path) {
   for (const auto& [name, child] : dir.children)
-    finish_attributes(*child);
+    finish_attributes(*child, path / name);
   if (!dir.on_disk) return;
   const int fd = draft_.fd(dir);
-  const RelPath path = draft_.path(dir);
   if (dir.opaque && !dir.is_root()) objects_.mark_opaque(fd);
   if (dir.attributes) return objects_.finish_directory(fd, path.absolute(), *dir.attributes);
   const bool known_below =
       draft_.below(dir) == Below::Merged || draft_.below(dir) == Below::Emptied;
   objects_.finish_directory(fd, path.absolute(),
-                            known_below ? draft_.lower_attributes(dir) : DirAttributes{});
+                            known_below ? draft_.lower_attributes(path) : DirAttributes{});
 }
 
 }  // namespace

@@ -106,7 +106,11 @@ TEST_F(OverlayDiffMetadataTest, OtherXattrsThatCannotBeAreErrors) {
 }
 
 TEST_F(OverlayDiffMetadataTest, TimesBeyondTheFileSystemAreReported) {
-  stack_.apply({file("f").mtime(std::numeric_limits<std::int64_t>::max() / 2)});
+  const Timestamp far{std::numeric_limits<std::int64_t>::max() / 2, 0};
+  stack_.apply({file("f").mtime(far.seconds)});
+  if (stack_.view()->lookup(RelPath::parse("f"))->mtime == far) {
+    GTEST_SKIP() << "the file system of TMPDIR holds every time";
+  }
   ASSERT_EQ(stack_.warnings().size(), 1U);
   EXPECT_EQ(stack_.warnings()[0], "times beyond the range of the file system were changed: 'f'");
 }
