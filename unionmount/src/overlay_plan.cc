@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "layerkit/base/error.h"
 
 namespace layerkit {
