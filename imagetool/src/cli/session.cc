@@ -3,11 +3,17 @@
 #include <cerrno>
 
 #include "cli/output.h"
+#include "layerkit/imagetool/container_store.h"
 
 namespace layerkit::cli {
 
 ImageStore& Session::store() {
-  if (!store_) store_ = ImageStore::open(root);
+  if (!store_) {
+    store_ = ImageStore::open(root);
+    store_->set_users([&images = *store_](const ImageId& image) {
+      return containers_of_image(images, image);
+    });
+  }
   return *store_;
 }
 

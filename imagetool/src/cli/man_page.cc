@@ -1,0 +1,124 @@
+#include "cli/man_page.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/help.h"
+#include "layerkit/base/text.h"
+
+namespace layerkit::cli {
+namespace {
+
+/// Text as roff input: escapes, hyphens that are typed, no line that looks like a request.
+std::string roff(std::string_view text) {
+  std::string out;
+  bool line_start = true;
+  for (const char c : text) {
+    if (line_start && (c == '.' || c == '\'')) out += "\\&";
+    line_start = c == '\n';
+    if (c == '\\') {
+      out += "\\e";
+    } else if (c == '-') {
+      out += "\\-";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string upper(std::string text) {
+  std::ranges::transform(text, text.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  return text;
+}
+
+std::string option_entry(const CLI::Option& option) {
+  std::string names;
+  const auto add = [&](const std::string& name) {
+    names += fmt::format("{}\\fB{}\\fR", names.empty() ? "" : ", ", roff(name));
+  };
+  for (const std::string& name : option.get_snames()) {
+    add("-" + name);
+  }
+  for (const std::string& name : option.get_lnames()) {
+    add("--" + name);
+  }
+  if (takes_value(option)) names += fmt::format(" \\fI{}\\fR", roff(value_name(option)));
+  const std::string standard = option.get_default_str();
+  const std::string note =
+      takes_value(option) && !standard.empty() ? fmt::format(" (default: {})", standard) : "";
+  return fmt::format(".TP\n{}\n{}\n", names, roff(option.get_description() + note));
+}
+
+std::string options_text(const CLI::App& command) {
+  std::string text;
+  for (const CLI::Option* option : flags_of(command)) {
+    text += option_entry(*option);
+  }
+  return text;
+}
+
+/// Preformatted lines.
+std::string example(std::string_view text) {
+  return fmt::format(".PP\n.nf\n{}\n.fi\n", roff(text));
+}
+
+std::string command_text(const CLI::App& command) {
+  std::string text = fmt::format(".SS {}\n{}.\n.PP\n\\fB{}\\fR\n", roff(command.get_name()),
+                                 roff(command.get_description()), roff(usage_line(command)));
+  for (const CLI::Option* option : flags_of(command)) {
+    if (option != command.get_help_ptr()) text += option_entry(*option);
+  }
+  if (!command.get_footer().empty()) text += example(command.get_footer());
+  return text;
+}
+
+constexpr std::string_view kEpilogue = R"(.SH EXIT STATUS
+.TP
+.B 0
+Success.
+.TP
+.B 1
+The command failed; one line on standard error says why.
+.TP
+.B 2
+The command line could not be understood.
+.PP
+.B imagetool run
+passes on the exit status of the container's process (128 and the signal's number when a signal
+ended it). It exits with 125 when the container could not be set up, 126 when the program cannot be
+executed and 127 when it does not exist.
+.SH FILES
+.TP
+.I /var/lib/layerkit
+The store, unless
+.B \-\-root
+names another directory.
+)";
+
+}  // namespace
+
+std::string man_page(const CLI::App& app) {
+  const std::string name = app.get_name();
+  std::string text = fmt::format(".TH {} 1 \"\" \"{} {}\" \"User Commands\"\n", upper(name),
+                                 "layerkit", LAYERKIT_VERSION);
+  text += fmt::format(".SH NAME\n{} \\- {}\n", name, roff(app.get_description()));
+  text += fmt::format(
+      ".SH SYNOPSIS\n.B {}\n[\\fIOPTIONS\\fR] \\fICOMMAND\\fR [\\fIARGUMENTS\\fR]\n", name);
+  text += fmt::format(
+      ".SH DESCRIPTION\n.B {}\nkeeps container images as a store of layers, mounts them and runs "
+      "processes in them.\nIts commands are named and behave as those of docker(1) and "
+      "podman(1).\n",
+      name);
+  text += ".SH OPTIONS\nThese stand before the command.\n" + options_text(app);
+  text += ".SH COMMANDS\n";
+  for (const CLI::App* command : visible_commands(app)) {
+    text += command_text(*command);
+  }
+  return text + std::string(kEpilogue);
+}
+
+}  // namespace layerkit::cli
