@@ -11,6 +11,10 @@ namespace layerkit {
 /// 'name' in single quotes with control characters, quotes, backslashes and bytes that are not
 /// valid UTF-8 escaped as \n, \t, \\, \', \xNN: safe to print on a terminal and unambiguous.
 std::string quoted(std::string_view bytes);
+/// As above; closer than std::quoted, which a std::string argument would otherwise find.
+inline std::string quoted(const std::string& bytes) {
+  return quoted(std::string_view(bytes));
+}
 
 /// As quoted(), without the quotes: for listings.
 std::string escaped(std::string_view bytes);
