@@ -39,7 +39,7 @@ REFUSED = {
     "libimage/exported-container.tar": "is not an image archive",
     "libimage/artifacts/blobs-only": "application/vnd.oci.empty.v1+json",
     "libimage/artifacts/config-only": "is 200 bytes, its descriptor says 506",
-    "libimage/artifacts/index": "platform",
+    "libimage/artifacts/index": "is an artifact, not an image: it has no config",
     "libimage/artifacts/no-blobs": "application/vnd.oci.empty.v1+json",
     # A checkout without symlinks: each blob holds the path of the file that it should link to.
     "busybox-oci/glibc": "is 25 bytes, its descriptor says 610",
