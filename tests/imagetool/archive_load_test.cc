@@ -56,7 +56,7 @@ TEST_F(LoadTest, UnpacksCompressedLayers) {
              .file("l", compressed(layer, compression))
              .file("c", image_config({layer}))
              .file("manifest.json", "[" + manifest_item("c", name + ":1", {"l"}) + "]"));
-    const auto tree = images().layers().view(images().find(name).image.top());
+    const auto tree = images().layers().view(images().find(name + ":1").image.top());
     EXPECT_EQ(text_of(*tree, "file"), name);
   }
 }

@@ -25,8 +25,11 @@ class DirectoryOutput final : public ArchiveOutput {
   ~DirectoryOutput() override {
     if (finished_) return;
     try {
-      for (const std::string& name : top_names_) {
-        remove_tree_at(dir_.get(), name);
+      for (const std::string& name : top_files_) {
+        unlink_at(dir_.get(), name);
+      }
+      for (const std::string& path : directories_) {
+        if (path.find('/') == std::string::npos) remove_tree_at(dir_.get(), path);
       }
       if (created_) unlink_at(AT_FDCWD, path_, AT_REMOVEDIR);
     } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the failure that led here counts
@@ -38,6 +41,7 @@ class DirectoryOutput final : public ArchiveOutput {
     const Fd parent = open_parent(path);
     const Fd file = open_at(parent.get(), std::string(path.name()),
                             O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0644);
+    if (path.parent().is_root()) top_files_.insert(name);
     FdSink sink(file.get(), name);
     SizedSink sized(sink, name, size, context_);
     produce(sized);
@@ -62,11 +66,13 @@ class DirectoryOutput final : public ArchiveOutput {
 
   /// The directory of a file to be, with all directories on the way.
   Fd open_parent(const RelPath& path) {
-    top_names_.emplace(path.components().front());
+    const RelPath wanted = path.parent();
     RelPath parent;
-    for (const std::string_view component : path.parent().components()) {
+    for (const std::string_view component : wanted.components()) {
       parent = parent / component;
-      if (directories_.insert(parent.str()).second) make_dir_at(dir_.get(), parent.str(), 0755);
+      if (directories_.contains(parent.str())) continue;
+      make_dir_at(dir_.get(), parent.str(), 0755);
+      directories_.insert(parent.str());
     }
     return parent.is_root() ? dir_.duplicate() : open_dir_at(dir_.get(), parent.str());
   }
@@ -75,8 +81,8 @@ class DirectoryOutput final : public ArchiveOutput {
   const Context& context_;
   bool created_;
   Fd dir_;
-  std::set<std::string> top_names_;    ///< of what was created
-  std::set<std::string> directories_;  ///< that were created, parents first
+  std::set<std::string> top_files_;    ///< written into the directory itself
+  std::set<std::string> directories_;  ///< made below it, parents first
   bool finished_ = false;
 };
 
