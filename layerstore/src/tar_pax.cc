@@ -146,8 +146,8 @@ void read_pax_globals(std::string_view records, PaxValues& values) {
 std::string format_pax_record(std::string_view key, std::string_view value) {
   // The length counts itself: one more digit may be what makes one more digit necessary.
   const std::size_t rest = key.size() + value.size() + 3;
-  std::size_t length = rest + fmt::formatted_size("{}", rest);
-  length = rest + fmt::formatted_size("{}", length);
+  std::size_t length = rest + std::to_string(rest).size();
+  length = rest + std::to_string(length).size();
   return fmt::format("{} {}={}\n", length, key, value);
 }
 
