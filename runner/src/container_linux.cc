@@ -60,7 +60,7 @@ void let_go_on(int socket) {
 }
 
 /// nullopt at the end of the stream: the program was executed, or the child died.
-std::optional<Report> next_report(int socket) {
+std::optional<Report> next_report(int socket, const Context& context) {
   Report report;
   for (;;) {
     const ssize_t got = ::recv(socket, &report, sizeof(report), 0);
@@ -69,6 +69,7 @@ std::optional<Report> next_report(int socket) {
     // ECONNRESET: it died with a byte of ours unread.
     if (errno == ECONNRESET) return std::nullopt;
     if (errno != EINTR) fail_errno(errno, "reading the container's report");
+    context.check_interrupted();
   }
 }
 
@@ -82,10 +83,14 @@ std::optional<Report> next_report(int socket) {
 }
 
 /// Returns once the program runs.
-void await_exec(
-    int socket, const Plan& plan, Process& process, const Cgroup& cgroup, StartFailure& failure) {
+void await_exec(int socket,
+                const Plan& plan,
+                Process& process,
+                const Cgroup& cgroup,
+                StartFailure& failure,
+                const Context& context) {
   bool is_ready = false;
-  while (const std::optional<Report> report = next_report(socket)) {
+  while (const std::optional<Report> report = next_report(socket, context)) {
     if (report->step != Step::Ready) {
       failure = classify(*report);
       throw describe(*report, plan);
@@ -118,7 +123,7 @@ std::unique_ptr<Container> start_with_cgroups(const CgroupLayout& layout,
     process.write_mappings(plan.spec().uid_mappings, plan.spec().gid_mappings);
     let_go_on(socket.parent.get());
   }
-  await_exec(socket.parent.get(), plan, process, *cgroup, kind);
+  await_exec(socket.parent.get(), plan, process, *cgroup, kind, context);
   return std::make_unique<RunningContainer>(std::move(cgroup), std::move(process));
 }
 

@@ -15,8 +15,8 @@ namespace layerkit {
 
 /// How a process ended.
 struct ExitStatus {
-  int code = 0;    ///< exit code, or 128 + signal
-  int signal = 0;  ///< 0 when it exited by itself
+  int code = 0;                ///< exit code, or 128 + signal
+  int signal = 0;              ///< 0 when it exited by itself
   bool out_of_memory = false;  ///< the kernel's OOM killer was at work in its cgroup
 };
 
@@ -24,7 +24,7 @@ struct ExitStatus {
 enum class StartFailure {
   Setup,          ///< 125: a namespace, mount, cgroup, ...
   NotExecutable,  ///< 126: found, but it cannot be executed
-  NotFound,       ///< 127: no such program
+  NotFound,       ///< 127: no such program, or its interpreter or loader is missing
 };
 
 /// A running container. Owns its cgroup: when the object goes, what still runs in the container is
@@ -50,7 +50,13 @@ class Container {
 ///
 /// A failure is one Error whose message names the step, the object and the errno; then nothing is
 /// left mounted, no cgroup, no process. `failure` (may be null) says which exit code it deserves.
-/// REQUIRES: the calling process may be multithreaded; SIGCHLD must not be ignored.
+/// `context.warn` hears of cgroups that this user may not make and that no limit needs.
+///
+/// Of devices the container can open the usual harmless ones only: by the devices controller of
+/// cgroup v1 where that is at hand; otherwise every mount in it is nodev, except for the nodes of
+/// the host that are bound into its /dev.
+///
+/// The calling process may be multithreaded. REQUIRES: SIGCHLD is not ignored; Linux 5.12.
 std::unique_ptr<Container> start_container(ContainerSpec spec,
                                            Fd rootfs,
                                            StartFailure* failure,

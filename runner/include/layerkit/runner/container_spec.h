@@ -64,7 +64,7 @@ struct Namespaces {
   bool ipc = true;
   bool network = true;  ///< new, with the loopback interface up
   bool cgroup = true;
-  bool user = false;    ///< uses the mappings below; mount is always new
+  bool user = false;  ///< uses the mappings below; mount is always new
 };
 
 /// The process to run.
@@ -93,9 +93,12 @@ struct ContainerSpec {
   std::vector<std::string> masked_paths;
   std::vector<std::string> read_only_paths;
   bool read_only_rootfs = false;
-  std::map<std::string, std::string> sysctls;  ///< "net.ipv4.ip_forward" -> "1"
+  /// "net.ipv4.ip_forward" -> "1"; only such as belong to a new namespace of the container.
+  std::map<std::string, std::string> sysctls;
   Resources resources;
-  std::string cgroup_parent = "layerkit";  ///< relative path below each hierarchy's root
+  /// Relative path below each hierarchy's root; on v2, for a user who may not write there, below
+  /// the directory of the caller's own cgroup. Made when absent, removed when empty.
+  std::string cgroup_parent = "layerkit";
   /// Become 0, 1, 2 of the process; unset: /dev/null.
   Fd standard_input;
   Fd standard_output;
