@@ -45,7 +45,7 @@ class ObjectWriter {
  private:
   bool create_file(int dir_fd, const std::string& name, const Entry& entry, ByteSource& contents);
   void write_contents(int fd, const Entry& entry, ByteSource& contents);
-  void write_sparsely(int fd, const std::string& path, std::size_t size);
+  bool write_sparsely(int fd, const std::string& path, std::size_t size);
   void apply_to_name(int dir_fd, const std::string& name, const Entry& entry);
   void apply_xattrs(int dir_fd,
                     const std::string& name,

@@ -83,6 +83,15 @@ void change_mode(int fd, const std::string& path, std::uint32_t mode) {
   }
 }
 
+/// Most files are made right; asking costs a tenth of saying it again.
+void fit_owner_and_mode(
+    int fd, const std::string& path, std::uint32_t uid, std::uint32_t gid, std::uint32_t mode) {
+  const FileStat now = stat_fd(fd);
+  // Owner first: chown(2) clears setuid and setgid.
+  if (now.uid != uid || now.gid != gid) change_owner(fd, path, uid, gid);
+  if (now.mode != mode) change_mode(fd, path, mode);
+}
+
 }  // namespace
 
 ObjectWriter::ObjectWriter(OverlayXattrs space, const Context& context)
@@ -103,13 +112,13 @@ bool ObjectWriter::create_file(int dir_fd,
                                const Entry& entry,
                                ByteSource& contents) {
   constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  const Fd file(::openat(dir_fd, name.c_str(), kFlags, kPrivateFile));
+  // The directories around it are private until the end: the final permissions can come at once.
+  const Fd file(::openat(dir_fd, name.c_str(), kFlags, entry.mode & 0777U));
   if (!created(file.get(), "file", entry)) return false;
   const std::string& path = entry.path.str();
   write_contents(file.get(), entry, contents);
-  // Owner first: chown(2) clears setuid and capabilities. Time last: everything else moves it.
-  change_owner(file.get(), path, entry.uid, entry.gid);
-  change_mode(file.get(), path, entry.mode);
+  fit_owner_and_mode(file.get(), path, entry.uid, entry.gid, entry.mode);
+  // After the owner, which clears capabilities; and the time after all.
   apply_xattrs(dir_fd, name, path, entry.xattrs);
   set_time(file.get(), path, entry.mtime);
   return true;
@@ -124,11 +133,12 @@ void ObjectWriter::create_whiteout(int dir_fd, const std::string& name) {
 
 void ObjectWriter::write_contents(int fd, const Entry& entry, ByteSource& contents) {
   std::uint64_t total = 0;
+  bool ends_in_hole = false;
   for (;;) {
     const std::size_t got = read_full(contents, buffer_);
     total += got;
     if (total > entry.size) break;
-    write_sparsely(fd, entry.path.str(), got);
+    if (got > 0) ends_in_hole = write_sparsely(fd, entry.path.str(), got);
     if (got < buffer_.size()) break;
     context_.check_interrupted();
   }
@@ -136,18 +146,20 @@ void ObjectWriter::write_contents(int fd, const Entry& entry, ByteSource& conten
     fail(Errc::Integrity, "writing {}: its contents are {} than the {} bytes announced",
          quoted(entry.path.str()), total > entry.size ? "longer" : "shorter", entry.size);
   }
-  if (::ftruncate(fd, static_cast<off_t>(total)) != 0) {
+  if (ends_in_hole && ::ftruncate(fd, static_cast<off_t>(total)) != 0) {
     const int err = errno;
     fail_errno(err, "setting the size of {}", quoted(entry.path.str()));
   }
 }
 
-/// Writes the first `size` bytes of the buffer; blocks of zeros become holes.
-void ObjectWriter::write_sparsely(int fd, const std::string& path, std::size_t size) {
+/// Writes the first `size` bytes of the buffer; blocks of zeros become holes. True when the last
+/// is one: the file is shorter than it should be.
+bool ObjectWriter::write_sparsely(int fd, const std::string& path, std::size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(buffer_.data()), size);
   std::size_t at = 0;
+  std::size_t data_end = 0;
   while (at < size) {
-    std::size_t data_end = at;
+    data_end = at;
     while (data_end < size && !is_zero(bytes.substr(data_end, kBlock))) {
       data_end = std::min(data_end + kBlock, size);
     }
@@ -160,6 +172,7 @@ void ObjectWriter::write_sparsely(int fd, const std::string& path, std::size_t s
       fail_errno(err, "writing {}", quoted(path));
     }
   }
+  return at > data_end;
 }
 
 void ObjectWriter::apply_to_name(int dir_fd, const std::string& name, const Entry& entry) {
@@ -220,8 +233,7 @@ void ObjectWriter::set_time_of_name(int dir_fd, const std::string& name, const E
 void ObjectWriter::finish_directory(int fd,
                                     const std::string& path,
                                     const DirAttributes& attributes) {
-  change_owner(fd, path, attributes.uid, attributes.gid);
-  change_mode(fd, path, attributes.mode);
+  fit_owner_and_mode(fd, path, attributes.uid, attributes.gid, attributes.mode);
   apply_xattrs(fd, ".", path, attributes.xattrs);
   set_time(fd, path, attributes.mtime);
 }
