@@ -38,6 +38,9 @@ struct Member {
 
 class CgroupV1 final : public Cgroup {
  public:
+  CgroupV1() = default;
+  CgroupV1(const CgroupV1&) = delete;
+  CgroupV1& operator=(const CgroupV1&) = delete;
   ~CgroupV1() override { remove(); }
 
   void create(const CgroupHierarchy& hierarchy, const CgroupPlace& place) {

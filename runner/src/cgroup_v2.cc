@@ -18,6 +18,8 @@ class CgroupV2 final : public Cgroup {
  public:
   CgroupV2(CgroupPlace place, Fd directory)
       : place_(std::move(place)), directory_(std::move(directory)) {}
+  CgroupV2(const CgroupV2&) = delete;
+  CgroupV2& operator=(const CgroupV2&) = delete;
   ~CgroupV2() override { remove(); }
 
   /// Hands the controllers down from the base. A cgroup that holds processes refuses (EBUSY), and

@@ -23,9 +23,12 @@ __asm__(
     ".byte 0\n"
     ".popsection\n");
 
+// Symbols of the assembly above.
 extern "C" {
+// NOLINTBEGIN(readability-identifier-naming)
 [[gnu::visibility("hidden")]] extern const char layerkit_exec_stub_begin[];
 [[gnu::visibility("hidden")]] extern const char layerkit_exec_stub_end[];
+// NOLINTEND(readability-identifier-naming)
 }
 
 #ifndef MFD_EXEC

@@ -41,7 +41,7 @@ class BlockedSignals {
   ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
  private:
-  sigset_t before_;
+  sigset_t before_{};
 };
 
 int write_proc_file(pid_t pid, const char* file, const std::string& text) {
