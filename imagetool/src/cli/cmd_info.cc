@@ -91,7 +91,7 @@ void print_info(Session& session, const std::string& format) {
 void add_info(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("info", "Display system-wide information")->group(kSystem);
   auto format = std::make_shared<std::string>();
-  add_format_option(*command, *format);
+  add_format_option(*command, *format, "-f,--format");
   command->callback([&session, format] { print_info(session, *format); });
 }
 

@@ -62,7 +62,7 @@ void add_inspect(CLI::App& app, Session& session) {
       app.add_subcommand("inspect", "Return low-level information on images and containers")
           ->group(kSystem);
   auto options = std::make_shared<InspectOptions>();
-  add_format_option(*command, options->format);
+  add_format_option(*command, options->format, "-f,--format");
   command->add_option("--type", options->type, "Only look for objects of this type")
       ->type_name("image|container")
       ->check(CLI::IsMember({"image", "container"}));

@@ -46,10 +46,10 @@ std::size_t width_of(std::string_view text) {
 
 }  // namespace
 
-CLI::Option* add_format_option(CLI::App& command, std::string& format) {
+CLI::Option* add_format_option(CLI::App& command, std::string& format, const char* names) {
   return command
       .add_option(
-          "-f,--format", format,
+          names, format,
           "Format output: 'json', 'table', 'table TEMPLATE' or a TEMPLATE such as '{{.ID}}'")
       ->type_name("FORMAT");
 }

@@ -32,8 +32,10 @@ std::string render_listing(const ListingStyle& style,
                            const ListingChoice& choice,
                            const std::vector<nlohmann::ordered_json>& rows);
 
-/// Declares --format of a listing or of `inspect`.
-CLI::Option* add_format_option(CLI::App& command, std::string& format);
+/// Declares --format. Where docker has it, `names` adds the short form: "-f,--format".
+CLI::Option* add_format_option(CLI::App& command,
+                               std::string& format,
+                               const char* names = "--format");
 
 /// Lines of cells separated by tabs, aligned as docker's tables: three spaces between columns, a
 /// column at least ten wide.
