@@ -100,10 +100,8 @@ TEST_F(OciArchiveTest, ReadsNamesFromAnnotations) {
   EXPECT_EQ(names(annotation("io.containerd.image.name", "docker.io/library/app:1")), Ids{"app:1"});
   EXPECT_EQ(names(annotation("org.opencontainers.image.ref.name", "example.com/app:1")),
             Ids{"example.com/app:1"});
+  EXPECT_EQ(names(annotation("org.opencontainers.image.ref.name", "debian")), Ids{"debian:latest"});
   EXPECT_EQ(warnings_, "");
-  EXPECT_EQ(names(annotation("org.opencontainers.image.ref.name", "latest")), Ids{});
-  EXPECT_NE(warnings_.find("ignoring 'latest': it is a tag without a repository"),
-            std::string::npos);
   EXPECT_EQ(names(annotation("io.containerd.image.name", "not/A:name")), Ids{});
   EXPECT_NE(warnings_.find("ignoring 'not/A:name': it is not an image name"), std::string::npos);
 }

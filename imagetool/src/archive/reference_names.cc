@@ -25,13 +25,10 @@ std::optional<ImageName> archived_name(std::string_view text, const Context& con
 std::optional<ImageName> reference_name(const Descriptor& entry, const Context& context) {
   const std::string image_name = entry.annotation(kImageNameKey);
   if (!image_name.empty()) return archived_name(image_name, context);
+  // A bare word may be meant as a tag (umoci, skopeo); like podman, it is taken as the name, for the
+  // layout knows no other.
   const std::string reference = entry.annotation(kRefNameKey);
   if (reference.empty()) return std::nullopt;
-  // umoci and skopeo write a bare tag; of which repository, the layout does not know.
-  if (reference.find_first_of("/:") == std::string::npos) {
-    context.warn(fmt::format("ignoring {}: it is a tag without a repository", quoted(reference)));
-    return std::nullopt;
-  }
   return archived_name(reference, context);
 }
 

@@ -19,7 +19,7 @@ std::optional<ImageName> parse_name_if_valid(std::string_view text);
 std::optional<ImageName> archived_name(std::string_view text, const Context& context);
 
 /// The name of an index.json entry: its annotation io.containerd.image.name, else
-/// org.opencontainers.image.ref.name when that is more than a tag.
+/// org.opencontainers.image.ref.name; a bare word there is the repository, with tag "latest".
 std::optional<ImageName> reference_name(const Descriptor& entry, const Context& context);
 
 /// Adds what is not yet in `names`.
