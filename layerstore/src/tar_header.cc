@@ -1,8 +1,8 @@
 #include "tar_header.h"
 
 #include <algorithm>
-#include <cstring>
 
+#include "layerkit/base/byte_stream.h"
 #include "layerkit/base/error.h"
 
 namespace layerkit {
@@ -63,7 +63,8 @@ void put_octal(std::span<std::byte, kTarBlock> block, Field field, std::uint64_t
 }
 
 void put_text(std::span<std::byte, kTarBlock> block, Field field, std::string_view text) {
-  std::memcpy(block.data() + field.offset, text.data(), std::min(text.size(), field.size));
+  const auto bytes = as_bytes(text.substr(0, field.size));
+  std::copy(bytes.begin(), bytes.end(), block.subspan(field.offset).begin());
 }
 
 /// The checksum field itself counts as eight spaces.
