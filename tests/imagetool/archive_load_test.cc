@@ -211,5 +211,56 @@ TEST_F(LoadTest, WarnsWhenTheMediaTypeNamesAnotherCompression) {
       << warnings_;
 }
 
+/// Fails at one step of the publication.
+class FailingImageStore final : public ImageStore {
+ public:
+  enum class Step { SecondPut, SetNames };
+  FailingImageStore(ImageStore& inner, Step step) : inner_(inner), step_(step) {}
+
+  Store& layers() noexcept override { return inner_.layers(); }
+  const std::string& root() const noexcept override { return inner_.root(); }
+  std::vector<Record> list() const override { return inner_.list(); }
+  Record find(std::string_view name) const override { return inner_.find(name); }
+  void put(const Image& image) override {
+    if (step_ == Step::SecondPut && ++puts_ == 2) fail(Errc::Io, "no space");
+    inner_.put(image);
+  }
+  std::map<ImageName, ImageId> set_names(const std::map<ImageName, ImageId>& names) override {
+    if (step_ == Step::SetNames) fail(Errc::Io, "no space");
+    return inner_.set_names(names);
+  }
+  void set_users(Users users) override { inner_.set_users(std::move(users)); }
+  Removed remove(std::string_view name, bool force) override { return inner_.remove(name, force); }
+  std::uint64_t size(const Image& image) const override { return inner_.size(image); }
+
+ private:
+  ImageStore& inner_;
+  Step step_;
+  int puts_ = 0;
+};
+
+TEST_F(LoadTest, AFailureWhilePublishingTakesBackWhatThisLoadAddedOnly) {
+  load(archive_of({kBase}, "kept:1"));
+  const std::string path = write(
+      "two", TarBuilder()
+                 .file("base", kBase)
+                 .file("top", kTop)
+                 .file("app", kApp)
+                 .file("one", image_config({kBase, kTop}))
+                 .file("two", image_config({kApp}))
+                 .file("manifest.json", "[" + manifest_item("one", "one:1", {"base", "top"}) + "," +
+                                            manifest_item("two", "kept:1", {"app"}) + "]")
+                 .finish());
+  for (const auto step : {FailingImageStore::Step::SecondPut, FailingImageStore::Step::SetNames}) {
+    FailingImageStore failing(images(), step);
+    const auto archive = open_archive(path, images().layers(), context_);
+    expect_error(Errc::Io, "no space",
+                 [&] { load_images(failing, *archive, std::nullopt, context_); });
+    ASSERT_EQ(images().list().size(), 1U);
+    EXPECT_EQ(images().find("kept:1").image.id().str(), sha256(image_config({kBase})));
+    EXPECT_EQ(images().layers().layers().size(), 1U);
+  }
+}
+
 }  // namespace
 }  // namespace layerkit::testing
