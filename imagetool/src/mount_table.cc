@@ -153,9 +153,7 @@ std::string MountTable::mount_image(const Image& image,
                                     const std::optional<std::string>& directory) {
   // Until the record is on disk nobody may remove the layers.
   const FileLock layers_lock = images_.layers().lock(LockKind::Shared);
-  const auto top = image.top();
-  if (!top) fail(Errc::Unsupported, "mounting an image: it has no layers");
-  UnionSpec spec = inspection_spec(images_.layers().mount_layers(top));
+  UnionSpec spec = inspection_spec(images_.layers().mount_layers(image.top()));
   spec.read_only = true;
   MountRecord record;
   record.source = MountSource::Image;

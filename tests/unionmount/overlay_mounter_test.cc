@@ -284,7 +284,7 @@ TEST_F(OverlayMounterTest, OneWritableBranchIsBoundWritable) {
 }
 
 TEST_F(OverlayMounterTest, RefusesAUnionOfNothing) {
-  expect_error(Errc::Invalid, "mounting a union of 0 branches: there is nothing to mount",
+  expect_error(Errc::Invalid, "mounting a union of 0 branches: there is no branch to write to",
                [] { make_overlay_mounter()->mount(UnionSpec{}); });
 }
 

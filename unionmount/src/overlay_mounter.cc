@@ -5,6 +5,7 @@
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/unionmount/mounter.h"
+#include "mount_api.h"
 #include "overlay_mount.h"
 
 namespace layerkit {
@@ -36,6 +37,16 @@ Fd bind_branch(const Branch& branch, const UnionSpec& spec) {
                       [&] { return clone_mount(branch.directory.get(), attributes); });
 }
 
+/// A union of nothing: an empty directory that stays so.
+Fd mount_empty(const UnionSpec& spec) {
+  if (!spec.read_only) fail(Errc::Invalid, "there is no branch to write to");
+  const FsContext context("tmpfs");
+  int err = context.set_string("mode", "0755");
+  if (err == 0) err = context.create();
+  if (err != 0) fail_errno(err, "creating an empty file system");
+  return context.mount({.read_only = true, .no_suid = spec.no_suid, .no_dev = spec.no_dev});
+}
+
 class OverlayMounter final : public Mounter {
  public:
   explicit OverlayMounter(OverlayInterface interface) : interface_(interface) {}
@@ -50,7 +61,7 @@ class OverlayMounter final : public Mounter {
 
  private:
   Fd mount_branches(const UnionSpec& spec) const {
-    if (spec.branches.empty()) fail(Errc::Invalid, "there is nothing to mount");
+    if (spec.branches.empty()) return mount_empty(spec);
     // Overlayfs wants two directories; with nothing below, one hides nothing.
     if (spec.branches.size() == 1) return bind_branch(spec.branches.front(), spec);
     const OverlayPlan plan = plan_overlay(spec, usable_xattrs());
