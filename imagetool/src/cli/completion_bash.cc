@@ -46,19 +46,14 @@ constexpr std::string_view kEpilogue = R"bash(
     kinds=""
   fi
   [[ $kinds == *image* ]] && words+=" $(_imagetool_ask images --format '{{.Repository}}:{{.Tag}}')"
-    [[$kinds == *container * ]]&& words +=
-    " $(_imagetool_ask ps -a --format '{{.Names}}')" mapfile - t COMPREPLY < <
-        (compgen - W "$words" --"$cur") [[$kinds == *file * ]] &&
-    mapfile - t - O $ {
-#COMPREPLY[@]
-}
-COMPREPLY < < (compgen - f-- "$cur") [[$kinds == *directory * ]] && mapfile - t - O $ {
-#COMPREPLY[@]
-}
-COMPREPLY < < (compgen - d-- "$cur")
-#Bash replaces only what follows the last colon.
-                  if[[$cur == *:*&&$COMP_WORDBREAKS == *:*]];
-then COMPREPLY = ("${COMPREPLY[@]#" $ { cur % "${cur##*:}" } "}")fi
+  [[ $kinds == *container* ]] && words+=" $(_imagetool_ask ps -a --format '{{.Names}}')"
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+  [[ $kinds == *file* ]] && mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$cur")
+  [[ $kinds == *directory* ]] && mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -d -- "$cur")
+  # Bash replaces only what follows the last colon.
+  if [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]]; then
+    COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*:}"}"}")
+  fi
 }
 
 complete -F _imagetool imagetool

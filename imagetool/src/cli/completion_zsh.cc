@@ -11,17 +11,13 @@ constexpr std::string_view kPrologue = R"zsh(#compdef imagetool
 _imagetool_names() {
   local -a root names
   (( $+opt_args[--root] )) && root=(--root $opt_args[--root])
-  names=(${${(f)" $(imagetool $root $ @2 > / dev / null) "}:#*'<none>'*})
-                                       compadd -
-                                       a names
+  names=(${${(f)"$(imagetool $root $@ 2>/dev/null)"}:#*'<none>'*})
+  compadd -a names
 }
 
-_imagetool_images(){
-    _imagetool_names images-- format '{{.Repository}}:{{.Tag}}'} _imagetool_containers(){
-    _imagetool_names ps - a-- format '{{.Names}}'} _imagetool_images_and_containers() {
-  _imagetool_images;
-  _imagetool_containers
-}
+_imagetool_images() { _imagetool_names images --format '{{.Repository}}:{{.Tag}}' }
+_imagetool_containers() { _imagetool_names ps -a --format '{{.Names}}' }
+_imagetool_images_and_containers() { _imagetool_images; _imagetool_containers }
 
 _imagetool() {
   local curcontext=$curcontext state line
@@ -36,61 +32,61 @@ constexpr std::string_view kEpilogue = R"zsh(      esac
 _imagetool "$@"
 )zsh";
 
-  /// Text inside the brackets and between the colons of an _arguments specification.
-  std::string plain(std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-      if (c == '[' || c == ']' || c == ':' || c == '\\') out += '\\';
-      out += c;
-    }
-    return out;
+/// Text inside the brackets and between the colons of an _arguments specification.
+std::string plain(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '[' || c == ']' || c == ':' || c == '\\') out += '\\';
+    out += c;
   }
+  return out;
+}
 
-  /// ":MESSAGE:ACTION" for a value.
-  std::string value_action(const CLI::Option& option) {
-    const std::vector<std::string> words = value_words(option);
-    const ValueKind kind = kind_of(value_name(option));
-    std::string action = " ";
-    if (!words.empty()) {
-      action = fmt::format("({})", fmt::join(words, " "));
-    } else if (kind.image) {
-      action = kind.container ? "_imagetool_images_and_containers" : "_imagetool_images";
-    } else if (kind.container) {
-      action = "_imagetool_containers";
-    } else if (kind.file || kind.directory) {
-      action = kind.file ? "_files" : "_files -/";
-    }
-    return fmt::format(":{}:{}", plain(value_name(option)), action);
+/// ":MESSAGE:ACTION" for a value.
+std::string value_action(const CLI::Option& option) {
+  const std::vector<std::string> words = value_words(option);
+  const ValueKind kind = kind_of(value_name(option));
+  std::string action = " ";
+  if (!words.empty()) {
+    action = fmt::format("({})", fmt::join(words, " "));
+  } else if (kind.image) {
+    action = kind.container ? "_imagetool_images_and_containers" : "_imagetool_images";
+  } else if (kind.container) {
+    action = "_imagetool_containers";
+  } else if (kind.file || kind.directory) {
+    action = kind.file ? "_files" : "_files -/";
   }
+  return fmt::format(":{}:{}", plain(value_name(option)), action);
+}
 
-  std::string flag_lines(const CLI::App& command, std::string_view indent) {
-    std::string text;
-    for (const CLI::Option* flag : flags_of(command)) {
-      const std::string tail = fmt::format("[{}]{}", plain(flag->get_description()),
-                                           takes_value(*flag) ? value_action(*flag) : "");
-      const std::string many = flag->get_items_expected_max() > 1 ? "*" : "";
-      for (const std::string& name : flag->get_snames()) {
-        text += fmt::format("{}{} \\\n", indent, shell_word(many + "-" + name + tail));
-      }
-      for (const std::string& name : flag->get_lnames()) {
-        const char* equals = takes_value(*flag) ? "=" : "";
-        text += fmt::format("{}{} \\\n", indent, shell_word(many + "--" + name + equals + tail));
-      }
+std::string flag_lines(const CLI::App& command, std::string_view indent) {
+  std::string text;
+  for (const CLI::Option* flag : flags_of(command)) {
+    const std::string tail = fmt::format("[{}]{}", plain(flag->get_description()),
+                                         takes_value(*flag) ? value_action(*flag) : "");
+    const std::string many = flag->get_items_expected_max() > 1 ? "*" : "";
+    for (const std::string& name : flag->get_snames()) {
+      text += fmt::format("{}{} \\\n", indent, shell_word(many + "-" + name + tail));
     }
-    return text;
+    for (const std::string& name : flag->get_lnames()) {
+      const char* equals = takes_value(*flag) ? "=" : "";
+      text += fmt::format("{}{} \\\n", indent, shell_word(many + "--" + name + equals + tail));
+    }
   }
+  return text;
+}
 
-  std::string command_case(const CLI::App& command) {
-    constexpr std::string_view kIndent = "            ";
-    std::string text = fmt::format("        {})\n          _arguments \\\n", command.get_name());
-    text += flag_lines(command, kIndent);
-    for (const CLI::Option* positional : positionals_of(command)) {
-      const bool many = positional->get_items_expected_max() > 1;
-      text += fmt::format("{}{} \\\n", kIndent,
-                          shell_word((many ? "*" : "") + value_action(*positional)));
-    }
-    return text + "            && return\n          ;;\n";
+std::string command_case(const CLI::App& command) {
+  constexpr std::string_view kIndent = "            ";
+  std::string text = fmt::format("        {})\n          _arguments \\\n", command.get_name());
+  text += flag_lines(command, kIndent);
+  for (const CLI::Option* positional : positionals_of(command)) {
+    const bool many = positional->get_items_expected_max() > 1;
+    text += fmt::format("{}{} \\\n", kIndent,
+                        shell_word((many ? "*" : "") + value_action(*positional)));
   }
+  return text + "            && return\n          ;;\n";
+}
 
 }  // namespace
 

@@ -108,11 +108,13 @@ bool takes_value(const CLI::Option& option) {
 }
 
 std::string value_name(const CLI::Option& option) {
-  return option.get_type_name();
+  // CLI11 appends what its validators say, such as ":{image,container}".
+  const std::string name = option.get_type_name();
+  return name.substr(0, name.find(":{"));
 }
 
 std::vector<std::string> value_words(const CLI::Option& option) {
-  const std::string name = option.get_type_name();
+  const std::string name = value_name(option);
   const bool lists_words = name.find('|') != std::string::npos &&
                            std::ranges::none_of(name, [](char c) { return c >= 'A' && c <= 'Z'; });
   if (!takes_value(option) || !lists_words) return {};
