@@ -18,7 +18,7 @@
 namespace layerkit {
 namespace {
 
-constexpr std::size_t kBuffer = 256 * 1024;
+constexpr std::size_t kBuffer = std::size_t{256} * 1024;
 /// Holes start and end at multiples of this: the block of ext4, xfs, btrfs and tmpfs.
 constexpr std::size_t kBlock = 4096;
 constexpr mode_t kPrivateFile = 0600;

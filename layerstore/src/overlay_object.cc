@@ -54,11 +54,11 @@ bool is_xattr_whiteout(int dir_fd, const FileStat& stat, OverlayXattrs space) {
 
 /// Sorts the stored xattrs into the entry's and overlayfs's own, which become `hides`.
 void decode_xattrs(
-    Xattrs stored, int dir_fd, const FileStat& stat, OverlayXattrs space, Entry& to) {
-  for (auto& [key, value] : stored) {
+    const Xattrs& stored, int dir_fd, const FileStat& stat, OverlayXattrs space, Entry& to) {
+  for (const auto& [key, value] : stored) {
     OverlayXattr meaning = read_overlay_xattr(space, key);
     if (!meaning.is_private) {
-      to.xattrs.emplace(std::move(meaning.name), std::move(value));
+      to.xattrs.emplace(std::move(meaning.name), value);
     } else if (meaning.name == "opaque" && value == "y" && to.is_directory()) {
       to.hides = Hides::Below;
     } else if (meaning.name == "whiteout" && is_xattr_whiteout(dir_fd, stat, space)) {
