@@ -2,12 +2,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <array>
-#include <csignal>
-#include <optional>
 
 #include "layerkit/base/error.h"
 #include "stream_relay.h"
@@ -37,49 +34,12 @@ void give_to(int fd, std::uint32_t uid, std::uint32_t gid) {
   if (::fchown(fd, uid, gid) != 0) fail_errno(errno, "giving a pipe to user {}", uid);
 }
 
-constexpr int kForwardedSignals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-
-/// Blocks the signals that are forwarded and reads them from a descriptor instead.
-class SignalReader {
- public:
-  SignalReader() {
-    sigset_t wanted;
-    ::sigemptyset(&wanted);
-    for (const int signal : kForwardedSignals)
-      ::sigaddset(&wanted, signal);
-    if (const int err = ::pthread_sigmask(SIG_BLOCK, &wanted, &previous_); err != 0) {
-      fail_errno(err, "blocking signals");
-    }
-    fd_ = Fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
-    const int err = errno;
-    if (!fd_) {
-      ::pthread_sigmask(SIG_SETMASK, &previous_, nullptr);
-      fail_errno(err, "opening a signalfd");
-    }
-  }
-  SignalReader(const SignalReader&) = delete;
-  SignalReader& operator=(const SignalReader&) = delete;
-  ~SignalReader() { ::pthread_sigmask(SIG_SETMASK, &previous_, nullptr); }
-
-  int fd() const noexcept { return fd_.get(); }
-  std::optional<int> next() {
-    signalfd_siginfo info{};
-    if (::read(fd_.get(), &info, sizeof info) != static_cast<ssize_t>(sizeof info)) {
-      return std::nullopt;
-    }
-    return static_cast<int>(info.ssi_signo);
-  }
-
- private:
-  sigset_t previous_{};
-  Fd fd_;
-};
-
 class Monitor {
  public:
   Monitor(Container& container,
           ContainerStreams streams,
           const Foreground& foreground,
+          SignalReader& signals,
           LogWriter& log,
           const Context& context)
       : container_(container),
@@ -87,6 +47,7 @@ class Monitor {
         signal_policy_(foreground.signals),
         log_(log),
         context_(context),
+        signals_(signals),
         input_(streams_.input ? foreground.input : -1, streams_.input.get(), "the container", {}),
         output_(streams_.output.get(),
                 foreground.output,
@@ -116,7 +77,7 @@ class Monitor {
   SignalProxy signal_policy_;
   LogWriter& log_;
   const Context& context_;
-  SignalReader signals_;
+  SignalReader& signals_;
   StreamRelay input_;
   StreamRelay output_;
   StreamRelay error_;
@@ -211,11 +172,6 @@ void Monitor::pass_on_rest() {
 }
 
 ExitStatus Monitor::run(const std::function<void(const ExitStatus&)>& on_end) {
-  // A signal that came while the container started has set this flag instead of being forwarded.
-  if (context_.interrupted != nullptr && context_.interrupted->load() &&
-      signal_policy_ == SignalProxy::Forward) {
-    container_.signal(SIGTERM);
-  }
   while (poll_once()) {
   }
   ended_ = true;
@@ -255,10 +211,11 @@ std::pair<ContainerStreams, ProcessStreams> make_streams(StandardInput input,
 ExitStatus watch_container(Container& container,
                            ContainerStreams streams,
                            const Foreground& foreground,
+                           SignalReader& signals,
                            LogWriter& log,
                            const std::function<void(const ExitStatus&)>& on_end,
                            const Context& context) {
-  return Monitor(container, std::move(streams), foreground, log, context).run(on_end);
+  return Monitor(container, std::move(streams), foreground, signals, log, context).run(on_end);
 }
 
 }  // namespace layerkit

@@ -7,6 +7,7 @@
 #include "layerkit/imagetool/container_log.h"
 #include "layerkit/imagetool/container_run.h"
 #include "layerkit/runner/container.h"
+#include "signal_reader.h"
 
 namespace layerkit {
 
@@ -31,14 +32,14 @@ std::pair<ContainerStreams, ProcessStreams> make_streams(StandardInput input,
                                                          std::uint32_t gid);
 
 /// Waits for a started container: passes bytes between its streams and `foreground` (descriptors
-/// of -1 are nobody's), logs its output, hands signals of this process on to it.
+/// of -1 are nobody's), logs its output, hands the signals that `signals` reads on to it.
 ///
 /// When it has ended, `on_end` is called as soon as all its output is in the log, before the rest
-/// of it is passed on to a reader that may be slow. Signals are blocked meanwhile, so that none is
-/// lost; their mask is restored at the end.
+/// of it is passed on to a reader that may be slow.
 ExitStatus watch_container(Container& container,
                            ContainerStreams streams,
                            const Foreground& foreground,
+                           SignalReader& signals,
                            LogWriter& log,
                            const std::function<void(const ExitStatus&)>& on_end,
                            const Context& context);

@@ -68,6 +68,7 @@ ExitStatus watch(ContainerStore& store,
                  const ContainerInfo& info,
                  StartedContainer started,
                  const Foreground& foreground,
+                 SignalReader& signals,
                  const Context& context) {
   const Fd record = store.directory(info.id);
   LogWriter log(open_at(record.get(), "log", O_WRONLY | O_APPEND | O_NOFOLLOW), current_time);
@@ -85,8 +86,8 @@ ExitStatus watch(ContainerStore& store,
       context.warn(error.message());  // the program's own result matters more
     }
   };
-  return watch_container(*started.process, std::move(started.streams), foreground, log, on_end,
-                         context);
+  return watch_container(*started.process, std::move(started.streams), foreground, signals, log,
+                         on_end, context);
 }
 
 // --- in the background ---
@@ -139,10 +140,11 @@ void monitor(const std::string& root, const ContainerInfo& info, Fd report) {
   try {
     const auto images = ImageStore::open(root);
     ContainerStore store(*images);
+    SignalReader signals;
     StartedContainer started = start_or_remove(store, info, &failure, context);
     write_all(report.get(), "started\n", "the monitor's report");
     report.reset();
-    watch(store, info, std::move(started), nobody, context);
+    watch(store, info, std::move(started), nobody, signals, context);
   } catch (const Error& error) {
     if (report) write_all(report.get(), failure_report(error, failure), "the monitor's report");
   }
@@ -175,8 +177,9 @@ ExitStatus run_in_foreground(ContainerStore& store,
                              const Foreground& foreground,
                              StartFailure* failure,
                              const Context& context) {
+  SignalReader signals;
   StartedContainer started = start_or_remove(store, container, failure, context);
-  return watch(store, container, std::move(started), foreground, context);
+  return watch(store, container, std::move(started), foreground, signals, context);
 }
 
 void run_in_background(ContainerStore& store,

@@ -1,6 +1,6 @@
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -67,7 +67,7 @@ bool is_alive(const ProcessIdentity& process) {
 
 std::optional<Fd> open_process(const ProcessIdentity& process) {
   if (process.pid <= 0) return std::nullopt;
-  Fd fd(::pidfd_open(process.pid, 0));
+  Fd fd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
   const int err = errno;
   if (!fd && err == ESRCH) return std::nullopt;
   if (!fd) fail_errno(err, "opening process {}", process.pid);
@@ -77,7 +77,7 @@ std::optional<Fd> open_process(const ProcessIdentity& process) {
 }
 
 bool signal_process(int pidfd, int signal_number) {
-  if (::pidfd_send_signal(pidfd, signal_number, nullptr, 0) == 0) return true;
+  if (::syscall(SYS_pidfd_send_signal, pidfd, signal_number, nullptr, 0) == 0) return true;
   const int err = errno;
   if (err == ESRCH) return false;
   fail_errno(err, "sending signal {}", signal_number);

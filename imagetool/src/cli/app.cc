@@ -6,6 +6,7 @@
 #include <new>
 #include <numeric>
 
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/output.h"
@@ -13,8 +14,6 @@
 
 namespace layerkit::cli {
 namespace {
-
-constexpr int kUsageExitCode = 2;
 
 /// Levenshtein distance: how many letters to change, add or leave out.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -72,25 +71,28 @@ std::string describe(const CLI::App& app, const CLI::ParseError& error) {
   return error.what();
 }
 
-int report_usage(const CLI::App& app, const CLI::ParseError& error) {
+void report_usage(const CLI::App& app, const CLI::ParseError& error) {
   print_error(describe(app, error));
   const std::string hint =
       fmt::format("Run '{} --help' for more information.\n", full_command(parsed_command(app)));
   std::fwrite(hint.data(), 1, hint.size(), stderr);
-  return kUsageExitCode;
 }
 
 /// Parses; the callback of the subcommand runs inside.
 int parse_and_run(CLI::App& app, Session& session, int argc, const char* const* argv) {
   try {
-    app.parse(argc, argv);
+    CommandLine line = prepare_command_line(app, {argv + 1, argv + argc});
+    session.command_arguments = std::move(line.command);
+    std::ranges::reverse(line.arguments);  // as CLI11 wants a vector
+    app.parse(std::move(line.arguments));
     if (app.get_subcommands().empty()) print(app.help());
   } catch (const CLI::CallForHelp&) {
     print(parsed_command(app).help());
   } catch (const CLI::CallForVersion& version) {
     print_line(version.what());
   } catch (const CLI::ParseError& error) {
-    return report_usage(app, error);
+    report_usage(app, error);
+    return session.usage_exit_code;
   }
   flush_output();
   return session.exit_code;

@@ -17,6 +17,16 @@ void remove_image(Session& session, const std::string& name, bool force) {
   }
 }
 
+/// As docker: with -f it is no failure that an image is gone already, only worth a line.
+void remove_if_present(Session& session, const std::string& name) {
+  try {
+    remove_image(session, name, true);
+  } catch (const Error& error) {
+    if (error.code() != Errc::NotFound) throw;
+    print_error(error.message());
+  }
+}
+
 }  // namespace
 
 void add_rmi(CLI::App& app, Session& session) {
@@ -31,7 +41,13 @@ void add_rmi(CLI::App& app, Session& session) {
   command->callback([&session, options] {
     for (const std::string& name : options->images) {
       session.context.check_interrupted();
-      session.attempt([&] { remove_image(session, name, options->force); });
+      session.attempt([&] {
+        if (options->force) {
+          remove_if_present(session, name);
+        } else {
+          remove_image(session, name, false);
+        }
+      });
     }
   });
 }

@@ -16,14 +16,26 @@ inline constexpr char kSystem[] = "System";
 inline constexpr char kHidden[] = "";
 
 // One function per subcommand, each in its cmd_<verb>.cc.
+void add_commit(CLI::App& app, Session& session);
+void add_completion(CLI::App& app, Session& session);
+void add_diff(CLI::App& app, Session& session);
 void add_history(CLI::App& app, Session& session);
 void add_images(CLI::App& app, Session& session);
 void add_info(CLI::App& app, Session& session);
 void add_inspect(CLI::App& app, Session& session);
+void add_kill(CLI::App& app, Session& session);
 void add_load(CLI::App& app, Session& session);
+void add_logs(CLI::App& app, Session& session);
+void add_man(CLI::App& app, Session& session);
+void add_mount(CLI::App& app, Session& session);
+void add_ps(CLI::App& app, Session& session);
+void add_rm(CLI::App& app, Session& session);
 void add_rmi(CLI::App& app, Session& session);
+void add_run(CLI::App& app, Session& session);
 void add_save(CLI::App& app, Session& session);
+void add_stop(CLI::App& app, Session& session);
 void add_tag(CLI::App& app, Session& session);
+void add_unmount(CLI::App& app, Session& session);
 void add_version(CLI::App& app, Session& session);
 
 /// Every subcommand, in the order in which the help shows them.
@@ -36,10 +48,22 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_history,
     add_rmi,
     // Containers
+    add_run,
+    add_ps,
+    add_logs,
+    add_stop,
+    add_kill,
+    add_rm,
+    add_diff,
+    add_commit,
+    add_mount,
+    add_unmount,
     // System
     add_inspect,
     add_info,
     add_version,
+    add_completion,
+    add_man,
 };
 
 /// What `inspect` prints for a container, found by name, ID or prefix of the ID; nullopt when there

@@ -3,7 +3,7 @@
 #include <cerrno>
 
 #include "cli/output.h"
-#include "layerkit/imagetool/container_store.h"
+#include "layerkit/imagetool/mount_table.h"
 
 namespace layerkit::cli {
 
@@ -11,7 +11,7 @@ ImageStore& Session::store() {
   if (!store_) {
     store_ = ImageStore::open(root);
     store_->set_users([&images = *store_](const ImageId& image) {
-      return containers_of_image(images, image);
+      return users_of_image(images, image);
     });
   }
   return *store_;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "layerkit/base/context.h"
 #include "layerkit/base/error.h"
@@ -23,6 +24,9 @@ struct Session {
   bool debug = false;
   int exit_code = 0;
   int failure_exit_code = 1;  ///< `run` sets 125 as long as no process has started
+  int usage_exit_code = 2;    ///< for a command line that cannot be understood; `run` sets 125
+  /// What follows the first argument of a subcommand that takes a command line: command_line.h.
+  std::vector<std::string> command_arguments;
 
   ImageStore& store();
   /// Prints the error as main would and makes the exit code 1, for commands that go on.

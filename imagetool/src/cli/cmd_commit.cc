@@ -1,0 +1,48 @@
+#include <cstdlib>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "layerkit/imagetool/container_commit.h"
+
+namespace layerkit::cli {
+namespace {
+
+struct CommitOptions {
+  CommitRequest request;
+  std::string container;
+  std::string name;
+};
+
+void commit(Session& session, CommitOptions& options) {
+  if (!options.name.empty()) options.request.name = ImageName::parse(options.name);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets variables here
+  options.request.source_date_epoch = parse_source_date_epoch(std::getenv("SOURCE_DATE_EPOCH"));
+  ContainerStore store(session.store());
+  const ContainerInfo container = store.find(options.container);
+  print_line(commit_container(store, container, options.request, session.context).str());
+}
+
+}  // namespace
+
+void add_commit(CLI::App& app, Session& session) {
+  CLI::App* command = app.add_subcommand("commit", "Create a new image from a container's changes")
+                          ->group(kContainers);
+  auto options = std::make_shared<CommitOptions>();
+  command->add_option("-a,--author", options->request.author, "Author")->type_name("TEXT");
+  command
+      ->add_option("-c,--change", options->request.changes,
+                   "Apply a Dockerfile instruction to the created image")
+      ->type_name("INSTRUCTION")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_option("-m,--message", options->request.message, "Commit message")
+      ->type_name("TEXT");
+  command->add_option("container", options->container, "Container")
+      ->type_name("CONTAINER")
+      ->required();
+  command->add_option("name", options->name, "Name of the new image")->type_name("NAME[:TAG]");
+  command->callback([&session, options] { commit(session, *options); });
+}
+
+}  // namespace layerkit::cli

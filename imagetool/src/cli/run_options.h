@@ -1,0 +1,53 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "layerkit/imagetool/container_run.h"
+
+namespace layerkit::cli {
+
+/// The command line of `run` as text; to_request reads the values.
+struct RunOptions {
+  std::vector<std::string> volumes;
+  std::vector<std::string> tmpfs;
+  std::vector<std::string> env;
+  std::vector<std::string> env_files;
+  std::vector<std::string> labels;
+  std::vector<std::string> cap_add;
+  std::vector<std::string> cap_drop;
+  std::vector<std::string> extra_hosts;
+  std::vector<std::string> dns;
+  std::vector<std::string> ulimits;
+  std::vector<std::string> sysctls;
+  std::vector<std::string> security;
+  std::string name;
+  std::string memory;
+  std::string memory_swap;
+  std::string cpus;
+  std::string cpu_shares;
+  std::string pids_limit;
+  std::string oom_score_adj;
+  std::string user;
+  std::string workdir;
+  std::string hostname;
+  std::optional<std::string> entrypoint;
+  std::string network = "none";
+  std::string stop_signal;
+  std::string stop_timeout;
+  std::string cgroup_parent;
+  std::string cidfile;
+  bool remove = false;
+  bool detach = false;
+  bool interactive = false;
+  bool read_only = false;
+  bool proxy_signals = true;
+};
+
+void declare_run_options(CLI::App& command, RunOptions& options);
+
+/// `arguments`: IMAGE [COMMAND] [ARG...]. Reads environment files and variables of this process.
+RunRequest to_request(const RunOptions& options, const std::vector<std::string>& arguments);
+
+}  // namespace layerkit::cli

@@ -1,0 +1,118 @@
+#include "layerkit/imagetool/container_inspect.h"
+
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+
+#include "layerkit/base/error.h"
+#include "time_format.h"
+
+namespace layerkit {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr const char* kNever = "0001-01-01T00:00:00Z";  // Go's zero time, as docker shows it
+
+std::string or_never(const std::string& time) {
+  return time.empty() ? kNever : time;
+}
+
+ordered_json state_json(const ContainerState& state) {
+  const bool running = state.status == ContainerStatus::Running;
+  return {{"Status", status_name(state.status)},
+          {"Running", running},
+          {"Paused", false},
+          {"Restarting", false},
+          {"OOMKilled", state.oom_killed},
+          {"Dead", false},
+          {"Pid", running && state.init ? state.init->pid : 0},
+          {"ExitCode", state.exit_code},
+          {"Error", ""},
+          {"StartedAt", or_never(state.started_at)},
+          {"FinishedAt", or_never(state.finished_at)}};
+}
+
+ordered_json mounts_json(const ContainerStore& store, const ContainerInfo& info) {
+  auto mounts = ordered_json::array();
+  for (const auto& volume : info.volumes) {
+    mounts.push_back({{"Type", "volume"},
+                      {"Name", volume.name},
+                      {"Source", store.path(info.id) + "/volumes/" + volume.name},
+                      {"Destination", volume.destination},
+                      {"Mode", ""},
+                      {"RW", true}});
+  }
+  for (const auto& bind : info.options.binds) {
+    const bool read_only = bind.access == MountAccess::ReadOnly;
+    mounts.push_back({{"Type", "bind"},
+                      {"Source", bind.source},
+                      {"Destination", bind.destination},
+                      {"Mode", read_only ? "ro" : ""},
+                      {"RW", !read_only}});
+  }
+  return mounts;
+}
+
+ordered_json driver_json(const Store& layers, const std::string& id) {
+  if (!layers.has_container(id)) return nullptr;
+  const LayerPaths paths = layers.container_paths(id);
+  return {{"Data",
+           {{"LowerDir", fmt::format("{}", fmt::join(paths.lower, ":"))},
+            {"MergedDir", paths.merged},
+            {"UpperDir", paths.upper},
+            {"WorkDir", paths.work}}},
+          {"Name", "overlay2"}};
+}
+
+/// Docker's Config holds the image's name, too.
+ordered_json config_json(const ContainerInfo& info) {
+  ordered_json config = to_json(info.config);
+  config["Image"] = info.image_name;
+  return config;
+}
+
+}  // namespace
+
+ordered_json inspect_container_json(ContainerStore& store, const ContainerInfo& info) {
+  const auto state = store.state(info.id);
+  if (!state) fail(Errc::NotFound, "No such container: {}", info.name);
+  const auto line = info.config.command_line();
+  const std::string path = store.path(info.id);
+  return {{"Id", info.id},
+          {"Created", info.created},
+          {"Path", line.front()},
+          {"Args", std::vector<std::string>(line.begin() + 1, line.end())},
+          {"State", state_json(*state)},
+          {"Image", info.image.str()},
+          {"ResolvConfPath", path + "/resolv.conf"},
+          {"HostnamePath", path + "/hostname"},
+          {"HostsPath", path + "/hosts"},
+          {"LogPath", path + "/log"},
+          {"Name", "/" + info.name},
+          {"Driver", "overlay2"},
+          {"Platform", "linux"},
+          {"HostConfig", to_json(info.options)},
+          {"GraphDriver", driver_json(store.images().layers(), info.id)},
+          {"Mounts", mounts_json(store, info)},
+          {"Config", config_json(info)}};
+}
+
+std::string describe_status(const ContainerState& state) {
+  const auto since = [](const std::string& time) {
+    const auto then = parse_rfc3339(time);
+    return then ? human_duration(current_time().seconds - then->seconds) : std::string("N/A");
+  };
+  switch (state.status) {
+    case ContainerStatus::Created:
+      return "Created";
+    case ContainerStatus::Running:
+      return "Up " + since(state.started_at);
+    case ContainerStatus::Exited:
+      break;
+  }
+  if (state.finished_at.empty()) return fmt::format("Exited ({})", state.exit_code);
+  return fmt::format("Exited ({}) {} ago", state.exit_code, since(state.finished_at));
+}
+
+}  // namespace layerkit
