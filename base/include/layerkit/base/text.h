@@ -18,9 +18,6 @@ inline std::string quoted(const std::string& bytes) {
 inline std::string quoted(const char* bytes) {
   return quoted(std::string_view(bytes));
 }
-inline std::string quoted(const char* text) {
-  return quoted(std::string_view(text));
-}
 
 /// As quoted(), without the quotes: for listings.
 std::string escaped(std::string_view bytes);
