@@ -36,7 +36,7 @@ FileType file_type_of(const TarHeader& header, std::string_view name) {
       break;
   }
   const char type = header.type();
-  fail(Errc::Invalid, "its type flag {} is unknown", quoted({&type, 1}));
+  fail(Errc::Invalid, "its type flag {} is unknown", quoted(std::string_view(&type, 1)));
 }
 
 std::uint32_t checked_id(std::uint64_t id, std::string_view what) {
