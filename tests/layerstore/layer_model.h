@@ -80,7 +80,7 @@ class LayerModel {
   };
   enum class Origin { Entry, Implied, CopiedUp };
   struct Own {
-    Origin origin;
+    Origin origin = Origin::Entry;
     std::shared_ptr<Node> node;
   };
   enum class Missing { Stop, Add };

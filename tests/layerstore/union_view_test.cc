@@ -125,6 +125,7 @@ TEST_F(UnionViewTest, ManyReadersAtOnceSeeTheSame) {
   const TreeDump wanted = dump_tree(*view);
   std::atomic<int> same = 0;
   std::vector<std::thread> readers;
+  readers.reserve(4);
   for (int i = 0; i < 4; ++i) {
     readers.emplace_back([&] { same += dump_tree(*view) == wanted ? 1 : 0; });
   }
