@@ -9,6 +9,7 @@
 
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
+#include "layerkit/runner/container_spec.h"
 
 namespace layerkit::runner {
 namespace {
@@ -84,3 +85,11 @@ CapabilitySet bounding_set() {
 }
 
 }  // namespace layerkit::runner
+
+namespace layerkit {
+
+std::span<const std::string_view> capability_names() noexcept {
+  return runner::kNames;
+}
+
+}  // namespace layerkit

@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "layerkit/base/fd.h"
@@ -110,6 +112,9 @@ std::vector<ContainerMount> default_mounts();
 /// Docker's lists.
 std::vector<std::string> default_masked_paths();
 std::vector<std::string> default_read_only_paths();
+/// Every capability that has a name, "CAP_CHOWN" first: the index is its number
+/// (linux/capability.h).
+std::span<const std::string_view> capability_names() noexcept;
 /// Docker's default capability set.
 std::vector<std::string> default_capabilities();
 
