@@ -30,24 +30,24 @@ constexpr const char* kChanges =
     "rm -r /data; mkdir /data; touch /etc/passwd'";
 
 TEST_F(CommitTest, DiffListsWhatChanged) {
-  run_output("--name c " + std::string(kChanges));
-  EXPECT_EQ(output("diff c"),
+  run_output("--name cc " + std::string(kChanges));
+  EXPECT_EQ(output("diff cc"),
             "C /data\nD /data/seed\nC /etc\nC /etc/passwd\nA /new\nA /new/file\nC /opt\n"
             "C /opt/version");
 }
 
 TEST_F(CommitTest, AnUntouchedContainerHasNoChanges) {
-  run_output("--name c -v /tmp:/mnt/a -v /etc/hostname:/x/y --tmpfs /z box true");
-  EXPECT_EQ(output("diff c"), "");
+  run_output("--name cc -v /tmp:/mnt/a -v /etc/hostname:/x/y --tmpfs /z box true");
+  EXPECT_EQ(output("diff cc"), "");
   run_output(
-      "--name d box sh -c 'cat /etc/passwd > /dev/null; echo x > /dev/shm/x; "
+      "--name dd box sh -c 'cat /etc/passwd > /dev/null; echo x > /dev/shm/x; "
       "echo 1.2.3.4 a >> /etc/hosts'");
-  EXPECT_EQ(output("diff d"), "");
+  EXPECT_EQ(output("diff dd"), "");
 }
 
 TEST_F(CommitTest, TheNewLayerHoldsTheChangesOnly) {
-  run_output("--name c -v /tmp:/mnt " + std::string(kChanges));
-  const std::string id = output("commit -m message -a author c out:1");
+  run_output("--name cc -v /tmp:/mnt " + std::string(kChanges));
+  const std::string id = output("commit -m message -a author cc out:1");
   const auto base = images().find("box").image;
   const auto image = images().find("out:1").image;
   EXPECT_EQ(id, image.id().str());
@@ -68,8 +68,8 @@ TEST_F(CommitTest, TheNewLayerHoldsTheChangesOnly) {
 }
 
 TEST_F(CommitTest, TheConfigIsTheContainersWithChanges) {
-  run_output("--name c -e A=1 -w /opt -u app --label k=v box true");
-  output("commit -c 'CMD [\"cat\",\"version\"]' -c 'ENV B=2' -c 'EXPOSE 80' c out");
+  run_output("--name cc -e A=1 -w /opt -u app --label k=v box true");
+  output("commit -c 'CMD [\"cat\",\"version\"]' -c 'ENV B=2' -c 'EXPOSE 80' cc out");
   const auto config = images().find("out").image.config()["config"];
   EXPECT_EQ(config["Env"], nlohmann::json({"PATH=/bin", "FROM_IMAGE=yes", "A=1", "B=2"}));
   EXPECT_EQ(config["WorkingDir"], "/opt");
@@ -78,14 +78,14 @@ TEST_F(CommitTest, TheConfigIsTheContainersWithChanges) {
   EXPECT_TRUE(config["ExposedPorts"].contains("80/tcp"));
   EXPECT_FALSE(config.contains("Hostname"));
   EXPECT_EQ(run_output("--rm out"), "two");
-  EXPECT_EQ(tool("commit -c 'RUN x' c bad").exit_code, 1);
+  EXPECT_EQ(tool("commit -c 'RUN x' cc bad").exit_code, 1);
   EXPECT_EQ(tool("inspect bad").exit_code, 1);
 }
 
 TEST_F(CommitTest, ARunningContainerCanBeCommitted) {
-  run_output("-d --name c box sh -c 'echo 4 > /opt/version; sleep 1000'");
-  run_command("while ! " + program() + " diff c | grep -q version; do sleep 0.05; done");
-  output("commit c live");
+  run_output("-d --name cc box sh -c 'echo 4 > /opt/version; sleep 1000'");
+  await("diff cc | grep -q version");
+  output("commit cc live");
   EXPECT_EQ(run_output("--rm live cat /opt/version"), "4");
 }
 
@@ -108,16 +108,16 @@ TEST_F(CommitTest, SourceDateEpochMakesItReproducible) {
 
 TEST_F(CommitTest, VolumesAreNeverPartOfAnImage) {
   add_image("volumes", R"({"Cmd":["sh"],"Env":["PATH=/bin"],"Volumes":{"/data":{}}})");
-  run_output("--name c volumes sh -c 'echo secret > /data/secret'");
-  output("commit c out");
+  run_output("--name cc volumes sh -c 'echo secret > /data/secret'");
+  output("commit cc out");
   const auto names = top_layer("out");
   EXPECT_EQ(std::count(names.begin(), names.end(), "+data/secret"), 0);
   EXPECT_TRUE(images().find("out").image.config()["config"]["Volumes"].contains("/data"));
 }
 
 TEST_F(CommitTest, NamesThatNoLayerCanHoldAreRefused) {
-  run_output("--name c box sh -c 'echo > /opt/.wh.x'");
-  const auto result = tool("commit c out");
+  run_output("--name cc box sh -c 'echo > /opt/.wh.x'");
+  const auto result = tool("commit cc out");
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_NE(result.output.find("opt/.wh.x"), std::string::npos) << result.output;
   EXPECT_EQ(tool("inspect out").exit_code, 1);
@@ -160,7 +160,7 @@ TEST_F(CommitTest, ContainersAreMountedAsTheyAre) {
   output("unmount stopped");
   output("rm stopped");
   run_output("-d --name running box sh -c 'echo 7 > /opt/version; sleep 1000'");
-  run_command("while ! " + program() + " diff running | grep -q version; do sleep 0.05; done");
+  await("diff running | grep -q version");
   const std::string live = output("mount running");
   EXPECT_EQ(read_file_at(AT_FDCWD, live + "/opt/version", 100), "7\n");
   output("rm -f running");

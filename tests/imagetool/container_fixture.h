@@ -55,6 +55,13 @@ class ContainerTest : public ImageStoreTest {
   std::string run_output(const std::string& arguments) {
     return output("run --cgroup-parent " + parent_ + " " + arguments);
   }
+  /// Waits until a shell command that starts with this program's arguments succeeds.
+  void await(const std::string& arguments) {
+    const std::string attempt = program() + " " + arguments;
+    const auto result = run_command("for i in $(seq 600); do if " + attempt +
+                                    "; then exit 0; fi; sleep 0.05; done; exit 1");
+    EXPECT_EQ(result.exit_code, 0) << "never: " << arguments;
+  }
   nlohmann::json inspect(const std::string& name) {
     return nlohmann::json::parse(output("inspect " + name)).at(0);
   }

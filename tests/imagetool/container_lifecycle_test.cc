@@ -49,7 +49,7 @@ TEST_F(LifecycleTest, StopSendsTheStopSignalFirst) {
   run_output(
       "-d --name two --stop-signal USR1 box sh -c "
       "'trap \"echo bye; exit 3\" USR1; echo up; while :; do sleep 0.05; done'");
-  run_command("while ! " + program() + " logs two | grep -q up; do sleep 0.05; done");
+  await("logs two | grep -q up");
   output("stop two");
   EXPECT_EQ(inspect("two")["State"]["ExitCode"], 3);
   EXPECT_EQ(output("logs -n 1 two"), "bye");
@@ -85,7 +85,7 @@ TEST_F(LifecycleTest, ContainersOfRmLeaveNothing) {
   const std::string id = start("keep");
   run_output("-d --rm --name gone box sleep 1000");
   output("kill gone");
-  run_command("while " + program() + " ps -aq -f name=gone | grep -q .; do sleep 0.05; done");
+  await("ps -aq -f name=gone | { ! grep -q .; }");
   EXPECT_EQ(output("ps -aq --no-trunc"), id);
   output("rm -f keep");
   EXPECT_EQ(leftovers(), "");

@@ -143,12 +143,12 @@ TEST_F(RunTest, AKillForMemoryIsRecorded) {
 
 TEST_F(RunTest, AnonymousVolumesAreFilledFromTheImage) {
   add_image("volumes", R"({"Cmd":["sh"],"Env":["PATH=/bin"],"Volumes":{"/data":{}}})");
-  EXPECT_EQ(
-      run_output("--name v volumes sh -c 'cat /data/seed; stat -c %a /data; echo new > /data/new'"),
-      "seed\n750");
-  EXPECT_EQ(output("diff v"), "");
+  EXPECT_EQ(run_output(
+                "--name vv volumes sh -c 'cat /data/seed; stat -c %a /data; echo new > /data/new'"),
+            "seed\n750");
+  EXPECT_EQ(output("diff vv"), "");
   EXPECT_EQ(run_output("--rm -v /extra volumes sh -c 'ls /extra; ls /data'"), "seed");
-  output("rm v");
+  output("rm vv");
   EXPECT_EQ(leftovers(), "");
 }
 

@@ -73,7 +73,7 @@ TEST(UserLookupTest, NumbersDoNotWrapAround) {
 TEST(UserLookupTest, MalformedLinesArePassedOver) {
   constexpr std::string_view kHostile =
       "app\napp:x\napp:x:0\napp:x:-1:0::/:/\napp:x:4294967296:0::/:/\napp:x:1 :0::/:/\n"
-      ":x:0:0::/:/\napp:x:0:0::/:/:extra\n\n\0\napp:x:55:66::/found:/bin/sh";
+      ":x:0:0::/:/\napp:x:0:0::/:/:extra\n\n\napp:x:55:66::/found:/bin/sh";
   EXPECT_EQ(find_user(kHostile, "x\nx:y:z\n", "app"), (ContainerUser{55, 66, {}, "/found"}));
 }
 

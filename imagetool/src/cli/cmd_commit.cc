@@ -35,6 +35,7 @@ void add_commit(CLI::App& app, Session& session) {
                    "Apply a Dockerfile instruction to the created image")
       ->type_name("INSTRUCTION")
       ->expected(1)
+      ->allow_extra_args(false)  // a vector would take the positionals that follow
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("-m,--message", options->request.message, "Commit message")
       ->type_name("TEXT");

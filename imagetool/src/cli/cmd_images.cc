@@ -120,6 +120,7 @@ void add_images(CLI::App& app, Session& session) {
                    "Filter output: dangling=true|false, reference=GLOB")
       ->type_name("FILTER")
       ->expected(1)
+      ->allow_extra_args(false)  // a vector would take the positionals that follow
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   add_format_option(*command, options->listing.format);
   command->add_flag("--no-trunc", options->no_trunc, "Don't truncate output");

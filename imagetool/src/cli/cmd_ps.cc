@@ -170,6 +170,7 @@ void add_ps(CLI::App& app, Session& session) {
                    "Filter output: status=, name=, id= or ancestor=")
       ->type_name("FILTER")
       ->expected(1)
+      ->allow_extra_args(false)  // a vector would take the positionals that follow
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   add_format_option(*command, options->listing.format);
   command->add_option("-n,--last", options->last, "Show N last created containers")->type_name("N");

@@ -31,6 +31,7 @@ CLI::Option* add_list(CLI::App& command,
   return command.add_option(names, values, help)
       ->type_name(type)
       ->expected(1)
+      ->allow_extra_args(false)  // a vector would take the positionals that follow
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
