@@ -102,6 +102,16 @@ Resources plan_resources(const HostOptions& options) {
   return resources;
 }
 
+/// The process's own group first, as docker has it since CVE-2022-36109: without it a program could
+/// leave the group and gain what is denied to it.
+std::vector<std::uint32_t> supplementary_groups(const ContainerUser& user) {
+  std::vector<std::uint32_t> groups = {user.gid};
+  for (const auto gid : user.additional_gids) {
+    if (std::find(groups.begin(), groups.end(), gid) == groups.end()) groups.push_back(gid);
+  }
+  return groups;
+}
+
 ProcessSpec plan_process(const ContainerInfo& info, const RootDir& rootfs) {
   const ContainerUser user = find_user(rootfs, info.config.user);
   ProcessSpec process;
@@ -110,7 +120,7 @@ ProcessSpec plan_process(const ContainerInfo& info, const RootDir& rootfs) {
   process.cwd = info.config.working_dir.empty() ? "/" : info.config.working_dir;
   process.uid = user.uid;
   process.gid = user.gid;
-  process.additional_gids = user.additional_gids;
+  process.additional_gids = supplementary_groups(user);
   process.capabilities =
       effective_capabilities(default_capabilities(), info.options.cap_add, info.options.cap_drop);
   process.rlimits = info.options.ulimits;

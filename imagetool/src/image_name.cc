@@ -128,7 +128,7 @@ bool looks_like_id(std::string_view text) {
 /// Without default domain and "library/", unless the rest would then be read as something else
 /// ("docker.io/localhost/app", a repository of 64 hex digits).
 std::string familiar(const Repository& repository) {
-  const std::string full = repository.domain + "/" + repository.path;
+  std::string full = repository.domain + "/" + repository.path;
   if (repository.domain != kDefaultDomain) return full;
   std::string_view path = repository.path;
   if (path.starts_with(kOfficialPrefix) &&

@@ -64,6 +64,15 @@ std::string list_of(const std::vector<ImageName>& names) {
   return fmt::format("{}", fmt::join(texts, ", "));
 }
 
+/// What a user's text means: an image and, when it was a name, which.
+struct Target {
+  explicit Target(ImageId id, std::optional<ImageName> its_name = std::nullopt)
+      : image(id), name(std::move(its_name)) {}
+
+  ImageId image;
+  std::optional<ImageName> name;
+};
+
 class FileImageStore final : public ImageStore {
  public:
   FileImageStore(std::string root, std::unique_ptr<Store> layers)
@@ -84,12 +93,6 @@ class FileImageStore final : public ImageStore {
   std::uint64_t size(const Image& image) const override;
 
  private:
-  /// What a user's text means: an image and, when it was a name, which.
-  struct Target {
-    ImageId image;
-    std::optional<ImageName> name;
-  };
-
   FileLock lock_names() const { return {dir_.get(), kNamesLock, LockKind::Exclusive}; }
   Names read_names() const;
   void write_names(const Names& names) const;
@@ -191,6 +194,7 @@ std::vector<ImageStore::Record> FileImageStore::list() const {
   // Read last: an image that was stored meanwhile has its names by now, or has none yet.
   const Names names = read_names();
   std::vector<Record> records;
+  records.reserve(images.size());
   for (Image& image : images) {
     records.push_back(record(std::move(image), names));
   }
@@ -200,16 +204,16 @@ std::vector<ImageStore::Record> FileImageStore::list() const {
   return records;
 }
 
-FileImageStore::Target FileImageStore::resolve(std::string_view text, const Names& names) const {
+Target FileImageStore::resolve(std::string_view text, const Names& names) const {
   const std::string_view hex = without_algorithm(text);
   const bool may_be_id = is_hex(hex) && hex.size() <= kHexDigits;
   if (may_be_id && hex.size() == kHexDigits) {
     const ImageId id = ImageId::from_hex(hex);
-    if (has(id)) return {id, std::nullopt};
+    if (has(id)) return Target(id);
   }
   if (const std::optional<ImageName> name = as_name(text)) {
     if (const auto found = names.find(*name); found != names.end()) {
-      return {found->second.image, name};
+      return Target(found->second.image, name);
     }
   }
   std::optional<ImageId> match;
@@ -221,7 +225,7 @@ FileImageStore::Target FileImageStore::resolve(std::string_view text, const Name
     match = id;
   }
   if (!match) fail(Errc::NotFound, "No such image: {}", escaped(text));
-  return {*match, std::nullopt};
+  return Target(*match);
 }
 
 ImageStore::Record FileImageStore::find(std::string_view name_or_id) const {

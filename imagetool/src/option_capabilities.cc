@@ -1,5 +1,3 @@
-#include <sys/prctl.h>
-
 #include <algorithm>
 #include <string>
 
@@ -13,16 +11,6 @@ namespace {
 
 bool contains(const std::vector<std::string>& list, std::string_view name) {
   return std::find(list.begin(), list.end(), name) != list.end();
-}
-
-/// Everything in our own bounding set: a container cannot be given more.
-std::vector<std::string> all_capabilities() {
-  std::vector<std::string> names;
-  unsigned long number = 0;
-  for (const std::string_view name : capability_names()) {
-    if (::prctl(PR_CAPBSET_READ, number++, 0, 0, 0) == 1) names.emplace_back(name);
-  }
-  return names;
 }
 
 }  // namespace
@@ -45,7 +33,7 @@ std::vector<std::string> effective_capabilities(const std::vector<std::string>& 
                                                 const std::vector<std::string>& drop) {
   std::vector<std::string> base;
   if (contains(add, "ALL")) {
-    base = all_capabilities();
+    base = bounding_capabilities();
   } else if (!contains(drop, "ALL")) {
     base = defaults;
   }

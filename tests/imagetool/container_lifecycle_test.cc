@@ -132,6 +132,14 @@ TEST_F(LifecycleTest, ARestartOfTheMachineEndsAllContainers) {
   EXPECT_FALSE(identify_process(init)) << "the cgroup was cleaned with what was in it";
 }
 
+TEST_F(LifecycleTest, AMountedContainerOfRmGoesToo) {
+  run_output("-d --rm --name mounted box sleep 1000");
+  output("mount mounted");
+  output("kill mounted");
+  EXPECT_EQ(output("ps -aq"), "");
+  EXPECT_EQ(leftovers(), "");
+}
+
 TEST_F(LifecycleTest, LogsFollowUntilTheEnd) {
   start("talk", "sh -c 'echo a; sleep 0.2; echo b'");
   EXPECT_EQ(output("logs -f talk"), "a\nb");

@@ -30,7 +30,7 @@ pid_t in_child(const std::function<void()>& work) {
     work();
     ::_exit(0);
   } catch (const std::exception& error) {
-    std::fputs(error.what(), stderr);
+    static_cast<void>(std::fputs(error.what(), stderr));
     ::_exit(1);
   }
 }
@@ -176,6 +176,7 @@ TEST_F(FileImageStoreTest, NamesOfManyProcessesAreAllKept) {
   constexpr int kProcesses = 4;
   constexpr int kNames = 12;
   std::vector<pid_t> children;
+  children.reserve(kProcesses);
   for (int process = 0; process < kProcesses; ++process) {
     children.push_back(in_child([&] {
       const auto store = open();
@@ -186,7 +187,7 @@ TEST_F(FileImageStoreTest, NamesOfManyProcessesAreAllKept) {
   }
   for (const pid_t child : children)
     expect_success(child);
-  EXPECT_EQ(names_of(image).size(), std::size_t{kProcesses * kNames});
+  EXPECT_EQ(names_of(image).size(), std::size_t{kProcesses} * kNames);
 }
 
 TEST_F(FileImageStoreTest, ReadersSeeNamesThatAreSetTogetherMoveTogether) {

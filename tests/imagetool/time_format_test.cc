@@ -58,7 +58,7 @@ TEST(TimeFormatTest, WordsDurationsAsDocker) {
   EXPECT_EQ(human_duration(14 * kDay), "2 weeks");
   EXPECT_EQ(human_duration(21 * kDay), "3 weeks");
   EXPECT_EQ(human_duration(60 * kDay), "2 months");
-  EXPECT_EQ(human_duration(2 * 365 * kDay), "2 years");
+  EXPECT_EQ(human_duration(730 * kDay), "2 years");
 }
 
 TEST(TimeFormatTest, AgesEndInAgoUnlessTheTimeSaysNothing) {

@@ -115,6 +115,8 @@ std::vector<std::string> default_read_only_paths();
 /// Every capability that has a name, "CAP_CHOWN" first: the index is its number
 /// (linux/capability.h).
 std::span<const std::string_view> capability_names() noexcept;
+/// The names in the calling thread's bounding set: what a container can have at most.
+std::vector<std::string> bounding_capabilities();
 /// Docker's default capability set.
 std::vector<std::string> default_capabilities();
 

@@ -81,7 +81,7 @@ ExitStatus watch(ContainerStore& store,
     state.finished_at = format_rfc3339(current_time());
     try {
       store.set_state(info.id, state);
-      if (info.options.auto_remove) store.remove(info.id);
+      if (info.options.auto_remove) remove_container(store, info, RemoveMode::Force, context);
     } catch (const Error& error) {
       context.warn(error.message());  // the program's own result matters more
     }

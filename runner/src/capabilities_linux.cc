@@ -1,5 +1,3 @@
-#include "capabilities.h"
-
 #include <linux/capability.h>
 #include <sys/prctl.h>
 
@@ -7,6 +5,7 @@
 #include <array>
 #include <string_view>
 
+#include "capabilities.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/runner/container_spec.h"
@@ -90,6 +89,15 @@ namespace layerkit {
 
 std::span<const std::string_view> capability_names() noexcept {
   return runner::kNames;
+}
+
+std::vector<std::string> bounding_capabilities() {
+  std::vector<std::string> names;
+  const runner::CapabilitySet set = runner::bounding_set();
+  for (std::size_t number = 0; number < runner::kNames.size(); ++number) {
+    if ((set >> number & 1U) != 0) names.emplace_back(runner::kNames[number]);
+  }
+  return names;
 }
 
 }  // namespace layerkit
