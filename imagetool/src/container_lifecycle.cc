@@ -35,11 +35,18 @@ bool await_process(int pidfd, std::int64_t timeout_s, const Context& context) {
   }
 }
 
+/// True as long as somebody still has to record the end of the container, or to remove it.
+bool is_pending(const ContainerStore& store, const ContainerInfo& info) {
+  const auto state = store.state(info.id);
+  if (!state || state->status == ContainerStatus::Running) return state.has_value();
+  return info.options.auto_remove && state->monitor && is_alive(*state->monitor);
+}
+
 /// Waits until the monitor has written down the end of a process that is gone.
 void await_record(const ContainerStore& store, const ContainerInfo& info, const Context& context) {
   constexpr auto kPatience = std::chrono::seconds(20);
   const auto deadline = Clock::now() + kPatience;
-  while (running_state(store, info.id)) {
+  while (is_pending(store, info)) {
     context.check_interrupted();
     if (Clock::now() > deadline) {
       fail(Errc::Busy, "stopping container {}: its end was not recorded", info.name);

@@ -98,6 +98,13 @@ class ContainerTest : public ImageStoreTest {
     return text.str();
   }
 
+  /// For containers in the background, whose monitor may still be at it.
+  void expect_soon_nothing_left() {
+    for (int attempt = 0; attempt < 400 && !leftovers().empty(); ++attempt)
+      ::usleep(25'000);
+    EXPECT_EQ(leftovers(), "");
+  }
+
   /// An image of busybox in three layers: links to its applets and /etc; a file; its replacement.
   void add_image(const std::string& name, const std::string& config) {
     const FileLock lock = images().layers().lock(LockKind::Shared);

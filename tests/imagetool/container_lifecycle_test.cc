@@ -72,7 +72,7 @@ TEST_F(LifecycleTest, SeveralNamesGoOnAfterAnError) {
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_NE(result.output.find("a1\nimagetool: No such container: nosuch\na2\n"), std::string::npos)
       << result.output;
-  EXPECT_EQ(leftovers(), "");
+  expect_soon_nothing_left();
 }
 
 TEST_F(LifecycleTest, NamesAreUnique) {
@@ -88,7 +88,7 @@ TEST_F(LifecycleTest, ContainersOfRmLeaveNothing) {
   await("ps -aq -f name=gone | { ! grep -q .; }");
   EXPECT_EQ(output("ps -aq --no-trunc"), id);
   output("rm -f keep");
-  EXPECT_EQ(leftovers(), "");
+  expect_soon_nothing_left();
 }
 
 TEST_F(LifecycleTest, TheTruthIsToldAfterTheMonitorDied) {
@@ -114,7 +114,7 @@ TEST_F(LifecycleTest, AnAutomaticallyRemovedOneGoesWithTheNextLook) {
   kill_and_await(monitor_of(id));
   kill_and_await(init);
   EXPECT_EQ(output("ps -aq"), "");
-  EXPECT_EQ(leftovers(), "");
+  expect_soon_nothing_left();
 }
 
 TEST_F(LifecycleTest, ARestartOfTheMachineEndsAllContainers) {
@@ -137,7 +137,7 @@ TEST_F(LifecycleTest, AMountedContainerOfRmGoesToo) {
   output("mount mounted");
   output("kill mounted");
   EXPECT_EQ(output("ps -aq"), "");
-  EXPECT_EQ(leftovers(), "");
+  expect_soon_nothing_left();
 }
 
 TEST_F(LifecycleTest, LogsFollowUntilTheEnd) {
