@@ -46,8 +46,12 @@ LogWriter::LogWriter(Fd file, std::function<Timestamp()> clock)
     : file_(std::move(file)), clock_(std::move(clock)) {}
 
 void LogWriter::put(LogStream stream, std::string_view text) {
-  const LogLine line{stream, std::string(text), format_rfc3339(clock_())};
-  write_all(file_.get(), format_log_line(line), "container log");
+  lines_ += format_log_line({stream, std::string(text), format_rfc3339(clock_())});
+}
+
+void LogWriter::flush() {
+  const std::string lines = std::exchange(lines_, {});
+  if (!lines.empty()) write_all(file_.get(), lines, "container log");
 }
 
 void LogWriter::write(LogStream stream, std::string_view bytes) {
@@ -59,9 +63,10 @@ void LogWriter::write(LogStream stream, std::string_view bytes) {
     rest.append(bytes.substr(0, take));
     bytes.remove_prefix(take);
     if (rest.back() != '\n' && rest.size() < kMaxLogText) continue;
-    const std::string line = std::exchange(rest, {});
-    put(stream, line);
+    put(stream, rest);
+    rest.clear();
   }
+  flush();
 }
 
 void LogWriter::finish() {
@@ -69,6 +74,7 @@ void LogWriter::finish() {
     const std::string rest = std::exchange(pending(stream), {});
     if (!rest.empty()) put(stream, rest);
   }
+  flush();
 }
 
 std::optional<LogLine> LogReader::next() {

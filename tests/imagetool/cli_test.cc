@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -163,13 +164,13 @@ TEST(CliTest, CompletionsKnowEveryCommandAndParse) {
   for (const std::string shell : {"bash", "zsh", "fish"}) {
     const testing::TempDir dir;
     const std::string script = dir.path("script");
-    ASSERT_EQ(run("completion " + shell + " > " + script).exit_code, 0);
+    ASSERT_EQ(run(fmt::format("completion {} > {}", shell, script)).exit_code, 0);
     const std::string text = run_command("cat " + script).output;
     for (const std::string& name : commands()) {
       EXPECT_TRUE(contains(text, name)) << shell << ": " << name;
     }
     if (testing::has_command(shell)) {
-      const CommandResult parsed = run_command(shell + " -n " + script);
+      const CommandResult parsed = run_command(fmt::format("{} -n {}", shell, script));
       EXPECT_EQ(parsed.exit_code, 0) << parsed.output;
       EXPECT_EQ(parsed.output, "");
     }

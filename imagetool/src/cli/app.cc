@@ -75,7 +75,7 @@ void report_usage(const CLI::App& app, const CLI::ParseError& error) {
   print_error(describe(app, error));
   const std::string hint =
       fmt::format("Run '{} --help' for more information.\n", full_command(parsed_command(app)));
-  std::fwrite(hint.data(), 1, hint.size(), stderr);
+  static_cast<void>(std::fwrite(hint.data(), 1, hint.size(), stderr));
 }
 
 /// Parses; the callback of the subcommand runs inside.

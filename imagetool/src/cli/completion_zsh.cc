@@ -64,13 +64,15 @@ std::string flag_lines(const CLI::App& command, std::string_view indent) {
   for (const CLI::Option* flag : flags_of(command)) {
     const std::string tail = fmt::format("[{}]{}", plain(flag->get_description()),
                                          takes_value(*flag) ? value_action(*flag) : "");
-    const std::string many = flag->get_items_expected_max() > 1 ? "*" : "";
+    const char* many = flag->get_items_expected_max() > 1 ? "*" : "";
+    const char* equals = takes_value(*flag) ? "=" : "";
     for (const std::string& name : flag->get_snames()) {
-      text += fmt::format("{}{} \\\n", indent, shell_word(many + "-" + name + tail));
+      const std::string word = fmt::format("{}-{}{}", many, name, tail);
+      text += fmt::format("{}{} \\\n", indent, shell_word(word));
     }
     for (const std::string& name : flag->get_lnames()) {
-      const char* equals = takes_value(*flag) ? "=" : "";
-      text += fmt::format("{}{} \\\n", indent, shell_word(many + "--" + name + equals + tail));
+      const std::string word = fmt::format("{}--{}{}{}", many, name, equals, tail);
+      text += fmt::format("{}{} \\\n", indent, shell_word(word));
     }
   }
   return text;

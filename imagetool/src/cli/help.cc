@@ -93,8 +93,10 @@ std::vector<const CLI::App*> visible_commands(const CLI::App& app) {
 std::vector<const CLI::Option*> flags_of(const CLI::App& command) {
   std::vector<const CLI::Option*> flags = command.get_options(
       [](const CLI::Option* option) { return option->nonpositional() && is_visible(*option); });
-  std::ranges::stable_partition(
-      flags, [&](const CLI::Option* option) { return option != command.get_help_ptr(); });
+  // The ranges form does not compile with clang 14 on libstdc++ 12.
+  std::stable_partition(flags.begin(), flags.end(), [&](const CLI::Option* option) {
+    return option != command.get_help_ptr();
+  });
   return flags;
 }
 

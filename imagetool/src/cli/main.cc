@@ -25,7 +25,8 @@ void install_signals() {
   ::sigemptyset(&action.sa_mask);
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);  // writing reports EPIPE instead
+  action.sa_handler = SIG_IGN;
+  ::sigaction(SIGPIPE, &action, nullptr);  // writing reports EPIPE instead
 }
 
 /// A program started without descriptors 0 to 2 would get them for files it opens, and then print

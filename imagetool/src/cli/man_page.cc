@@ -102,7 +102,7 @@ names another directory.
 }  // namespace
 
 std::string man_page(const CLI::App& app) {
-  const std::string name = app.get_name();
+  const std::string& name = app.get_name();
   std::string text = fmt::format(".TH {} 1 \"\" \"{} {}\" \"User Commands\"\n", upper(name),
                                  "layerkit", LAYERKIT_VERSION);
   text += fmt::format(".SH NAME\n{} \\- {}\n", name, roff(app.get_description()));

@@ -31,8 +31,9 @@ void print_error(std::string_view text) {
         static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? escaped({&c, 1}) : std::string(1, c);
   }
   line += '\n';
-  std::fflush(stdout);  // keeps the order when both go to one terminal
-  std::fwrite(line.data(), 1, line.size(), stderr);
+  // Nobody is left to tell when this fails.
+  static_cast<void>(std::fflush(stdout));  // keeps the order when both go to one terminal
+  static_cast<void>(std::fwrite(line.data(), 1, line.size(), stderr));
 }
 
 }  // namespace layerkit::cli

@@ -43,11 +43,13 @@ class LogWriter {
 
  private:
   void put(LogStream stream, std::string_view text);
+  void flush();
   std::string& pending(LogStream stream) { return pending_[stream == LogStream::Output ? 0 : 1]; }
 
   Fd file_;
   std::function<Timestamp()> clock_;
   std::string pending_[2];
+  std::string lines_;  ///< for the next write to the file
 };
 
 /// Reads a log from its start and, while it grows, on. Not thread-safe.
