@@ -1,5 +1,3 @@
-#include "layerkit/imagetool/container_run.h"
-
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +11,7 @@
 #include "layerkit/base/byte_stream.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
+#include "layerkit/imagetool/container_run.h"
 #include "time_format.h"
 
 namespace layerkit {

@@ -1,11 +1,10 @@
-#include "signal_reader.h"
-
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "layerkit/base/error.h"
+#include "signal_reader.h"
 
 namespace layerkit {
 
