@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "cli/command_line.h"
@@ -70,11 +71,21 @@ void run_created(Session& session,
       run_in_foreground(store, container, foreground, &failure, session.context).code;
 }
 
+/// A container starts with the limit of open files that this program was started with.
+void keep_descriptor_limit(const Session& session, HostOptions& options) {
+  const auto& limit = session.container_descriptors;
+  if (!limit) return;
+  const bool given = std::ranges::any_of(
+      options.ulimits, [&](const Rlimit& asked) { return asked.resource == limit->resource; });
+  if (!given) options.ulimits.push_back(*limit);
+}
+
 void run(Session& session, const RunOptions& options, const std::string& image) {
   std::vector<std::string> arguments = {image};
   arguments.insert(arguments.end(), session.command_arguments.begin(),
                    session.command_arguments.end());
-  const RunRequest request = to_request(options, arguments);
+  RunRequest request = to_request(options, arguments);
+  keep_descriptor_limit(session, request.options);
   CidFile cidfile(options.cidfile);
   ContainerStore store(session.store());
   StartFailure failure = StartFailure::Setup;

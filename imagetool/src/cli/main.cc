@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "cli/app.h"
+#include "cli/descriptor_limit.h"
 #include "cli/output.h"
 
 namespace {
@@ -45,6 +46,7 @@ int main(int argc, char** argv) {
   reserve_standard_descriptors();
   install_signals();
   layerkit::cli::Session session;
+  session.container_descriptors = layerkit::cli::raise_descriptor_limit();
   session.context.interrupted = &interrupted;
   session.context.warn = [](const std::string& text) {
     layerkit::cli::print_error("warning: " + text);

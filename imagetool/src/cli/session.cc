@@ -10,9 +10,8 @@ namespace layerkit::cli {
 ImageStore& Session::store() {
   if (!store_) {
     store_ = ImageStore::open(root);
-    store_->set_users([&images = *store_](const ImageId& image) {
-      return users_of_image(images, image);
-    });
+    store_->set_users(
+        [&images = *store_](const ImageId& image) { return users_of_image(images, image); });
   }
   return *store_;
 }

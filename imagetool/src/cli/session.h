@@ -2,12 +2,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "layerkit/base/context.h"
 #include "layerkit/base/error.h"
 #include "layerkit/imagetool/image_store.h"
+#include "layerkit/runner/container_spec.h"
 
 namespace layerkit::cli {
 
@@ -22,6 +24,8 @@ struct Session {
   /// SIGTERM.
   Context context;
   bool debug = false;
+  /// The limit of open files that containers start with when it is not that of this process.
+  std::optional<Rlimit> container_descriptors;
   int exit_code = 0;
   int failure_exit_code = 1;  ///< `run` sets 125 as long as no process has started
   int usage_exit_code = 2;    ///< for a command line that cannot be understood; `run` sets 125

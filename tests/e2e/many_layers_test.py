@@ -1,0 +1,91 @@
+"""As many layers as the kernel stacks, under the usual limit of open files."""
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+
+import harness
+
+MAX_LOWER = 500  # of overlayfs
+USUAL_LIMIT = 1024  # soft limit of open files; the stack alone takes about half of it
+
+
+def layer_tar(files):
+    """A layer's tar: (name, bytes or None for a directory, mode)."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content, mode in files:
+            info = tarfile.TarInfo(name)
+            info.mode = mode
+            info.type = tarfile.DIRTYPE if content is None else tarfile.REGTYPE
+            info.size = len(content or b"")
+            tar.addfile(info, io.BytesIO(content or b""))
+    return buffer.getvalue()
+
+
+def make_image(path, count):
+    """A docker-archive whose image has `count` layers; the lowest holds busybox."""
+    with open(shutil.which("busybox"), "rb") as file:
+        busybox = file.read()
+    layers = [layer_tar([("bin", None, 0o755), ("bin/sh", busybox, 0o755), ("d", None, 0o755)])]
+    layers += [layer_tar([(f"d/{i}", b"%d\n" % i, 0o644), ("last", b"%d\n" % i, 0o644)])
+               for i in range(1, count)]
+    digests = [hashlib.sha256(layer).hexdigest() for layer in layers]
+    config = json.dumps({
+        "architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/sh"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{d}" for d in digests]}}).encode()
+    config_name = hashlib.sha256(config).hexdigest() + ".json"
+    manifest = json.dumps([{"Config": config_name, "RepoTags": ["many:latest"],
+                            "Layers": [f"{d}/layer.tar" for d in digests]}]).encode()
+    members = [(config_name, config), ("manifest.json", manifest)]
+    members += [(f"{digest}/layer.tar", layer) for digest, layer in zip(digests, layers)]
+    with tarfile.open(path, "w") as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+
+
+class ManyLayersTest(harness.TestCase):
+    def limited(self, *arguments, **options):
+        """The program as a shell with the usual soft limit would start it."""
+        return harness.run("sh", "-c", f'ulimit -Sn {USUAL_LIMIT}; exec "$@"', "sh", harness.IMAGETOOL,
+                           "--root", self.store.root, *arguments, **options)
+
+    def load(self, count):
+        make_image(self.path("many.tar"), count)
+        self.limited("load", "-q", "-i", self.path("many.tar"))
+
+    def test_an_image_with_as_many_layers_as_the_kernel_stacks(self):
+        self.load(MAX_LOWER)
+        target = self.limited("mount", "many:latest").stdout.strip()
+        self.addCleanup(lambda: self.store("unmount", "many:latest", check=False))
+        self.assertEqual(sorted(os.listdir(os.path.join(target, "d")), key=int),
+                         [str(i) for i in range(1, MAX_LOWER)])
+        with open(os.path.join(target, "last"), encoding="ascii") as file:
+            self.assertEqual(file.read(), f"{MAX_LOWER - 1}\n")
+        self.limited("save", "-o", self.path("again.tar"), "many:latest")
+        other = harness.Store(self.path("other"))
+        other("load", "-q", "-i", self.path("again.tar"))
+        self.assertEqual(other.image_ids(), self.store.image_ids())
+
+    def test_a_container_takes_one_layer_of_them(self):
+        self.load(MAX_LOWER - 1)
+        script = "read n </last; echo $n; echo new >/last; ulimit -Sn"
+        output = self.limited("run", "--name", "box", "many:latest", "/bin/sh", "-c", script, check=False)
+        self.assertEqual((output.stdout, output.stderr), (f"{MAX_LOWER - 2}\n{USUAL_LIMIT}\n", ""))
+        self.limited("commit", "box", "again:latest")
+
+    def test_one_more_is_a_clear_error_that_leaves_nothing(self):
+        self.load(MAX_LOWER)
+        before = self.store.layer_dirs()
+        result = self.limited("run", "many:latest", "/bin/sh", "-c", "true", check=False)
+        self.assert_fails(result, f"overlayfs takes at most {MAX_LOWER}", code=125)
+        self.assertEqual(self.store.layer_dirs(), before)
+        self.assertEqual(self.store("ps", "-aq").stdout, "")
+
+
+if __name__ == "__main__":
+    harness.main()
