@@ -117,7 +117,7 @@ ContainerInfo create_container(ContainerStore& store,
   const Image image = store.images().find(request.image).image;
   const ContainerInfo draft = draft_container(request, image);
   const auto objects = init_objects(draft);
-  const ContainerInfo info = store.create(draft, {{"hostname", draft.config.hostname + "\n"},
+  ContainerInfo info = store.create(draft, {{"hostname", draft.config.hostname + "\n"},
                                                   {"hosts", hosts_file(draft.options)},
                                                   {"resolv.conf", resolver_file(draft.options)}});
   try {

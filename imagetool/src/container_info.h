@@ -11,9 +11,9 @@ namespace layerkit {
 
 std::string format_container_info(const ContainerInfo& record);
 /// Throws Error{Invalid} for anything format_container_info does not write.
-ContainerInfo parse_container_info(std::string_view json);
+ContainerInfo parse_container_info(std::string_view text);
 
 std::string format_container_state(const ContainerState& state);
-ContainerState parse_container_state(std::string_view json);
+ContainerState parse_container_state(std::string_view text);
 
 }  // namespace layerkit

@@ -82,14 +82,14 @@ std::optional<LogLine> LogReader::next() {
   for (;;) {
     const auto newline = buffer_.find('\n', start_);
     if (newline != std::string::npos) {
-      const auto line = parse_log_line(std::string_view(buffer_).substr(start_, newline - start_));
+      auto line = parse_log_line(std::string_view(buffer_).substr(start_, newline - start_));
       start_ = newline + 1;
       if (line) return line;
       continue;
     }
     buffer_.erase(0, start_);
     start_ = 0;
-    std::array<std::byte, 65536> chunk;
+    std::array<std::byte, 65536> chunk{};
     const auto count = source.read(chunk);
     if (count == 0) return std::nullopt;
     const auto* bytes = reinterpret_cast<const char*>(chunk.data());

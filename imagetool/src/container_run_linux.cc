@@ -126,9 +126,9 @@ void detach_process(int report) noexcept {
   ::close_range(4, ~0U, 0);
   if (::chdir("/") != 0) ::_exit(1);
   for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2}) {
-    std::signal(signal, SIG_DFL);
+    static_cast<void>(std::signal(signal, SIG_DFL));
   }
-  std::signal(SIGPIPE, SIG_IGN);
+  static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
 }
 
 /// Opens everything anew: the descriptors of the process that forked us are closed.

@@ -13,7 +13,7 @@ struct StartPlan {
 };
 
 /// Mounts the container's layers and works out who runs what, with which mounts, in them.
-StartPlan plan_start(const ContainerStore& store, const ContainerInfo& container);
+StartPlan plan_start(const ContainerStore& store, const ContainerInfo& info);
 
 /// The container's layers as one writable mount. `images` holds them.
 Fd mount_container_layers(Store& layers, const std::string& id);

@@ -32,7 +32,7 @@ std::uint64_t clone_flags(const Namespaces& namespaces) {
 class BlockedSignals {
  public:
   BlockedSignals() {
-    sigset_t all;
+    sigset_t all{};
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before_);
   }

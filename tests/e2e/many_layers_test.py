@@ -1,51 +1,18 @@
 """As many layers as the kernel stacks, under the usual limit of open files."""
-import hashlib
-import io
-import json
 import os
-import shutil
-import tarfile
 
 import harness
+import small_images
 
 MAX_LOWER = 500  # of overlayfs
 USUAL_LIMIT = 1024  # soft limit of open files; the stack alone takes about half of it
 
 
-def layer_tar(files):
-    """A layer's tar: (name, bytes or None for a directory, mode)."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, content, mode in files:
-            info = tarfile.TarInfo(name)
-            info.mode = mode
-            info.type = tarfile.DIRTYPE if content is None else tarfile.REGTYPE
-            info.size = len(content or b"")
-            tar.addfile(info, io.BytesIO(content or b""))
-    return buffer.getvalue()
-
-
 def make_image(path, count):
-    """A docker-archive whose image has `count` layers; the lowest holds busybox."""
-    with open(shutil.which("busybox"), "rb") as file:
-        busybox = file.read()
-    layers = [layer_tar([("bin", None, 0o755), ("bin/sh", busybox, 0o755), ("d", None, 0o755)])]
-    layers += [layer_tar([(f"d/{i}", b"%d\n" % i, 0o644), ("last", b"%d\n" % i, 0o644)])
-               for i in range(1, count)]
-    digests = [hashlib.sha256(layer).hexdigest() for layer in layers]
-    config = json.dumps({
-        "architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/sh"]},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{d}" for d in digests]}}).encode()
-    config_name = hashlib.sha256(config).hexdigest() + ".json"
-    manifest = json.dumps([{"Config": config_name, "RepoTags": ["many:latest"],
-                            "Layers": [f"{d}/layer.tar" for d in digests]}]).encode()
-    members = [(config_name, config), ("manifest.json", manifest)]
-    members += [(f"{digest}/layer.tar", layer) for digest, layer in zip(digests, layers)]
-    with tarfile.open(path, "w") as tar:
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
+    """An image of `count` layers; the lowest holds busybox."""
+    layers = [small_images.busybox_layer()]
+    layers += [small_images.layer((f"d/{i}", b"%d\n" % i), ("last", b"%d\n" % i)) for i in range(1, count)]
+    small_images.write_archive(path, "many:latest", layers)
 
 
 class ManyLayersTest(harness.TestCase):

@@ -32,13 +32,13 @@ void ProgressLine::show(const std::string& what, std::uint64_t done, std::uint64
                     : fmt::format(" {} MiB", done / kMebibyte);
   if (line == line_) return;
   line_ = line;
-  std::fputs(("\r\x1b[K" + line).c_str(), stderr);
+  static_cast<void>(std::fputs(("\r\x1b[K" + line).c_str(), stderr));
 }
 
 void ProgressLine::wipe() {
   if (line_.empty()) return;
   line_.clear();
-  std::fputs("\r\x1b[K", stderr);
+  static_cast<void>(std::fputs("\r\x1b[K", stderr));
 }
 
 }  // namespace layerkit::cli

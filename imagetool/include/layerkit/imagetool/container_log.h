@@ -23,7 +23,7 @@ struct LogLine {
 };
 
 /// Longer lines are logged in pieces, as docker does.
-inline constexpr std::size_t kMaxLogText = 16 * 1024;
+inline constexpr std::size_t kMaxLogText = std::size_t{16} * 1024;
 
 /// One line of the file with its newline. Bytes that are not UTF-8 become U+FFFD, as with docker.
 std::string format_log_line(const LogLine& line);

@@ -46,7 +46,7 @@ void check_options(const HostOptions& options);
 
 /// The same as docker inspect shows it under HostConfig, and back (strict).
 nlohmann::json to_json(const HostOptions& options);
-HostOptions host_options_from_json(const nlohmann::json& json);
+HostOptions host_options_from_json(const nlohmann::json& document);
 
 /// What runs in a container: docker's Config, the part that an image states and a commit keeps.
 struct ContainerConfig {
@@ -67,7 +67,7 @@ struct ContainerConfig {
 };
 
 nlohmann::json to_json(const ContainerConfig& config);
-ContainerConfig container_config_from_json(const nlohmann::json& json);
+ContainerConfig container_config_from_json(const nlohmann::json& document);
 
 /// What the command line says about things the image says too.
 struct ConfigOverrides {
