@@ -6,15 +6,6 @@ namespace {
 
 using ContainerLimitsTest = ContainerTest;
 
-bool has_v1(const std::string& controller) {
-  for (const auto& hierarchy : runner::read_cgroup_layout().v1) {
-    for (const std::string& each : hierarchy.controllers) {
-      if (each == controller) return true;
-    }
-  }
-  return false;
-}
-
 TEST_F(ContainerLimitsTest, TheMemoryLimitKills) {
   ContainerSpec spec = spec_of({"dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1"});
   spec.resources.memory_limit = 30U << 20U;

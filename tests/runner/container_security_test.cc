@@ -34,6 +34,7 @@ TEST_F(ContainerSecurityTest, RefusesAProcThatIsAFile) {
 
 TEST_F(ContainerSecurityTest, ADevThatIsASymlinkPopulatesNothingOutside) {
   const TempDir canary;
+  if (canary.path().starts_with("/dev/")) GTEST_SKIP() << "TMPDIR lies in /dev: a loop of links";
   for (const std::string& target : {canary.path(), "../../../../.." + canary.path()}) {
     rootfs().replace_by_link("dev", target);
     const Outcome outcome = run(rootfs(), shell("echo fine > /dev/null && ls -d " + canary.path()));
@@ -126,9 +127,10 @@ TEST_F(ContainerSecurityTest, DevicesOfTheHostCannotBeOpened) {
     busybox mknod /tmp/kmsg c 1 11 && (cat /tmp/kmsg 2>&1 | busybox head -c 100)
     busybox mknod /tmp/disk b 254 0 && (dd if=/tmp/disk of=/dev/null count=1 2>&1 | busybox head -c 100)
   )"));
-  EXPECT_EQ(outcome.output,
-            "cat: can't open '/tmp/kmsg': Operation not permitted\n"
-            "dd: can't open '/tmp/disk': Operation not permitted\n");
+  // The devices cgroup says EPERM; where there is none, a nodev mount says EACCES.
+  const std::string reason = has_v1("devices") ? "Operation not permitted" : "Permission denied";
+  EXPECT_EQ(outcome.output, "cat: can't open '/tmp/kmsg': " + reason +
+                                "\ndd: can't open '/tmp/disk': " + reason + "\n");
 }
 
 TEST_F(ContainerSecurityTest, AFakeNullDeviceOfTheImageIsNotUsedForMasking) {
@@ -146,7 +148,7 @@ TEST_F(ContainerSecurityTest, TheCgroupMountIsReadOnlyAndShowsItselfAlone) {
   const Outcome outcome = run(
       rootfs(),
       shell("cd /sys/fs/cgroup; touch x; for each in *; do busybox mkdir $each/sub && echo made; "
-            "done 2>/dev/null; [ -e memory ] && cat memory/cgroup.procs | busybox head -n1"));
+            "done 2>/dev/null; [ ! -e memory ] || cd memory; busybox head -n1 cgroup.procs"));
   EXPECT_EQ(outcome.output, "touch: x: Read-only file system\n1\n");
 }
 

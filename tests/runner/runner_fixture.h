@@ -8,9 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -162,20 +164,30 @@ inline std::vector<std::string> leftover_cgroups() {
   return found;
 }
 
-/// A file of the running container's cgroup.
+/// The v1 hierarchy with that controller, if this system has one.
+inline std::optional<runner::CgroupHierarchy> v1_hierarchy(const std::string& controller) {
+  for (const auto& hierarchy : runner::read_cgroup_layout().v1) {
+    const auto& all = hierarchy.controllers;
+    if (std::find(all.begin(), all.end(), controller) != all.end()) return hierarchy;
+  }
+  return std::nullopt;
+}
+
+inline bool has_v1(const std::string& controller) {
+  return v1_hierarchy(controller).has_value();
+}
+
+/// A file of the running container's cgroup: where v1 has the controller, else on v2.
 inline std::string cgroup_file(const std::string& controller,
                                const std::string& id,
                                const std::string& file) {
-  for (const auto& hierarchy : runner::read_cgroup_layout().v1) {
-    for (const std::string& each : hierarchy.controllers) {
-      if (each != controller) continue;
-      const Fd fd = open_at(
-          AT_FDCWD, hierarchy.mount_point + "/" + test_cgroup_parent() + "/" + id + "/" + file, 0);
-      FdSource source(fd.get(), file);
-      return read_all(source, 4096, file);
-    }
-  }
-  return {};
+  auto hierarchy = v1_hierarchy(controller);
+  if (!hierarchy) hierarchy = runner::read_cgroup_layout().v2;
+  if (!hierarchy) return {};
+  const Fd fd = open_at(
+      AT_FDCWD, hierarchy->mount_point + "/" + test_cgroup_parent() + "/" + id + "/" + file, 0);
+  FdSource source(fd.get(), file);
+  return read_all(source, 4096, file);
 }
 
 inline std::string why_no_containers() {

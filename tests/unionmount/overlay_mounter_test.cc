@@ -164,6 +164,28 @@ TEST_P(OverlayInterfaceTest, NamesTheMissingWorkDirectory) {
                [&] { mounter_->mount(spec); });
 }
 
+TEST_P(OverlayInterfaceTest, Mounts500LowersAndNamesTheLimitAbove) {
+  const ScratchMount scratch;
+  const std::string long_name(200, 'x');  // far beyond a page of options in all
+  UnionSpec spec;
+  TreeText all;
+  for (int i = 0; i < 500; ++i) {
+    const std::string path = scratch.path(fmt::format("{}{}", long_name, i));
+    spec.branches.push_back(make_branch(path));
+    put(path + fmt::format("/f{}", i), "x");
+    put(path + "/shared", std::to_string(i));
+    all[fmt::format("f{}", i)] = "x";
+  }
+  all["shared"] = "0";
+  EXPECT_EQ(tree_of(mounter_->mount(spec).fd()), all);
+
+  spec.branches.push_back(make_branch(scratch.path("one more")));
+  expect_error(Errc::Limit,
+               "mounting a union of 501 branches: the union has 501 read-only branches, overlayfs "
+               "takes at most 500",
+               [&] { mounter_->mount(spec); });
+}
+
 INSTANTIATE_TEST_SUITE_P(Interfaces,
                          OverlayInterfaceTest,
                          ::testing::Values(OverlayInterface::Fsconfig, OverlayInterface::MountCall),
@@ -188,40 +210,6 @@ TEST_F(OverlayMounterTest, BranchesMayAlsoBePassedByProcPath) {
   const UnionSpec spec = three_branches(scratch);
   const OverlayPlan plan = plan_overlay(spec, OverlayXattrs::Trusted);
   EXPECT_EQ(tree_of(mount_overlay_by_fsconfig(plan, BranchPassing::ProcPath).get()), merged());
-}
-
-TEST_F(OverlayMounterTest, Mounts500LowersAndNamesTheLimitAbove) {
-  if (probe_overlay_interface() != OverlayInterface::Fsconfig)
-    GTEST_SKIP() << "fsconfig(2) of this kernel takes no overlay branches";
-  const ScratchMount scratch;
-  const std::string long_name(200, 'x');  // far beyond a page of options in all
-  UnionSpec spec;
-  TreeText all;
-  for (int i = 0; i < 500; ++i) {
-    const std::string path = scratch.path(fmt::format("{}{}", long_name, i));
-    spec.branches.push_back(make_branch(path));
-    put(path + fmt::format("/f{}", i), "x");
-    put(path + "/shared", std::to_string(i));
-    all[fmt::format("f{}", i)] = "x";
-  }
-  all["shared"] = "0";
-  const auto mounter = make_overlay_mounter(OverlayInterface::Fsconfig);
-  EXPECT_EQ(tree_of(mounter->mount(spec).fd()), all);
-
-  spec.branches.push_back(make_branch(scratch.path("one more")));
-  expect_error(Errc::Limit,
-               "mounting a union of 501 branches: the union has 501 read-only branches, overlayfs "
-               "takes at most 500",
-               [&] { mounter->mount(spec); });
-}
-
-TEST_F(OverlayMounterTest, MountCallRefusesWhatDoesNotFitAPage) {
-  const ScratchMount scratch;
-  UnionSpec spec;
-  for (Fd& lower : open_lowers(scratch, 400))
-    spec.branches.push_back({std::move(lower)});
-  expect_error(Errc::Limit, "the union's 400 read-only branches need",
-               [&] { make_overlay_mounter(OverlayInterface::MountCall)->mount(spec); });
 }
 
 TEST_F(OverlayMounterTest, NamesTheBranchThatTheKernelRefused) {

@@ -36,6 +36,9 @@ std::optional<BranchPassing> try_branch_passing() {
   const int err = try_fsopen("overlay");
   if (err == EPERM) return std::nullopt;  // may be a seccomp filter, may be no privilege at all
   if (err != 0) return BranchPassing::MountData;
+  // Before Linux 6.5 overlayfs has no parser of its own here: whatever is set is collected for a
+  // string as mount(2) takes it, and refused only when the file system is created.
+  if (FsContext("overlay").set_flag("layerkit-probe") == 0) return BranchPassing::MountData;
   const Fd any_directory = open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY);
   for (const BranchPassing passing : {BranchPassing::Descriptor, BranchPassing::ProcPath}) {
     const FsContext context("overlay");

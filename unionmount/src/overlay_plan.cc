@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <string>
 
 #include "layerkit/base/error.h"
 
@@ -60,11 +61,9 @@ std::string overlay_mount_data(const OverlayPlan& plan, std::size_t max_bytes) {
   std::string data = "lowerdir=";
   for (std::size_t i = 0; i < plan.lowers.size(); ++i) {
     if (i > 0) data += ':';
-    data += proc_fd_path(plan.lowers[i].fd);
+    data += std::to_string(plan.lowers[i].fd);
   }
-  if (plan.upper)
-    data += fmt::format(",upperdir={},workdir={}", proc_fd_path(plan.upper->fd),
-                        proc_fd_path(plan.work_fd));
+  if (plan.upper) data += fmt::format(",upperdir={},workdir={}", plan.upper->fd, plan.work_fd);
   for (const OverlayOption& option : plan.options) {
     data += ',' + option.key;
     if (!option.value.empty()) data += '=' + option.value;

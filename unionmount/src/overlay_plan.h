@@ -40,7 +40,8 @@ struct OverlayPlan {
 /// not the top, Error{Invalid} for a writable top without a work directory.
 OverlayPlan plan_overlay(const UnionSpec& spec, OverlayXattrs xattrs);
 
-/// The plan as the data argument of mount(2), every directory as /proc/self/fd/N. Throws
+/// The plan as the data argument of mount(2), every directory by its descriptor's number, which is
+/// its name in /proc/self/fd: as short as names get, so that a page holds 500 of them. Throws
 /// Error{Limit} when it does not fit `max_bytes` (the kernel would cut it without a word).
 std::string overlay_mount_data(const OverlayPlan& plan, std::size_t max_bytes);
 

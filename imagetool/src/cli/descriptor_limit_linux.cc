@@ -1,6 +1,6 @@
-#include "cli/descriptor_limit.h"
-
 #include <sys/resource.h>
+
+#include "cli/descriptor_limit.h"
 
 namespace layerkit::cli {
 

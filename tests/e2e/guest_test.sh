@@ -1,0 +1,40 @@
+# Runs in the virtual machine; each line of the output that starts with "result" is looked at.
+ulimit -n 4096
+result() { echo "result $1: $2"; }
+
+result controllers "$(cat /sys/fs/cgroup/cgroup.controllers)"
+imagetool load -q -i /demo.tar
+result version "$(imagetool info --format '{{.CgroupVersion}}')"
+
+# Each step keeps one more MiB in the shell and says how many it has.
+eater='s=; m=$(head -c 1048576 /dev/zero | tr "\0" x); i=0
+while [ $i -lt 200 ]; do s=$s$m; i=$((i+1)); echo $i; done'
+imagetool run --name eater -m 30m demo sh -c "$eater" >/tmp/steps
+result memory-exit "$?"
+result memory-steps "$(tail -n 1 /tmp/steps)"
+result memory-oom "$(imagetool inspect --format '{{.State.OOMKilled}}' eater)"
+
+result limits "$(imagetool run --rm -m 64m --memory-swap 96m --cpus 0.5 --cpu-shares 512 --pids-limit 33 demo \
+  sh -c 'cd /sys/fs/cgroup && cat memory.max memory.swap.max cpu.max cpu.weight pids.max' | tr '\n' ' ')"
+
+bomb='i=0; while [ $i -lt 60 ]; do sleep 3 & i=$((i+1)); done; ls -d /proc/[0-9]* | wc -l'
+imagetool run --rm --pids-limit 20 demo sh -c "$bomb" >/tmp/count 2>/tmp/errors
+result pids-count "$(cat /tmp/count)"
+result pids-refused "$(grep -c fork /tmp/errors)"
+
+# A second of work at half a processor: the kernel tells how often it held the loop back.
+result cpu-throttled "$(imagetool run --rm --cpus 0.5 demo \
+  sh -c 'timeout 3 sh -c "while :; do :; done"; grep nr_throttled /sys/fs/cgroup/cpu.stat')"
+
+imagetool run -d --name sleeper demo sleep 1000 >/dev/null
+imagetool kill sleeper
+imagetool rm -f sleeper eater >/dev/null
+result leftover-cgroups "$(find /sys/fs/cgroup/layerkit -mindepth 1 -type d 2>/dev/null | wc -l)"
+result leftover-mounts "$(grep -c /var/lib/layerkit /proc/self/mountinfo)"
+
+for program in /tests/*; do
+  "$program" --gtest_brief=1 >/tmp/output 2>&1
+  code=$?
+  result "exit-of-${program##*/}" "$code"
+  [ "$code" = 0 ] || cat /tmp/output
+done

@@ -1,0 +1,110 @@
+"""What the kernel of Debian 12 and the unified cgroup hierarchy make different, in a virtual machine.
+
+A host has one kernel and shows one hierarchy only. The machine is emulated (no KVM needed) and boots
+from memory: the program, some tests of the libraries, what they are linked to, and a small image.
+"""
+import glob
+import os
+import platform
+import re
+import shutil
+import subprocess
+
+import demo_image
+import harness
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+QEMU = "qemu-system-x86_64"
+TESTS = os.environ.get("GUEST_TESTS", "").split()
+
+
+class Guest:
+    """What boots: a kernel and a directory that becomes its first file system."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.root = os.path.join(directory, "root")
+        for name in ("bin", "tests", "usr/bin", "new", "proc"):
+            os.makedirs(os.path.join(self.root, name))
+
+    def fetch_kernel(self):
+        """Debian's kernel for virtual machines, unpacked, not installed."""
+        meta = harness.run("apt-cache", "depends", "linux-image-cloud-amd64").stdout
+        package, = re.findall(r"Depends: (linux-image-[0-9]\S+)", meta)[:1]
+        harness.run("apt-get", "-o", "APT::Sandbox::User=root", "-q", "download", package, cwd=self.directory)
+        package_file, = glob.glob(os.path.join(self.directory, package + "_*.deb"))
+        tree = os.path.join(self.directory, "kernel")
+        harness.run("dpkg-deb", "-x", package_file, tree)
+        self.kernel, = glob.glob(os.path.join(tree, "boot", "vmlinuz-*"))
+        for module in glob.glob(os.path.join(tree, "lib/modules/*/kernel/fs/overlayfs/overlay.ko")):
+            shutil.copy(module, self.root)
+
+    def add_program(self, path, place="bin"):
+        """A program with the libraries it is linked to."""
+        target = os.path.join(self.root, place, os.path.basename(path))
+        harness.run("strip", "-o", target, path)
+        for library in re.findall(r"(/\S+) \(0x", harness.run("ldd", path).stdout):
+            copy = self.root + library
+            os.makedirs(os.path.dirname(copy), exist_ok=True)
+            shutil.copy(os.path.realpath(library), copy)
+
+    def add_file(self, path, name=None):
+        shutil.copy(path, os.path.join(self.root, name or os.path.basename(path)))
+
+    def boot(self):
+        """Runs it to its end; gives what the console shows between the marks."""
+        shutil.copy(shutil.which("busybox"), os.path.join(self.root, "bin", "busybox"))
+        shutil.copy(os.path.join(HERE, "guest_init.sh"), os.path.join(self.root, "init"))
+        self.add_file(os.path.join(HERE, "guest_init.sh"))
+        os.chmod(os.path.join(self.root, "init"), 0o755)
+        os.chmod(os.path.join(self.root, "guest_init.sh"), 0o755)
+        image = os.path.join(self.directory, "initramfs")
+        harness.run("sh", "-c", f"find . | cpio --quiet -o -H newc > '{image}'", cwd=self.root)
+        console = subprocess.run(
+            [QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "2048", "-nic", "none",
+             "-nographic", "-no-reboot", "-kernel", self.kernel, "-initrd", image,
+             "-append", "console=ttyS0 quiet panic=-1 cgroup_no_v1=all mitigations=off"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900, check=True)
+        text = console.stdout.decode(errors="replace").replace("\r", "")
+        begin, end = text.find("=== begin\n"), text.find("=== end\n")
+        if begin < 0 or end < 0:
+            raise AssertionError(f"the virtual machine did not get to its end:\n{text[-4000:]}")
+        return text[begin + len("=== begin\n"):end]
+
+
+class VirtualMachineTest(harness.TestCase):
+    def test_limits_and_mounts(self):
+        guest = Guest(self.path("guest"))
+        guest.fetch_kernel()
+        guest.add_program(harness.IMAGETOOL)
+        for program in TESTS:
+            guest.add_program(program, "tests")
+        guest.add_file(demo_image.archive(), "demo.tar")
+        guest.add_file(os.path.join(HERE, "guest_test.sh"))
+        console = guest.boot()
+        found = dict(re.findall(r"^result ([a-z_-]+): ?(.*)$", console, re.MULTILINE))
+        self.assertIn("memory", found.get("controllers", ""), console)
+        self.assertEqual(found["version"], "2", console)
+        self.assertEqual((found["memory-exit"], found["memory-oom"]), ("137", "true"), console)
+        # The shell's string growth holds the old and the new copy for a moment.
+        self.assertGreater(int(found["memory-steps"]), 5, console)
+        self.assertLess(int(found["memory-steps"]), 31, console)
+        # 512 shares are this weight by the formula of runc 1.3; swap is what is left of memory-swap.
+        memory, swap, *cpu, pids = found["limits"].split()
+        self.assertEqual((memory, swap, pids), (str(64 << 20), str(32 << 20), "33"), console)
+        self.assertEqual(cpu[:2], ["50000", "100000"], console)
+        self.assertEqual(cpu[2], "59", console)
+        self.assertTrue(all(int(count) <= 20 for count in found["pids-count"].split()), console)
+        self.assertGreater(int(found["pids-refused"]), 0, console)
+        self.assertGreater(int(found["cpu-throttled"].split()[1]), 5, console)
+        for program in TESTS:
+            self.assertEqual(found[f"exit-of-{os.path.basename(program)}"], "0", console)
+        self.assertEqual((found["leftover-cgroups"], found["leftover-mounts"]), ("0", "0"), console)
+
+
+if __name__ == "__main__":
+    if platform.machine() != "x86_64":
+        harness.skip_program("the virtual machine is an x86-64")
+    if shutil.which(QEMU) is None:
+        harness.skip_program(f"needs {QEMU}")
+    harness.main()
