@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages a purpose needs and that are missing.
-# usage: scripts/install_packages.sh build|test|image ...
+# usage: scripts/install_packages.sh build|test|image|tidy|bench ...
 set -eu
 
 build="g++ cmake ninja-build pkg-config libfmt-dev libssl-dev zlib1g-dev libzstd-dev liblzma-dev
@@ -8,6 +8,8 @@ build="g++ cmake ninja-build pkg-config libfmt-dev libssl-dev zlib1g-dev libzstd
 test="libgtest-dev python3 busybox-static debootstrap umoci skopeo podman
       attr acl tar zstd xz-utils bzip2 gzip util-linux qemu-system-x86 cpio binutils e2fsprogs"
 image="busybox-static attr tar python3-minimal"
+tidy="clang clang-tidy"
+bench="libbenchmark-dev"
 
 wanted=
 for purpose in "$@"; do
@@ -15,7 +17,9 @@ for purpose in "$@"; do
     build) wanted="$wanted $build" ;;
     test) wanted="$wanted $test" ;;
     image) wanted="$wanted $image" ;;
-    *) echo "usage: $0 build|test|image ..." >&2; exit 2 ;;
+    tidy) wanted="$wanted $tidy" ;;
+    bench) wanted="$wanted $bench" ;;
+    *) echo "usage: $0 build|test|image|tidy|bench ..." >&2; exit 2 ;;
   esac
 done
 

@@ -45,6 +45,8 @@ class GzipSink final : public CompressingSink {
     header_.os = kUnknownSystem;
     ::deflateSetHeader(&stream_, &header_);
   }
+  GzipSink(const GzipSink&) = delete;
+  GzipSink& operator=(const GzipSink&) = delete;
   ~GzipSink() override { ::deflateEnd(&stream_); }
 
   void write(std::span<const std::byte> bytes) override {

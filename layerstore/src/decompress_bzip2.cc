@@ -13,6 +13,8 @@ constexpr std::byte kFirst{'B'};
 
 class Bzip2Codec final : public DecompressCodec {
  public:
+  Bzip2Codec(const Bzip2Codec&) = delete;
+  Bzip2Codec& operator=(const Bzip2Codec&) = delete;
   ~Bzip2Codec() override { ::BZ2_bzDecompressEnd(&stream_); }
 
   bool starts_unit(std::byte first) const noexcept override { return first == kFirst; }

@@ -17,6 +17,8 @@ class GzipCodec final : public DecompressCodec {
   GzipCodec() {
     if (::inflateInit2(&stream_, kGzipOnly) != Z_OK) fail(Errc::Limit, "zlib has no memory");
   }
+  GzipCodec(const GzipCodec&) = delete;
+  GzipCodec& operator=(const GzipCodec&) = delete;
   ~GzipCodec() override { ::inflateEnd(&stream_); }
 
   bool starts_unit(std::byte first) const noexcept override { return first == kFirst; }

@@ -26,6 +26,8 @@ constexpr std::uint64_t kMaxMemory = std::uint64_t{256} << 20;
 
 class XzCodec final : public DecompressCodec {
  public:
+  XzCodec(const XzCodec&) = delete;
+  XzCodec& operator=(const XzCodec&) = delete;
   ~XzCodec() override { ::lzma_end(&stream_); }
 
   bool starts_unit(std::byte first) const noexcept override { return first == kFirst; }

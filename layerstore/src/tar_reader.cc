@@ -32,10 +32,10 @@ std::string_view as_text(std::span<const std::byte> bytes) {
 std::string pick_name(std::string_view what,
                       const std::optional<std::string>& pax,
                       const std::optional<std::string>& gnu,
-                      std::string header) {
+                      const std::string& header) {
   if (pax && gnu && *pax != *gnu) fail(Errc::Invalid, "it has two different {}s", what);
   if (pax) return *pax;
-  return gnu ? *gnu : std::move(header);
+  return gnu ? *gnu : header;
 }
 
 class TarReader final : public LayerReader {
