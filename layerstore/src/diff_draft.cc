@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "diff_object.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 
@@ -19,8 +20,8 @@ constexpr unsigned kMaxDepth = (kMaxPathBytes + 1) / 2;
 
 }  // namespace
 
-DiffDraft::DiffDraft(Fd diff, std::shared_ptr<const LayerTree> lower)
-    : disk_(std::move(diff)), lower_(std::move(lower)) {
+DiffDraft::DiffDraft(Fd diff, std::shared_ptr<const LayerTree> lower, DiffFormat format)
+    : disk_(std::move(diff)), lower_(std::move(lower)), format_(format) {
   root_.on_disk = true;
   root_.claim = Claim::Parent;
   root_.below = lower_ ? Below::Merged : Below::None;
@@ -83,6 +84,10 @@ DraftDir& DiffDraft::add_child(DraftDir& dir, std::string_view name) {
   if (dir.depth >= kMaxDepth) {
     fail(Errc::Limit, "reaching directory {}: it is more than {} directories deep", quoted(name),
          kMaxDepth);
+  }
+  if (is_reserved_name(name, format_)) {
+    fail(Errc::Invalid, "reaching directory {}: AUFS keeps names starting with '.wh.' for itself",
+         quoted(name));
   }
   const auto [at, added] = dir.children.try_emplace(std::string(name));
   if (added) {

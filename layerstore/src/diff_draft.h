@@ -11,17 +11,18 @@
 #include "layerkit/base/entry.h"
 #include "layerkit/base/fd.h"
 #include "layerkit/base/root_dir.h"
+#include "layerkit/layerstore/diff_format.h"
 #include "layerkit/layerstore/layer_tree.h"
 
 namespace layerkit {
 
-/// An overlay diff directory under construction, together with the lower view it will cover: what
+/// A diff directory under construction, together with the lower view it will cover: what
 /// a path is right now, in this layer and below it. Directories are made on disk when something
 /// is put into them. Not thread-safe.
 class DiffDraft {
  public:
   /// `lower` may be null: an empty root.
-  DiffDraft(Fd diff, std::shared_ptr<const LayerTree> lower);
+  DiffDraft(Fd diff, std::shared_ptr<const LayerTree> lower, DiffFormat format);
 
   DraftDir& root() noexcept { return root_; }
   const RootDir& disk() const noexcept { return disk_; }
@@ -34,13 +35,16 @@ class DiffDraft {
   int fd(DraftDir& dir);
   /// Makes the directory on disk; its parents too. False when a file of the layer is in the way.
   bool make_on_disk(DraftDir& dir);
-  /// The child of that name, added (nowhere but in memory) when it is not known yet.
+  /// The child of that name, added (nowhere but in memory) when it is not known yet. Throws
+  /// Error{Invalid} for a name that the format keeps for itself.
   DraftDir& add_child(DraftDir& dir, std::string_view name);
 
   Below below(DraftDir& dir);
   /// The lower view's object of that name, hidden or not by this layer's own object or whiteout;
   /// nullopt where the directory does not show the lower view.
   std::optional<Entry> lower_at(DraftDir& dir, std::string_view name);
+  /// Whether the lower view has anything at this directory's place that its parent would show.
+  bool covers_lower(DraftDir& dir) { return !dir.is_root() && lower_at(*dir.parent, dir.name); }
   /// This layer's object of that name that is on disk and not a directory.
   std::optional<FileStat> file_at(DraftDir& dir, std::string_view name);
   std::unique_ptr<ByteSource> open_lower(const RelPath& path) const { return lower_->open(path); }
@@ -74,6 +78,7 @@ class DiffDraft {
 
   RootDir disk_;
   std::shared_ptr<const LayerTree> lower_;
+  DiffFormat format_;
   DraftDir root_;
   std::array<OpenDir, 8> open_;
   std::uint64_t uses_ = 0;

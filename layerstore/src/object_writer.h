@@ -10,23 +10,23 @@
 #include "layerkit/base/context.h"
 #include "layerkit/base/entry.h"
 #include "layerkit/base/file.h"
-#include "layerkit/base/whiteout.h"
+#include "layerkit/layerstore/diff_format.h"
 #include "tally.h"
 
 namespace layerkit {
 
-/// Makes single objects of an overlay diff directory with exactly the attributes asked for,
+/// Makes single objects of a diff directory with exactly the attributes asked for,
 /// whatever umask, setgid directories and default ACLs would say. Never follows a symlink, never
 /// touches an object it did not make. Not thread-safe.
 class ObjectWriter {
  public:
-  ObjectWriter(OverlayXattrs space, const Context& context);
+  ObjectWriter(DiffFormat format, const Context& context);
 
   /// Makes what `entry` says (no directory, no hard link) under `name`. False, and nothing read
   /// from `contents`, when the name exists. Throws Error{Integrity} when a regular file's contents
   /// are not `entry.size` bytes.
   bool create(int dir_fd, const std::string& name, const Entry& entry, ByteSource& contents);
-  /// A node that overlayfs takes for "not here".
+  /// What the union takes for "not here".
   void create_whiteout(int dir_fd, const std::string& name);
 
   /// Gives the directory `fd` its attributes. To be called last: later changes in it move its time.
@@ -54,7 +54,7 @@ class ObjectWriter {
   void set_time(int fd, const std::string& path, Timestamp mtime);
   void set_time_of_name(int dir_fd, const std::string& name, const Entry& entry);
 
-  OverlayXattrs space_;
+  DiffFormat format_;
   Context context_;
   std::vector<std::byte> buffer_;
   Tally lost_xattrs_{"user extended attributes that the file system cannot store were dropped"};

@@ -92,10 +92,26 @@ void fit_owner_and_mode(
   if (now.mode != mode) change_mode(fd, path, mode);
 }
 
+std::string stored_name(DiffFormat format, const std::string& xattr) {
+  return format.is_aufs() ? xattr : store_overlay_xattr(format.overlay_xattrs(), xattr);
+}
+
+/// A file of AUFS that says something by its name, with the attributes that AUFS gives it.
+void create_marker(int dir_fd, const std::string& name) {
+  constexpr mode_t kReadOnly = 0444;
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  const Fd file(::openat(dir_fd, name.c_str(), kFlags, kReadOnly));
+  if (!file) {
+    const int err = errno;
+    fail_errno(err, "creating the whiteout {}", quoted(name));
+  }
+  change_mode(file.get(), name, kReadOnly);
+}
+
 }  // namespace
 
-ObjectWriter::ObjectWriter(OverlayXattrs space, const Context& context)
-    : space_(space), context_(context), buffer_(kBuffer) {}
+ObjectWriter::ObjectWriter(DiffFormat format, const Context& context)
+    : format_(format), context_(context), buffer_(kBuffer) {}
 
 bool ObjectWriter::create(int dir_fd,
                           const std::string& name,
@@ -125,6 +141,7 @@ bool ObjectWriter::create_file(int dir_fd,
 }
 
 void ObjectWriter::create_whiteout(int dir_fd, const std::string& name) {
+  if (format_.is_aufs()) return create_marker(dir_fd, encode_whiteout_name(name));
   if (::mknodat(dir_fd, name.c_str(), S_IFCHR, makedev(0, 0)) != 0) {
     const int err = errno;
     fail_errno(err, "creating a whiteout of {}", quoted(name));
@@ -197,7 +214,7 @@ void ObjectWriter::apply_xattrs(int dir_fd,
                                 const Xattrs& all) {
   for (const auto& [key, value] : all) {
     try {
-      set_xattr_at(dir_fd, name, store_overlay_xattr(space_, key), value);
+      set_xattr_at(dir_fd, name, stored_name(format_, key), value);
     } catch (Error& error) {
       // user.* is refused on symlinks and devices (EPERM, xattr(7)) and absent from some file
       // systems. Anything else (capabilities, ACLs) says what a program may do: never dropped.
@@ -239,7 +256,8 @@ void ObjectWriter::finish_directory(int fd,
 }
 
 void ObjectWriter::mark_opaque(int fd) {
-  set_xattr_at(fd, ".", private_overlay_xattr(space_, "opaque"), "y");
+  if (format_.is_aufs()) return create_marker(fd, std::string(kOpaqueName));
+  set_xattr_at(fd, ".", private_overlay_xattr(format_.overlay_xattrs(), "opaque"), "y");
 }
 
 void ObjectWriter::neutralize_root(int fd) {

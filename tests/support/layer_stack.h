@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "aufs_union.h"
 #include "layer_items.h"
 #include "layerkit/layerstore/diff_dir.h"
 #include "layerkit/layerstore/layer_tree.h"
@@ -18,11 +19,14 @@
 
 namespace layerkit::testing {
 
-/// Layers applied one on the other into diff directories, and what the kernel's overlay and our
-/// union view show of them. REQUIRES: a private mount namespace (PrivateMountsTest).
+/// Layers applied one on the other into diff directories, and what the union file system (the
+/// kernel's overlay; for AUFS, what its source says) and our union view show of them. REQUIRES: a
+/// private mount namespace (PrivateMountsTest).
 class LayerStack {
  public:
-  explicit LayerStack(OverlayXattrs space = OverlayXattrs::Trusted) : space_(space) {
+  explicit LayerStack(OverlayXattrs space = OverlayXattrs::Trusted)
+      : LayerStack(DiffFormat::overlay(space)) {}
+  explicit LayerStack(DiffFormat format) : format_(format) {
     make_dir_at(temp_.fd(), "empty", 0755);
     make_dir_at(temp_.fd(), "mnt", 0755);
     context_.warn = [this](const std::string& text) { warnings_.push_back(text); };
@@ -32,9 +36,8 @@ class LayerStack {
   void apply(const LayerItems& items, BeforeRemoval before_removal = {}) {
     const std::string name = fmt::format("{}", count_++);
     make_dir_at(temp_.fd(), name, 0755);
-    auto writer =
-        make_overlay_diff_writer(open_dir_at(temp_.fd(), name), names_.empty() ? nullptr : view(),
-                                 context_, std::move(before_removal), space_);
+    auto writer = make_diff_writer(open_dir_at(temp_.fd(), name), names_.empty() ? nullptr : view(),
+                                   context_, format_, std::move(before_removal));
     VectorLayerReader reader(items);
     copy_layer(reader, *writer, context_);
     if (writer->hides_everything_below()) names_.clear();
@@ -42,7 +45,7 @@ class LayerStack {
   }
 
   std::shared_ptr<const LayerTree> layer(const std::string& name) const {
-    return make_overlay_diff_tree(open_dir_at(temp_.fd(), name), space_);
+    return make_diff_tree(open_dir_at(temp_.fd(), name), format_);
   }
   /// The top layer's diff directory.
   TreeDump diff() const { return dump_tree(*layer(names_.back())); }
@@ -65,15 +68,16 @@ class LayerStack {
     return make_union_view(std::move(layers));
   }
 
-  /// What a read-only overlay mount shows.
+  /// What a read-only mount shows.
   TreeDump mounted() const {
+    if (format_.is_aufs()) return AufsUnion::dump(branches());
     // The kernel wants two lower directories; nothing shows of an empty last one.
     std::string options = "lowerdir=";
     for (auto name = names_.rbegin(); name != names_.rend(); ++name) {
       options += temp_.path(*name) + ":";
     }
     options += temp_.path("empty");
-    if (space_ == OverlayXattrs::User) options += ",userxattr";
+    if (space() == OverlayXattrs::User) options += ",userxattr";
     const std::string target = temp_.path("mnt");
     if (::mount("overlay", target.c_str(), "overlay", MS_RDONLY, options.c_str()) != 0) {
       fail_errno(errno, "mounting {}", options);
@@ -98,10 +102,19 @@ class LayerStack {
   const std::vector<std::string>& warnings() const { return warnings_; }
   const Context& context() const { return context_; }
   const TempDir& temp() const { return temp_; }
-  OverlayXattrs space() const { return space_; }
+  OverlayXattrs space() const { return format_.overlay_xattrs(); }
+  DiffFormat format() const { return format_; }
 
  private:
-  OverlayXattrs space_;
+  /// Paths of the diff directories, top first.
+  std::vector<std::string> branches() const {
+    std::vector<std::string> paths;
+    for (auto name = names_.rbegin(); name != names_.rend(); ++name)
+      paths.push_back(temp_.path(*name));
+    return paths;
+  }
+
+  DiffFormat format_;
   TempDir temp_;
   Context context_;
   std::vector<std::string> warnings_;

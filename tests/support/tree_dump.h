@@ -63,6 +63,22 @@ inline TreeDump dump_tree(const LayerTree& tree) {
   return dump;
 }
 
+/// Describes what the file system says of `name`.
+inline std::string describe_object(int dir_fd, const std::string& name, const FileStat& stat) {
+  Entry entry;
+  entry.type = stat.type;
+  entry.mode = stat.mode;
+  entry.uid = stat.uid;
+  entry.gid = stat.gid;
+  entry.mtime = stat.mtime;
+  entry.device_major = stat.device_major;
+  entry.device_minor = stat.device_minor;
+  entry.xattrs = read_xattrs_at(dir_fd, name);
+  if (stat.type == FileType::Symlink) entry.symlink_target = read_link_at(dir_fd, name);
+  const bool regular = stat.type == FileType::Regular;
+  return describe(entry, regular ? read_file_at(dir_fd, name, 1 << 26) : "");
+}
+
 /// Dumps what the kernel shows; second and later names of a file say so.
 class DirectoryDumper {
  public:
@@ -80,18 +96,7 @@ class DirectoryDumper {
       dump_[path.str()] = "listed but absent";
       return;
     }
-    Entry entry;
-    entry.type = stat->type;
-    entry.mode = stat->mode;
-    entry.uid = stat->uid;
-    entry.gid = stat->gid;
-    entry.mtime = stat->mtime;
-    entry.device_major = stat->device_major;
-    entry.device_minor = stat->device_minor;
-    entry.xattrs = read_xattrs_at(dir_fd, name);
-    if (stat->type == FileType::Symlink) entry.symlink_target = read_link_at(dir_fd, name);
-    const bool regular = stat->type == FileType::Regular;
-    dump_[path.str()] = describe(entry, regular ? read_file_at(dir_fd, name, 1 << 26) : "");
+    dump_[path.str()] = describe_object(dir_fd, name, *stat);
     if (stat->type == FileType::Directory) {
       const Fd dir = open_dir_at(dir_fd, name);
       for (const DirEntry& child : list_dir(dir.get())) {

@@ -3,15 +3,16 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "layerkit/base/fd.h"
-#include "layerkit/base/whiteout.h"
+#include "layerkit/layerstore/diff_format.h"
 #include "layerkit/layerstore/layer_stream.h"
 #include "layerkit/layerstore/layer_tree.h"
 
 namespace layerkit {
 
-/// Writes a layer into an overlay diff directory so that mounting it on `lower` shows exactly what
+/// Writes a layer into a diff directory so that mounting it on `lower` shows exactly what
 /// applying the entries in turn to a copy of `lower` would give (OCI image spec, layer.md):
 /// whiteouts of absent names leave nothing behind, missing parents take the lower's metadata,
 /// parents that are symlinks are followed inside the root, hard links to lower files are copied up.
@@ -22,9 +23,10 @@ namespace layerkit {
 /// and so is the root. A hard link's attributes are applied to the file it links to. Throws
 /// Error{Invalid} for what the entries cannot mean (a parent that is a file of the same layer, a
 /// link to nothing, to a directory or to itself, a root that is not a directory, device 0:0).
-class OverlayDiffWriter : public LayerWriter {
+class DiffWriter : public LayerWriter {
  public:
-  /// The whole lower view is hidden (the layer's root is opaque): mount without `lower`.
+  /// The whole lower view is hidden (the layer's root is opaque): overlayfs must be given nothing
+  /// below this directory. AUFS finds the mark on the root itself.
   virtual bool hides_everything_below() const noexcept = 0;
   /// Sum of the sizes of the regular files written, as `docker images` counts a layer.
   virtual std::uint64_t content_bytes() const noexcept = 0;
@@ -41,24 +43,45 @@ using BeforeRemoval = std::function<void(const RelPath& path)>;
 /// `diff` is an empty directory; `lower` is the merged view below, null for a base layer.
 /// Directory times are set by `finish`. Needs CAP_MKNOD and friends of the owning user namespace.
 /// A file is never rewritten in place: what replaces it is a new inode.
-/// `before_removal` may be empty. `space` is where the mount that will use the directory keeps
-/// overlayfs's private xattrs (option userxattr: User); other names are data to it.
-std::unique_ptr<OverlayDiffWriter> make_overlay_diff_writer(
+/// `before_removal` may be empty.
+std::unique_ptr<DiffWriter> make_diff_writer(Fd diff,
+                                             std::shared_ptr<const LayerTree> lower,
+                                             const Context& context,
+                                             DiffFormat format,
+                                             BeforeRemoval before_removal = {});
+
+/// Reads a union's upper directory as a layer on `lower` (null: a base layer): sorted bytewise,
+/// parents before children, in each directory the opaque marker and the whiteouts first; hard links
+/// kept within the layer, overlay's private xattrs and the metadata of AUFS dropped, sockets
+/// skipped with a warning. Whiteouts and markers that hide nothing of `lower` are left out, and so
+/// is the root when it is as in `lower`. Throws Error{Invalid} for names that start with ".wh."
+/// and devices 0:0, as far as the format can hold them, and Error{Unsupported} for redirect or
+/// metacopy entries (our own mounts never make them).
+std::unique_ptr<LayerReader> make_diff_reader(Fd diff,
+                                              std::shared_ptr<const LayerTree> lower,
+                                              const Context& context,
+                                              DiffFormat format);
+
+// The same for overlay directories.
+
+using OverlayDiffWriter = DiffWriter;
+
+inline std::unique_ptr<DiffWriter> make_overlay_diff_writer(
     Fd diff,
     std::shared_ptr<const LayerTree> lower,
     const Context& context,
     BeforeRemoval before_removal = {},
-    OverlayXattrs space = OverlayXattrs::Trusted);
+    OverlayXattrs space = OverlayXattrs::Trusted) {
+  return make_diff_writer(std::move(diff), std::move(lower), context, DiffFormat::overlay(space),
+                          std::move(before_removal));
+}
 
-/// Reads an overlay upper directory as a layer on `lower` (null: a base layer): sorted bytewise,
-/// parents before children, in each directory the opaque marker and the whiteouts first; hard links
-/// kept within the layer, overlay's private xattrs dropped, sockets skipped with a warning.
-/// Whiteouts and markers that hide nothing of `lower` are left out, and so is the root when it is
-/// as in `lower`. Throws Error{Invalid} for a name that starts with ".wh.", and
-/// Error{Unsupported} for redirect or metacopy entries (our own mounts never make them).
-std::unique_ptr<LayerReader> make_overlay_diff_reader(Fd diff,
-                                                      std::shared_ptr<const LayerTree> lower,
-                                                      const Context& context,
-                                                      OverlayXattrs space = OverlayXattrs::Trusted);
+inline std::unique_ptr<LayerReader> make_overlay_diff_reader(
+    Fd diff,
+    std::shared_ptr<const LayerTree> lower,
+    const Context& context,
+    OverlayXattrs space = OverlayXattrs::Trusted) {
+  return make_diff_reader(std::move(diff), std::move(lower), context, DiffFormat::overlay(space));
+}
 
 }  // namespace layerkit

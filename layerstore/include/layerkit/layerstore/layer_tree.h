@@ -3,12 +3,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "layerkit/base/byte_stream.h"
 #include "layerkit/base/entry.h"
 #include "layerkit/base/file.h"
-#include "layerkit/base/whiteout.h"
+#include "layerkit/layerstore/diff_format.h"
 
 namespace layerkit {
 
@@ -37,10 +38,15 @@ class LayerTree {
   virtual std::unique_ptr<ByteSource> open(const RelPath& path) const = 0;
 };
 
-/// One overlay diff directory (0:0 devices and overlay xattrs decoded). An opaque root is an
-/// ordinary one, as for the kernel. `lookup` throws Error{Unsupported} for redirect and metacopy.
-std::shared_ptr<const LayerTree> make_overlay_diff_tree(
-    Fd diff, OverlayXattrs space = OverlayXattrs::Trusted);
+/// One diff directory, decoded. An opaque root is an ordinary one in an overlay directory, as for
+/// the kernel. `lookup` throws Error{Unsupported} for overlay's redirect and metacopy, and
+/// Error{Invalid} where AUFS gives EIO: an object and its whiteout, a whiteout that is no file.
+std::shared_ptr<const LayerTree> make_diff_tree(Fd diff, DiffFormat format);
+
+inline std::shared_ptr<const LayerTree> make_overlay_diff_tree(
+    Fd diff, OverlayXattrs space = OverlayXattrs::Trusted) {
+  return make_diff_tree(std::move(diff), DiffFormat::overlay(space));
+}
 
 /// What a mount of these layers shows, `base_to_top[0]` lowest. An empty list is an empty root.
 std::shared_ptr<const LayerTree> make_union_view(

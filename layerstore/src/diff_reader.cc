@@ -4,11 +4,11 @@
 #include <utility>
 #include <vector>
 
+#include "diff_object.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/root_dir.h"
 #include "layerkit/base/text.h"
 #include "layerkit/layerstore/diff_dir.h"
-#include "overlay_object.h"
 
 namespace layerkit {
 namespace {
@@ -21,21 +21,11 @@ Entry opaque_marker(const RelPath& path) {
   return marker;
 }
 
-Entry whiteout(const RelPath& path) {
-  Entry entry;
-  entry.path = path;
-  entry.hides = Hides::Path;
-  return entry;
-}
-
 /// Depth first, one directory's names in memory per level and one directory open.
 class Reader final : public LayerReader {
  public:
-  Reader(Fd diff,
-         std::shared_ptr<const LayerTree> lower,
-         const Context& context,
-         OverlayXattrs space)
-      : root_(std::move(diff)), lower_(std::move(lower)), context_(context), space_(space) {}
+  Reader(Fd diff, std::shared_ptr<const LayerTree> lower, const Context& context, DiffFormat format)
+      : root_(std::move(diff)), lower_(std::move(lower)), context_(context), format_(format) {}
 
   std::optional<Entry> next() override;
   ByteSource& contents() override;
@@ -59,13 +49,13 @@ class Reader final : public LayerReader {
   bool lower_has(const RelPath& path) const { return lower_ && lower_->lookup(path).has_value(); }
   bool lower_has_directory(const RelPath& path) const;
   /// Turns the second and later names of a file into hard links to the first.
-  void link_if_seen(OverlayObject& object);
+  void link_if_seen(DiffObject& object);
   int dir_fd(const RelPath& path);
 
   RootDir root_;
   std::shared_ptr<const LayerTree> lower_;
   Context context_;
-  OverlayXattrs space_;
+  DiffFormat format_;
   std::vector<Level> levels_;
   std::map<InodeKey, RelPath> first_names_;
   std::pair<RelPath, Fd> open_dir_;
@@ -96,12 +86,13 @@ std::optional<Entry> Reader::next() {
 }
 
 std::optional<Entry> Reader::start() {
-  Entry root = read_overlay_root(root_.fd(), space_).entry;
+  Entry root = read_diff_root(root_.fd(), format_).entry;
   Entry below;
   below.type = FileType::Directory;
   below.mode = 0755;
   if (lower_) below = lower_->lookup(RelPath()).value_or(below);
   enter(root, lower_ != nullptr);
+  root.hides = Hides::Nothing;
   if (root == below) return std::nullopt;
   return root;
 }
@@ -118,30 +109,28 @@ void Reader::enter(const Entry& object, bool parent_shows_lower) {
 
 /// Whiteouts in front of everything else; those that hide nothing are dropped.
 void Reader::sort_names(Level& level) {
-  const int dir = dir_fd(level.path);
-  for (DirEntry& found : list_dir(dir)) {
-    const RelPath path = level.path / found.name;
-    if (found.name.starts_with(kWhiteoutPrefix)) {
-      fail(Errc::Invalid, "reading {}: names starting with '.wh.' cannot be stored in a layer",
-           quoted(path.absolute()));
-    }
-    if (!is_whiteout_at(dir, found.name, space_)) {
-      level.names.push_back(std::move(found.name));
-    } else if (level.shows_lower && lower_has(path)) {
-      level.hidden.push_back(whiteout(path));
-    }
+  DiffNames names = read_diff_names(dir_fd(level.path), level.path, format_);
+  level.names = std::move(names.objects);
+  if (!level.shows_lower) return;
+  for (const std::string& name : names.hidden) {
+    const RelPath path = level.path / name;
+    if (lower_has(path)) level.hidden.push_back(whiteout_of(path));
   }
 }
 
 std::optional<Entry> Reader::emit(Level& level, const std::string& name) {
   const bool shows_lower = level.shows_lower;
   const RelPath path = level.path / name;
-  auto object = read_overlay_object(dir_fd(level.path), name, path, space_);
+  auto object = read_diff_object(dir_fd(level.path), name, path, format_);
   if (!object) fail(Errc::NotFound, "reading {}: it went away", quoted(path.absolute()));
   Entry& entry = object->entry;
   if (entry.type == FileType::Socket) {
     context_.warn(fmt::format("leaving out {}: a layer cannot hold a socket", quoted(path.str())));
     return std::nullopt;
+  }
+  if (is_overlay_whiteout(entry.type, entry.device_major, entry.device_minor)) {
+    fail(Errc::Invalid, "reading {}: device 0:0 cannot be stored in a layer",
+         quoted(path.absolute()));
   }
   if (entry.is_directory()) {
     enter(entry, shows_lower);
@@ -158,7 +147,7 @@ bool Reader::lower_has_directory(const RelPath& path) const {
   return below && below->is_directory();
 }
 
-void Reader::link_if_seen(OverlayObject& object) {
+void Reader::link_if_seen(DiffObject& object) {
   if (object.stat.nlink < 2) return;
   const auto [first, added] =
       first_names_.try_emplace({object.stat.dev, object.stat.ino}, object.entry.path);
@@ -183,11 +172,11 @@ ByteSource& Reader::contents() {
 
 }  // namespace
 
-std::unique_ptr<LayerReader> make_overlay_diff_reader(Fd diff,
-                                                      std::shared_ptr<const LayerTree> lower,
-                                                      const Context& context,
-                                                      OverlayXattrs space) {
-  return std::make_unique<Reader>(std::move(diff), std::move(lower), context, space);
+std::unique_ptr<LayerReader> make_diff_reader(Fd diff,
+                                              std::shared_ptr<const LayerTree> lower,
+                                              const Context& context,
+                                              DiffFormat format) {
+  return std::make_unique<Reader>(std::move(diff), std::move(lower), context, format);
 }
 
 }  // namespace layerkit

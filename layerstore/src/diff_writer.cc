@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "diff_draft.h"
+#include "diff_object.h"
 #include "diff_resolver.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
@@ -37,18 +38,19 @@ void check_file(const Entry& entry) {
   fail(Errc::Invalid, "linking to {}: {}", quoted(target.str()), reason);
 }
 
-class Writer final : public OverlayDiffWriter {
+class Writer final : public DiffWriter {
  public:
   Writer(Fd diff,
          std::shared_ptr<const LayerTree> lower,
          const Context& context,
          BeforeRemoval before_removal,
-         OverlayXattrs space)
+         DiffFormat format)
       : context_(context),
         before_removal_(std::move(before_removal)),
-        draft_(std::move(diff), std::move(lower)),
+        format_(format),
+        draft_(std::move(diff), std::move(lower), format),
         resolver_(draft_),
-        objects_(space, context) {
+        objects_(format, context) {
     objects_.neutralize_root(draft_.fd(draft_.root()));
   }
 
@@ -81,10 +83,12 @@ class Writer final : public OverlayDiffWriter {
   void name_directory(DraftDir& dir, const Entry& entry);
 
   void finish_nodes(DraftDir& dir);
+  bool needs_mark(DraftDir& dir);
   void finish_attributes(DraftDir& dir, const RelPath& path);
 
   Context context_;
   BeforeRemoval before_removal_;
+  DiffFormat format_;
   DiffDraft draft_;
   DiffResolver resolver_;
   ObjectWriter objects_;
@@ -101,6 +105,9 @@ void Writer::add_entry(const Entry& entry, ByteSource& contents) {
     fail(Errc::Invalid, "replacing the root: it can only be a directory");
   }
   if (entry.is_whiteout()) return add_whiteout(entry.path);
+  if (!entry.path.is_root() && is_reserved_name(entry.path.name(), format_)) {
+    fail(Errc::Invalid, "creating it: AUFS keeps names starting with '.wh.' for itself");
+  }
   check_owner(entry);
   if (entry.hard_link_target) return add_hard_link(entry);
   if (entry.is_directory()) return add_directory(entry);
@@ -258,13 +265,20 @@ void Writer::finish_nodes(DraftDir& dir) {
     finish_nodes(*child);
 }
 
+/// Whether the format needs to be told that `dir` does not show the lower directory.
+bool Writer::needs_mark(DraftDir& dir) {
+  if (!format_.is_aufs()) return dir.opaque && !dir.is_root();
+  // A lower file ends the search for overlayfs. AUFS passes over it to directories further down.
+  return dir.opaque || (draft_.below(dir) == Below::None && draft_.covers_lower(dir));
+}
+
 /// Deepest first, so that neither missing permissions nor changed times get in the way.
 void Writer::finish_attributes(DraftDir& dir, const RelPath& path) {
   for (const auto& [name, child] : dir.children)
     finish_attributes(*child, path / name);
   if (!dir.on_disk) return;
   const int fd = draft_.fd(dir);
-  if (dir.opaque && !dir.is_root()) objects_.mark_opaque(fd);
+  if (needs_mark(dir)) objects_.mark_opaque(fd);
   if (dir.attributes) return objects_.finish_directory(fd, path.absolute(), *dir.attributes);
   const bool known_below =
       draft_.below(dir) == Below::Merged || draft_.below(dir) == Below::Emptied;
@@ -274,13 +288,13 @@ void Writer::finish_attributes(DraftDir& dir, const RelPath& path) {
 
 }  // namespace
 
-std::unique_ptr<OverlayDiffWriter> make_overlay_diff_writer(Fd diff,
-                                                            std::shared_ptr<const LayerTree> lower,
-                                                            const Context& context,
-                                                            BeforeRemoval before_removal,
-                                                            OverlayXattrs space) {
+std::unique_ptr<DiffWriter> make_diff_writer(Fd diff,
+                                             std::shared_ptr<const LayerTree> lower,
+                                             const Context& context,
+                                             DiffFormat format,
+                                             BeforeRemoval before_removal) {
   return std::make_unique<Writer>(std::move(diff), std::move(lower), context,
-                                  std::move(before_removal), space);
+                                  std::move(before_removal), format);
 }
 
 }  // namespace layerkit
