@@ -118,8 +118,8 @@ ContainerInfo create_container(ContainerStore& store,
   const ContainerInfo draft = draft_container(request, image);
   const auto objects = init_objects(draft);
   ContainerInfo info = store.create(draft, {{"hostname", draft.config.hostname + "\n"},
-                                                  {"hosts", hosts_file(draft.options)},
-                                                  {"resolv.conf", resolver_file(draft.options)}});
+                                            {"hosts", hosts_file(draft.options)},
+                                            {"resolv.conf", resolver_file(draft.options)}});
   try {
     const auto created = parse_rfc3339(info.created).value_or(Timestamp{});
     layers.create_container(info.id, image.top(), [&](int diff_fd) {

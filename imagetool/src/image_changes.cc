@@ -97,13 +97,14 @@ std::optional<std::string> Changer::variable(const std::string& name) const {
 void Changer::set_variable(const std::string& name, const std::string& value) {
   json& env = config_["Env"];
   if (!env.is_array()) env = json::array();
+  const std::string key = name + "=";
   for (json& item : env) {
-    if (item.is_string() && item.get_ref<const std::string&>().starts_with(name + "=")) {
-      item = name + "=" + value;
+    if (item.is_string() && item.get_ref<const std::string&>().starts_with(key)) {
+      item = key + value;
       return;
     }
   }
-  env.push_back(name + "=" + value);
+  env.push_back(key + value);
 }
 
 std::string Changer::expand(std::string_view word) const {

@@ -39,7 +39,7 @@ std::string hosts_file(const HostOptions& options) {
 }
 
 std::string resolver_file(const HostOptions& options) {
-  const std::string host = host_file("/etc/resolv.conf");
+  std::string host = host_file("/etc/resolv.conf");
   if (options.dns.empty()) return host;
   std::string text;
   for (const auto& server : options.dns)

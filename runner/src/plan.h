@@ -42,9 +42,9 @@ struct PlannedMount {
 };
 
 struct PlannedDevice {
-  const char* name;
-  unsigned major;
-  unsigned minor;
+  const char* name = nullptr;
+  unsigned major = 0;
+  unsigned minor = 0;
   int tree = -1;  ///< the host's node as a detached mount; -1: made by mknod
 };
 
@@ -112,6 +112,7 @@ class Plan {
   Plan(ContainerSpec spec, Fd rootfs, Fd report, const Cgroup& cgroup);
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
+  ~Plan() = default;
 
   const ChildPlan& flat() const noexcept { return flat_; }
   const ContainerSpec& spec() const noexcept { return spec_; }

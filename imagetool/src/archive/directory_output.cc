@@ -22,6 +22,8 @@ class DirectoryOutput final : public ArchiveOutput {
     }
   }
 
+  DirectoryOutput(const DirectoryOutput&) = delete;
+  DirectoryOutput& operator=(const DirectoryOutput&) = delete;
   ~DirectoryOutput() override {
     if (finished_) return;
     try {

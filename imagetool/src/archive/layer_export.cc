@@ -6,9 +6,9 @@ namespace layerkit {
 namespace {
 
 LayerInfo find_layer(const Store& store, const ChainId& chain) {
-  auto info = store.find(chain);
+  const auto info = store.find(chain);
   if (!info) fail(Errc::NotFound, "layer {} is not in the store", chain.str());
-  return std::move(*info);
+  return *info;
 }
 
 }  // namespace

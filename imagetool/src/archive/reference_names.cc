@@ -25,8 +25,8 @@ std::optional<ImageName> archived_name(std::string_view text, const Context& con
 std::optional<ImageName> reference_name(const Descriptor& entry, const Context& context) {
   const std::string image_name = entry.annotation(kImageNameKey);
   if (!image_name.empty()) return archived_name(image_name, context);
-  // A bare word may be meant as a tag (umoci, skopeo); like podman, it is taken as the name, for the
-  // layout knows no other.
+  // A bare word may be meant as a tag (umoci, skopeo); like podman, it is taken as the name, for
+  // the layout knows no other.
   const std::string reference = entry.annotation(kRefNameKey);
   if (reference.empty()) return std::nullopt;
   return archived_name(reference, context);

@@ -18,7 +18,7 @@ constexpr std::uint64_t kMaxMembers = 1'000'000;
 /// Bytes of all names together.
 constexpr std::uint64_t kMaxNameBytes = 64ULL << 20;
 /// Contents below this are read through rather than jumped over: one read(2) has them anyway.
-constexpr std::uint64_t kMinJump = 64 * 1024;
+constexpr std::uint64_t kMinJump = std::uint64_t{64} * 1024;
 
 /// Reads a tar file, but gives zeros instead of a member's contents where told to: indexing a
 /// 10 GB archive then reads its headers only. The tar reader skips those bytes unseen.

@@ -8,8 +8,7 @@
 namespace layerkit {
 
 /// The object that `docker container inspect` gives, with its keys in its order.
-nlohmann::ordered_json inspect_container_json(ContainerStore& store,
-                                              const ContainerInfo& container);
+nlohmann::ordered_json inspect_container_json(ContainerStore& store, const ContainerInfo& info);
 
 /// "Up 3 seconds", "Exited (0) 2 minutes ago", "Created": the STATUS of `docker ps`.
 std::string describe_status(const ContainerState& state);
