@@ -155,8 +155,7 @@ std::uint64_t parse_limit(std::string_view value, std::string_view whole) {
 
 Rlimit parse_ulimit(std::string_view text) {
   const auto [name, limits] = parse_key_value(text, "ulimit");
-  const auto known = std::find_if(kUlimits.begin(), kUlimits.end(),
-                                  [&](const UlimitName& entry) { return entry.name == name; });
+  const auto* const known = std::ranges::find(kUlimits, name, &UlimitName::name);
   if (known == kUlimits.end()) fail(Errc::Invalid, "invalid ulimit type: {}", quoted(name));
   const auto parts = split(limits, ':');
   if (parts.size() > 2) fail(Errc::Invalid, "invalid ulimit argument: {}", quoted(text));
@@ -198,7 +197,7 @@ std::string parse_mount_target(std::string_view text, std::string_view what) {
 }
 
 std::string parse_address(std::string_view text) {
-  const std::string address(text);
+  std::string address(text);
   std::array<unsigned char, sizeof(in6_addr)> bytes{};
   if (::inet_pton(AF_INET, address.c_str(), bytes.data()) == 1 ||
       ::inet_pton(AF_INET6, address.c_str(), bytes.data()) == 1) {

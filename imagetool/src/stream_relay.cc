@@ -26,7 +26,7 @@ pollfd StreamRelay::target_poll() const noexcept {
 }
 
 bool StreamRelay::read_some(const Context& context) {
-  std::array<char, 32768> buffer;
+  std::array<char, 32768> buffer{};
   const auto count = ::read(source_, buffer.data(), buffer.size());
   const int err = errno;
   if (count < 0 && (err == EAGAIN || err == EINTR)) return false;
