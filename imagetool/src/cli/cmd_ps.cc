@@ -102,7 +102,7 @@ std::string command_text(const ContainerInfo& info, bool no_trunc) {
 std::string labels_text(const ContainerInfo& info) {
   std::string text;
   for (const auto& [key, value] : info.config.labels) {
-    text += (text.empty() ? "" : ",") + key + "=" + value;
+    text.append(text.empty() ? "" : ",").append(key).append("=").append(value);
   }
   return text;
 }
