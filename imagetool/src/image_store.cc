@@ -90,6 +90,7 @@ class FileImageStore final : public ImageStore {
   void put(const Image& image) override;
   std::map<ImageName, ImageId> set_names(const std::map<ImageName, ImageId>& names) override;
   Removed remove(std::string_view name_or_id, bool force) override;
+  Pruned prune(const std::function<bool(const Record&)>& unwanted) override;
   std::uint64_t size(const Image& image) const override;
 
  private:
@@ -329,6 +330,33 @@ ImageStore::Removed FileImageStore::remove(std::string_view name_or_id, bool for
   removed.layers = delete_image(target.image);
   removed.image = target.image;
   return removed;
+}
+
+ImageStore::Pruned FileImageStore::prune(const std::function<bool(const Record&)>& unwanted) {
+  const FileLock layer_lock = layers_->lock(LockKind::Exclusive);
+  const FileLock names_lock = lock_names();
+  remove_leftovers();
+  Names names = read_names();
+  Pruned pruned;
+  std::vector<ChainId> keep;
+  // All are read before the first is deleted: an unreadable one may need any layer.
+  for (const ImageId& id : ids()) {
+    const Record candidate = record(read_image(id), names);
+    if (unwanted(candidate) && (!users_ || users_(id).empty())) {
+      pruned.images.push_back(id);
+      pruned.untagged.insert(pruned.untagged.end(), candidate.names.begin(), candidate.names.end());
+    } else if (const auto top = candidate.image.top()) {
+      keep.push_back(*top);
+    }
+  }
+  for (const ImageName& name : pruned.untagged)
+    names.erase(name);
+  if (!pruned.untagged.empty()) write_names(names);
+  for (const ImageId& id : pruned.images)
+    unlink_at(images_.get(), id.hex());
+  if (!pruned.images.empty()) sync_fd(images_.get(), kImagesDir);
+  pruned.layers = layers_->remove_unreferenced(keep);
+  return pruned;
 }
 
 std::uint64_t FileImageStore::size(const Image& image) const {

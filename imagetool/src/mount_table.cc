@@ -5,54 +5,17 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/unionmount/mounter.h"
+#include "mount_record.h"
 #include "running_root.h"
-#include "strict_json.h"
 
 namespace layerkit {
 namespace {
 
-constexpr char kMountsDir[] = "mounts";
-constexpr char kLockFile[] = ".lock";
-constexpr std::string_view kSuffix = ".json";
-constexpr std::size_t kMaxRecordBytes = 1 << 20;
 constexpr std::size_t kKeyDigits = 24;
-
-std::string format_record(const MountRecord& record) {
-  const nlohmann::json json = {
-      {"target", record.target},
-      {"source", record.source == MountSource::Image ? "image" : "container"},
-      {"id", record.id},
-      {"created_directory", record.created_directory},
-      {"dev", record.dev},
-      {"ino", record.ino}};
-  return json.dump(2) + "\n";
-}
-
-MountRecord parse_record(std::string key, std::string_view text) {
-  const auto document = parse_json(text, "mount record", kMaxRecordBytes);
-  const JsonView json(document, "mount record");
-  MountRecord record;
-  record.key = std::move(key);
-  record.target = json.at("target").string();
-  record.source =
-      json.at("source").string() == "image" ? MountSource::Image : MountSource::Container;
-  record.id = json.at("id").string();
-  record.created_directory = json.at("created_directory").boolean();
-  record.dev = json.at("dev").unsigned_number();
-  record.ino = json.at("ino").unsigned_number();
-  return record;
-}
-
-bool is_mounted(const MountRecord& record) {
-  if (!is_mount_point(record.target)) return false;
-  const auto root = stat_at(AT_FDCWD, record.target);
-  return root && root->dev == record.dev && root->ino == record.ino;
-}
 
 UnionSpec inspection_spec(LayerMount layers) {
   UnionSpec spec;
@@ -74,17 +37,18 @@ MountTable::MountTable(ImageStore& images)
 }
 
 FileLock MountTable::lock() const {
-  return FileLock(dir_.get(), kLockFile, LockKind::Exclusive);
+  return FileLock(dir_.get(), kMountsLock, LockKind::Exclusive);
 }
 
 std::vector<MountRecord> MountTable::read_all_records() const {
   std::vector<MountRecord> records;
   for (const auto& entry : list_dir(dir_.get())) {
     const std::string_view name = entry.name;
-    if (name.starts_with('.') || !name.ends_with(kSuffix)) continue;
+    if (name.starts_with('.') || !name.ends_with(kMountSuffix)) continue;
     try {
-      records.push_back(parse_record(std::string(name.substr(0, name.size() - kSuffix.size())),
-                                     read_file_at(dir_.get(), entry.name, kMaxRecordBytes)));
+      records.push_back(
+          parse_mount_record(std::string(name.substr(0, name.size() - kMountSuffix.size())),
+                             read_file_at(dir_.get(), entry.name, kMaxMountRecordBytes)));
     } catch (Error& error) {
       if (error.code() == Errc::NotFound) continue;  // unmounted meanwhile
       error.add_context(fmt::format("reading {}/{}", root_, entry.name));
@@ -111,13 +75,18 @@ std::vector<MountRecord> MountTable::mounts_of(MountSource source, const std::st
 void MountTable::forget(const MountRecord& record) {
   // A directory that somebody put files into is not ours to remove any more.
   if (record.created_directory) ::rmdir(record.target.c_str());
-  unlink_at(dir_.get(), record.key + std::string(kSuffix));
+  unlink_at(dir_.get(), record.key + std::string(kMountSuffix));
 }
 
 void MountTable::drop_void_records() {
   for (const auto& record : read_all_records()) {
     if (!is_mounted(record)) forget(record);
   }
+}
+
+void MountTable::clean() {
+  const FileLock held = lock();
+  drop_void_records();
 }
 
 std::string MountTable::attach(DetachedMount mount,
@@ -139,7 +108,8 @@ std::string MountTable::attach(DetachedMount mount,
   record.ino = root.ino;
   record.key = random_hex(kKeyDigits);
   try {
-    replace_file_at(dir_.get(), record.key + std::string(kSuffix), format_record(record), 0600);
+    replace_file_at(dir_.get(), record.key + std::string(kMountSuffix), format_mount_record(record),
+                    0600);
     const Fd target = open_at(AT_FDCWD, record.target, O_PATH | O_DIRECTORY | O_NOFOLLOW);
     std::move(mount).attach(target.get(), record.target);
   } catch (const Error&) {

@@ -13,6 +13,7 @@ constexpr std::byte kFirst{'B'};
 
 class Bzip2Codec final : public DecompressCodec {
  public:
+  Bzip2Codec() = default;
   Bzip2Codec(const Bzip2Codec&) = delete;
   Bzip2Codec& operator=(const Bzip2Codec&) = delete;
   ~Bzip2Codec() override { ::BZ2_bzDecompressEnd(&stream_); }

@@ -26,6 +26,7 @@ constexpr std::uint64_t kMaxMemory = std::uint64_t{256} << 20;
 
 class XzCodec final : public DecompressCodec {
  public:
+  XzCodec() = default;
   XzCodec(const XzCodec&) = delete;
   XzCodec& operator=(const XzCodec&) = delete;
   ~XzCodec() override { ::lzma_end(&stream_); }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
@@ -71,6 +72,16 @@ void link_at(int old_dir, const std::string& old_name, int new_dir, const std::s
   if (::linkat(old_dir, old_name.c_str(), new_dir, new_name.c_str(), 0) != 0) {
     const int err = errno;
     fail_errno(err, "linking {} to {}", quoted(old_name), quoted(new_name));
+  }
+}
+
+void exchange_at(int old_dir,
+                 const std::string& old_name,
+                 int new_dir,
+                 const std::string& new_name) {
+  if (::renameat2(old_dir, old_name.c_str(), new_dir, new_name.c_str(), RENAME_EXCHANGE) != 0) {
+    const int err = errno;
+    fail_errno(err, "exchanging {} and {}", quoted(old_name), quoted(new_name));
   }
 }
 

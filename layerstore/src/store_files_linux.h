@@ -27,6 +27,12 @@ void set_directory_metadata(int dir_fd, const Entry& metadata);
 /// Gives `name` in `new_dir` as one more link to `name` in `old_dir`; no symlink is followed.
 void link_at(int old_dir, const std::string& old_name, int new_dir, const std::string& new_name);
 
+/// Lets two names change places, in one step.
+void exchange_at(int old_dir,
+                 const std::string& old_name,
+                 int new_dir,
+                 const std::string& new_name);
+
 /// True when `name` in `dir_fd` is the root of another mount.
 bool is_mount_point_at(int dir_fd, const std::string& name);
 

@@ -17,6 +17,7 @@ inline constexpr char kVersion[] = "version";
 inline constexpr char kLock[] = "lock";
 inline constexpr char kStaging[] = "staging";
 inline constexpr char kOverlay[] = "overlay2";
+inline constexpr char kDamaged[] = "damaged";
 inline constexpr char kLinks[] = "l";  ///< in overlay2
 // In overlay2/<id>:
 inline constexpr char kDiff[] = "diff";
@@ -30,6 +31,10 @@ inline constexpr char kContainer[] = "container";
 inline constexpr char kWork[] = "work";
 inline constexpr char kMerged[] = "merged";
 }  // namespace store_file
+
+/// The file `version`: this prefix, the number of the format, a newline.
+inline constexpr std::string_view kVersionPrefix = "layerkit-store ";
+inline constexpr std::string_view kVersionText = "layerkit-store 1\n";
 
 /// A record may not be larger than this; ours are a few hundred bytes.
 inline constexpr std::size_t kMaxRecordBytes = 4096;

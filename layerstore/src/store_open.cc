@@ -9,9 +9,6 @@
 namespace layerkit {
 namespace {
 
-constexpr std::string_view kVersionPrefix = "layerkit-store ";
-constexpr std::string_view kVersionText = "layerkit-store 1\n";
-
 std::string without_trailing_slashes(std::string path) {
   while (path.size() > 1 && path.ends_with('/'))
     path.pop_back();

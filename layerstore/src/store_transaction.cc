@@ -121,8 +121,10 @@ class LayerUnpacker {
 
 class StoreTransaction final : public LayerTransaction {
  public:
-  StoreTransaction(std::shared_ptr<const StoreDirs> dirs, const TarLimits& limits)
-      : dirs_(std::move(dirs)), limits_(limits), staging_(dirs_->staging()) {}
+  StoreTransaction(std::shared_ptr<const StoreDirs> dirs,
+                   const TarLimits& limits,
+                   ExistingLayers existing)
+      : dirs_(std::move(dirs)), limits_(limits), existing_(existing), staging_(dirs_->staging()) {}
 
   LayerInfo add(const std::optional<ChainId>& parent,
                 ByteSource& tar,
@@ -135,7 +137,9 @@ class StoreTransaction final : public LayerTransaction {
       fail(Errc::Integrity, "layer {} does not match its digest: the archive's config says {}",
            record.info.diff_id.str(), expected->str());
     }
-    if (const KnownLayer* known = find(record.info.chain)) return known->record.info;
+    if (existing_ == ExistingLayers::Keep) {
+      if (const KnownLayer* known = find(record.info.chain)) return known->record.info;
+    }
     write_frame(layer, record);
     pending_.push_back({record.info.chain, parent, layer.name()});
     layer.keep();
@@ -201,13 +205,19 @@ class StoreTransaction final : public LayerTransaction {
     write_exact_file(layer.fd(), store_file::kLayer, format_layer_record(record), 0600);
     auto tree =
         make_overlay_diff_tree(open_at(layer.fd(), store_file::kDiff, O_RDONLY | O_DIRECTORY));
-    known_.emplace(record.info.chain, KnownLayer{record, std::move(lower), std::move(tree)});
+    known_.insert_or_assign(record.info.chain,
+                            KnownLayer{record, std::move(lower), std::move(tree)});
   }
 
   void publish(const PendingLayer& layer) {
     if (layer.parent) dirs_->layer(*layer.parent);
+    const std::string name = layer.chain.hex();
+    if (existing_ == ExistingLayers::Replace && stat_at(dirs_->overlay(), name)) {
+      // What was there goes with the staging directory, when the exchange is durable.
+      return exchange_at(staging_.fd(), layer.staged_name, dirs_->overlay(), name);
+    }
     try {
-      rename_noreplace_at(staging_.fd(), layer.staged_name, dirs_->overlay(), layer.chain.hex());
+      rename_noreplace_at(staging_.fd(), layer.staged_name, dirs_->overlay(), name);
     } catch (const Error& error) {
       // Another process committed the same layer meanwhile; ours goes with the staging directory.
       if (error.code() != Errc::Exists || !dirs_->find_layer(layer.chain)) throw;
@@ -216,6 +226,7 @@ class StoreTransaction final : public LayerTransaction {
 
   std::shared_ptr<const StoreDirs> dirs_;
   TarLimits limits_;
+  ExistingLayers existing_;
   StagingDir staging_;
   std::uint64_t layers_made_ = 0;
   std::vector<PendingLayer> pending_;  ///< parents before children
@@ -225,8 +236,9 @@ class StoreTransaction final : public LayerTransaction {
 }  // namespace
 
 std::unique_ptr<LayerTransaction> make_store_transaction(std::shared_ptr<const StoreDirs> dirs,
-                                                         const TarLimits& limits) {
-  return std::make_unique<StoreTransaction>(std::move(dirs), limits);
+                                                         const TarLimits& limits,
+                                                         ExistingLayers existing) {
+  return std::make_unique<StoreTransaction>(std::move(dirs), limits, existing);
 }
 
 }  // namespace layerkit

@@ -7,7 +7,15 @@
 
 namespace layerkit {
 
-std::unique_ptr<LayerTransaction> make_store_transaction(std::shared_ptr<const StoreDirs> dirs,
-                                                         const TarLimits& limits);
+/// What becomes of a layer that is in the store already when it is added again.
+enum class ExistingLayers {
+  Keep,     ///< it stays, the second copy is dropped
+  Replace,  ///< it is removed when the new one is whole and durable
+};
+
+std::unique_ptr<LayerTransaction> make_store_transaction(
+    std::shared_ptr<const StoreDirs> dirs,
+    const TarLimits& limits,
+    ExistingLayers existing = ExistingLayers::Keep);
 
 }  // namespace layerkit

@@ -231,6 +231,9 @@ class FailingImageStore final : public ImageStore {
   }
   void set_users(Users users) override { inner_.set_users(std::move(users)); }
   Removed remove(std::string_view name, bool force) override { return inner_.remove(name, force); }
+  Pruned prune(const std::function<bool(const Record&)>& unwanted) override {
+    return inner_.prune(unwanted);
+  }
   std::uint64_t size(const Image& image) const override { return inner_.size(image); }
 
  private:

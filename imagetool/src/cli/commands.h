@@ -16,6 +16,7 @@ inline constexpr char kSystem[] = "System";
 inline constexpr char kHidden[] = "";
 
 // One function per subcommand, each in its cmd_<verb>.cc.
+void add_check(CLI::App& app, Session& session);
 void add_commit(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);
 void add_diff(CLI::App& app, Session& session);
@@ -33,7 +34,9 @@ void add_rm(CLI::App& app, Session& session);
 void add_rmi(CLI::App& app, Session& session);
 void add_run(CLI::App& app, Session& session);
 void add_save(CLI::App& app, Session& session);
+void add_prune(CLI::App& app, Session& session);
 void add_stop(CLI::App& app, Session& session);
+void add_system(CLI::App& app, Session& session);
 void add_tag(CLI::App& app, Session& session);
 void add_unmount(CLI::App& app, Session& session);
 void add_version(CLI::App& app, Session& session);
@@ -47,6 +50,7 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_tag,
     add_history,
     add_rmi,
+    add_prune,
     // Containers
     add_run,
     add_ps,
@@ -61,6 +65,8 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     // System
     add_inspect,
     add_info,
+    add_check,
+    add_system,
     add_version,
     add_completion,
     add_man,

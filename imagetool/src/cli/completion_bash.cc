@@ -69,9 +69,9 @@ std::string kind_words(std::string_view value) {
   return words;
 }
 
-std::string flag_words(const CLI::App& command) {
+std::string flag_words(const std::vector<const CLI::Option*>& flags) {
   std::string words;
-  for (const CLI::Option* flag : flags_of(command)) {
+  for (const CLI::Option* flag : flags) {
     for (const std::string& name : flag->get_lnames()) {
       words += "--" + name + " ";
     }
@@ -102,15 +102,22 @@ std::string command_case(const CLI::App& command,
   for (const CLI::Option* positional : positionals_of(command)) {
     kinds += kind_words(value_name(*positional));
   }
-  std::string text =
-      fmt::format("    {})\n      flags={}\n", pattern, shell_word(flag_words(command)));
+  // Which of the commands below was typed is not looked at. The program's own come with it.
+  const bool is_top = command.get_parent() == nullptr;
+  const auto flags = is_top ? flags_of(command) : flags_of_all(command);
   std::string choices(words);
+  if (!is_top) {
+    for (const CLI::App* below : visible_commands(command))
+      choices += below->get_name() + " ";
+  }
+  std::string text =
+      fmt::format("    {})\n      flags={}\n", pattern, shell_word(flag_words(flags)));
   for (const CLI::Option* positional : positionals_of(command)) {
     choices += fmt::format("{} ", fmt::join(value_words(*positional), " "));
   }
   text += fmt::format("      words={} kinds={}\n      case $previous in\n", shell_word(choices),
                       shell_word(kinds));
-  for (const CLI::Option* flag : flags_of(command)) {
+  for (const CLI::Option* flag : flags) {
     if (!takes_value(*flag)) continue;
     text += fmt::format("        {}) words={} kinds={} ;;\n", flag_pattern(*flag),
                         shell_word(fmt::format("{}", fmt::join(value_words(*flag), " "))),

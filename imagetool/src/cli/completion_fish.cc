@@ -71,6 +71,12 @@ std::string fish_completion(const CLI::App& app) {
                         command->get_name(), fish_word(command->get_description()));
     const std::string condition = "__fish_seen_subcommand_from " + command->get_name();
     text += flag_lines(*command, condition);
+    for (const CLI::App* below : visible_commands(*command)) {
+      text += fmt::format("complete -c imagetool -n {} -a {} -d {}\n", fish_word(condition),
+                          below->get_name(), fish_word(below->get_description()));
+      text +=
+          flag_lines(*below, condition + "; and __fish_seen_subcommand_from " + below->get_name());
+    }
     for (const CLI::Option* positional : positionals_of(*command)) {
       const std::string offered = candidates(*positional);
       if (offered.empty()) continue;

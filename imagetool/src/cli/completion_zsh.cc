@@ -59,9 +59,9 @@ std::string value_action(const CLI::Option& option) {
   return fmt::format(":{}:{}", plain(value_name(option)), action);
 }
 
-std::string flag_lines(const CLI::App& command, std::string_view indent) {
+std::string flag_lines(const std::vector<const CLI::Option*>& flags, std::string_view indent) {
   std::string text;
-  for (const CLI::Option* flag : flags_of(command)) {
+  for (const CLI::Option* flag : flags) {
     const std::string tail = fmt::format("[{}]{}", plain(flag->get_description()),
                                          takes_value(*flag) ? value_action(*flag) : "");
     const char* many = flag->get_items_expected_max() > 1 ? "*" : "";
@@ -81,7 +81,13 @@ std::string flag_lines(const CLI::App& command, std::string_view indent) {
 std::string command_case(const CLI::App& command) {
   constexpr std::string_view kIndent = "            ";
   std::string text = fmt::format("        {})\n          _arguments \\\n", command.get_name());
-  text += flag_lines(command, kIndent);
+  text += flag_lines(flags_of_all(command), kIndent);
+  std::string below;
+  for (const CLI::App* one : visible_commands(command))
+    below += (below.empty() ? "" : " ") + one->get_name();
+  if (!below.empty()) {
+    text += fmt::format("{}{} \\\n", kIndent, shell_word(fmt::format("1:COMMAND:({})", below)));
+  }
   for (const CLI::Option* positional : positionals_of(command)) {
     const bool many = positional->get_items_expected_max() > 1;
     text += fmt::format("{}{} \\\n", kIndent,
@@ -94,7 +100,7 @@ std::string command_case(const CLI::App& command) {
 
 std::string zsh_completion(const CLI::App& app) {
   std::string text(kPrologue);
-  text += "  _arguments -C \\\n" + flag_lines(app, "    ");
+  text += "  _arguments -C \\\n" + flag_lines(flags_of(app), "    ");
   text += "    '1: :->command' \\\n    '*:: :->arguments' && return\n";
   text += "  case $state in\n    command)\n      local -a commands\n      commands=(\n";
   for (const CLI::App* command : visible_commands(app)) {

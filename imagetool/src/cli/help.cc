@@ -90,6 +90,12 @@ std::vector<const CLI::App*> visible_commands(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App* command) { return is_visible(*command); });
 }
 
+std::vector<const CLI::App*> command_and_below(const CLI::App& command) {
+  std::vector<const CLI::App*> commands = visible_commands(command);
+  commands.insert(commands.begin(), &command);
+  return commands;
+}
+
 std::vector<const CLI::Option*> flags_of(const CLI::App& command) {
   std::vector<const CLI::Option*> flags = command.get_options(
       [](const CLI::Option* option) { return option->nonpositional() && is_visible(*option); });
@@ -97,6 +103,16 @@ std::vector<const CLI::Option*> flags_of(const CLI::App& command) {
   std::stable_partition(flags.begin(), flags.end(), [&](const CLI::Option* option) {
     return option != command.get_help_ptr();
   });
+  return flags;
+}
+
+std::vector<const CLI::Option*> flags_of_all(const CLI::App& command) {
+  std::vector<const CLI::Option*> flags = flags_of(command);
+  for (const CLI::App* below : visible_commands(command)) {
+    for (const CLI::Option* flag : flags_of(*below)) {
+      if (flag != below->get_help_ptr()) flags.push_back(flag);
+    }
+  }
   return flags;
 }
 

@@ -19,8 +19,12 @@ bool is_visible(const CLI::App& command);
 bool is_visible(const CLI::Option& option);
 
 std::vector<const CLI::App*> visible_commands(const CLI::App& app);
+/// The command and those below it ("system", "system df").
+std::vector<const CLI::App*> command_and_below(const CLI::App& command);
 /// Options with a dash, in the order of declaration, --help last.
 std::vector<const CLI::Option*> flags_of(const CLI::App& command);
+/// Those of the command and of the ones below it, --help once.
+std::vector<const CLI::Option*> flags_of_all(const CLI::App& command);
 std::vector<const CLI::Option*> positionals_of(const CLI::App& command);
 
 bool takes_value(const CLI::Option& option);

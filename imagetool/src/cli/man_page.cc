@@ -66,8 +66,10 @@ std::string example(std::string_view text) {
   return fmt::format(".PP\n.nf\n{}\n.fi\n", roff(text));
 }
 
-std::string command_text(const CLI::App& command) {
-  std::string text = fmt::format(".SS {}\n{}.\n.PP\n\\fB{}\\fR\n", roff(command.get_name()),
+std::string command_text(const CLI::App& app, const CLI::App& command) {
+  // "system df": without the program's name.
+  const std::string name = full_command(command).substr(full_command(app).size() + 1);
+  std::string text = fmt::format(".SS {}\n{}.\n.PP\n\\fB{}\\fR\n", roff(name),
                                  roff(command.get_description()), roff(usage_line(command)));
   for (const CLI::Option* option : flags_of(command)) {
     if (option != command.get_help_ptr()) text += option_entry(*option);
@@ -116,7 +118,8 @@ std::string man_page(const CLI::App& app) {
   text += ".SH OPTIONS\nThese stand before the command.\n" + options_text(app);
   text += ".SH COMMANDS\n";
   for (const CLI::App* command : visible_commands(app)) {
-    text += command_text(*command);
+    for (const CLI::App* one : command_and_below(*command))
+      text += command_text(app, *one);
   }
   return text + std::string(kEpilogue);
 }

@@ -83,6 +83,14 @@ class ImageStore {
   /// layers nobody needs. Throws Error{Busy} when a container uses it (unless `force` untags only)
   /// or an ID has several names (unless `force`).
   virtual Removed remove(std::string_view name_or_id, bool force) = 0;
+  struct Pruned {
+    std::vector<ImageName> untagged;
+    std::vector<ImageId> images;
+    std::vector<LayerInfo> layers;  ///< children before parents
+  };
+  /// Removes, in one step, every image that `unwanted` says true of and that nobody uses, its names
+  /// with it, and all layers that then nobody needs.
+  virtual Pruned prune(const std::function<bool(const Record&)>& unwanted) = 0;
   /// Sum of the sizes of all layers.
   virtual std::uint64_t size(const Image& image) const = 0;
 };

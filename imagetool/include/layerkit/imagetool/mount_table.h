@@ -45,6 +45,8 @@ class MountTable {
   std::vector<MountRecord> list() const;
   std::vector<MountRecord> mounts_of(MountSource source, const std::string& id) const;
   void unmount(const MountRecord& record, UnmountMode mode);
+  /// Removes void records.
+  void clean();
 
  private:
   FileLock lock() const;

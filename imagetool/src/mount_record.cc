@@ -1,0 +1,45 @@
+#include "mount_record.h"
+
+#include <fcntl.h>
+
+#include <nlohmann/json.hpp>
+
+#include "layerkit/base/file.h"
+#include "layerkit/unionmount/mounter.h"
+#include "strict_json.h"
+
+namespace layerkit {
+
+std::string format_mount_record(const MountRecord& record) {
+  const nlohmann::json json = {
+      {"target", record.target},
+      {"source", record.source == MountSource::Image ? "image" : "container"},
+      {"id", record.id},
+      {"created_directory", record.created_directory},
+      {"dev", record.dev},
+      {"ino", record.ino}};
+  return json.dump(2) + "\n";
+}
+
+MountRecord parse_mount_record(std::string key, std::string_view text) {
+  const auto document = parse_json(text, "mount record", kMaxMountRecordBytes);
+  const JsonView json(document, "mount record");
+  MountRecord record;
+  record.key = std::move(key);
+  record.target = json.at("target").string();
+  record.source =
+      json.at("source").string() == "image" ? MountSource::Image : MountSource::Container;
+  record.id = json.at("id").string();
+  record.created_directory = json.at("created_directory").boolean();
+  record.dev = json.at("dev").unsigned_number();
+  record.ino = json.at("ino").unsigned_number();
+  return record;
+}
+
+bool is_mounted(const MountRecord& record) {
+  if (!is_mount_point(record.target)) return false;
+  const auto root = stat_at(AT_FDCWD, record.target);
+  return root && root->dev == record.dev && root->ino == record.ino;
+}
+
+}  // namespace layerkit

@@ -1,0 +1,135 @@
+#include <fcntl.h>
+
+#include "layerkit/base/error.h"
+#include "layerkit/base/text.h"
+#include "recipe_summary.h"
+#include "store_checks.h"
+
+namespace layerkit {
+namespace {
+
+class LayerCheck {
+ public:
+  LayerCheck(Examination& examination,
+             const StoreFrame& frame,
+             const Survey& survey,
+             const LayerRecord& record,
+             const FrameDir& dir)
+      : examination_(examination), frame_(frame), survey_(survey), record_(record), dir_(dir) {}
+
+  void run() {
+    const StoreGround& ground = frame_.ground;
+    examine_names(examination_, ground, dir_,
+                  {store_file::kDiff, store_file::kLink, store_file::kLower, store_file::kCommitted,
+                   store_file::kLayer, store_file::kRecipe, store_file::kReplaced});
+    examine_file(examination_, ground, dir_, store_file::kLayer, 0600);
+    examine_small_file(examination_, frame_, dir_, store_file::kLink, link_name(chain().hex()),
+                       "link-wrong", chain());
+    examine_lower();
+    examine_committed();
+    examine_diff();
+    examine_recipe();
+  }
+
+ private:
+  const ChainId& chain() const noexcept { return record_.info.chain; }
+
+  void damaged(const std::string& kind, const std::string& object, const std::string& detail) {
+    examination_.found({kind, object, detail, Severity::Damage, Mend::Archive, record_.info.chain});
+  }
+
+  void examine_lower() {
+    std::optional<std::string> expected;
+    try {
+      expected = expected_lower(survey_, record_);
+    } catch (const Error&) {
+      return;  // a layer below is reported itself, and nothing else tells what is right
+    }
+    examine_small_file(examination_, frame_, dir_, store_file::kLower, expected, "lower-wrong",
+                       chain());
+  }
+
+  void examine_committed() {
+    const SmallFile file = read_small_file(dir_.fd, store_file::kCommitted, 0);
+    if (file.text) {
+      return examine_file(examination_, frame_.ground, dir_, store_file::kCommitted, 0600);
+    }
+    examination_.found({"committed-wrong", dir_.object(store_file::kCommitted),
+                        file.is_absent() ? "it is missing" : file.problem, Severity::Damage,
+                        Mend::Repair, chain()},
+                       [&] { frame_.ground.put_file(dir_.fd, store_file::kCommitted, "", 0600); });
+  }
+
+  void examine_diff() {
+    const auto stat = stat_at(dir_.fd, store_file::kDiff);
+    if (stat && stat->type == FileType::Directory) return;
+    damaged("layer-diff-missing", dir_.object(store_file::kDiff),
+            stat ? "it is not a directory" : "the layer's files are missing");
+  }
+
+  void examine_recipe() {
+    const std::string object = dir_.object(store_file::kRecipe);
+    try {
+      const RecipeSummary recipe = summarize_recipe(dir_.fd);
+      if (recipe.diff_id != record_.info.diff_id || recipe.tar_size != record_.info.tar_size) {
+        return damaged("recipe-damaged", object, "it is the recipe of another layer");
+      }
+      examine_replaced(recipe.replaced);
+    } catch (const Error& error) {
+      return damaged("recipe-damaged", object, error.message());
+    }
+    examine_file(examination_, frame_.ground, dir_, store_file::kRecipe, 0600);
+  }
+
+  /// What the recipe and the record say about files that the layer itself replaced.
+  void examine_replaced(std::uint64_t by_recipe) {
+    if (by_recipe != record_.replaced) {
+      examination_.found(
+          {"layer-record-damaged", dir_.object(store_file::kLayer),
+           fmt::format("it counts {} replaced files, the recipe {}", record_.replaced, by_recipe),
+           Severity::Damage, Mend::Repair, chain()});
+    }
+    const auto stat = stat_at(dir_.fd, store_file::kReplaced);
+    const bool is_there = stat && stat->type == FileType::Directory;
+    if (by_recipe == 0 && !stat) return;
+    if (by_recipe == 0) {
+      examination_.found(
+          {"unexpected-name", dir_.object(store_file::kReplaced),
+           "the layer replaced no file of its own", Severity::Leftover, Mend::Repair, chain()},
+          [&] { frame_.ground.set_aside(dir_.fd, store_file::kReplaced); });
+      return;
+    }
+    const std::size_t have =
+        is_there ? list_dir(open_dir_at(dir_.fd, store_file::kReplaced).get()).size() : 0;
+    if (have != by_recipe) {
+      damaged("layer-replaced-missing", dir_.object(store_file::kReplaced),
+              fmt::format("it has {} files instead of {}", have, by_recipe));
+    } else {
+      examine_directory(examination_, frame_.ground, dir_, store_file::kReplaced, 0700,
+                        IfAbsent::Report);
+    }
+  }
+
+  Examination& examination_;
+  const StoreFrame& frame_;
+  const Survey& survey_;
+  const LayerRecord& record_;
+  const FrameDir& dir_;
+};
+
+}  // namespace
+
+void examine_layer(Examination& examination,
+                   const StoreFrame& frame,
+                   const Survey& survey,
+                   const LayerRecord& record) {
+  const std::string name = record.info.chain.hex();
+  const FrameDir overlay{frame.overlay->get(), store_file::kOverlay};
+  const auto dir =
+      examine_directory(examination, frame.ground, overlay, name, 0710, IfAbsent::Report);
+  if (!dir) return;
+  const FrameDir own{dir->get(), overlay.path + "/" + name};
+  LayerCheck(examination, frame, survey, record, own).run();
+}
+
+}  // namespace layerkit
