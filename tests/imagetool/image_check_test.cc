@@ -353,16 +353,17 @@ TEST_P(RestoreTest, ADamagedArchiveDoesNoHarm) {
   EXPECT_EQ(names_in("staging"), Lines{});
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Formats,
-    RestoreTest,
-    ::testing::Values(ArchiveFormat::DockerArchive,
-                      ArchiveFormat::OciArchive,
-                      ArchiveFormat::OciDirectory),
-    [](const auto& test) {
-      constexpr const char* kNames[] = {"Docker", "OciArchive", "OciDirectory"};
-      return std::string(kNames[static_cast<int>(test.param)]);
-    });
+std::string format_name(const ::testing::TestParamInfo<ArchiveFormat>& format) {
+  constexpr const char* kNames[] = {"Docker", "OciArchive", "OciDirectory"};
+  return kNames[static_cast<int>(format.param)];
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats,
+                         RestoreTest,
+                         ::testing::Values(ArchiveFormat::DockerArchive,
+                                           ArchiveFormat::OciArchive,
+                                           ArchiveFormat::OciDirectory),
+                         format_name);
 
 TEST_F(ImageCheckTest, AnArchiveOfSomethingElseChangesNothing) {
   const std::string motd = "overlay2/" + chain_of({kBase}) + "/diff/etc/motd";
