@@ -364,8 +364,9 @@ std::uint64_t FileImageStore::size(const Image& image) const {
   for (const ChainId& chain : image.chain_ids()) {
     const std::optional<LayerInfo> layer = layers_->find(chain);
     if (!layer) {
-      fail(Errc::NotFound, "measuring image '{}': layer '{}' is not in the store", image.id().str(),
-           chain.str());
+      if (!has(image.id())) fail(Errc::NotFound, "image '{}' is removed", image.id().str());
+      fail(Errc::Integrity, "measuring image '{}': layer '{}' is not in the store",
+           image.id().str(), chain.str());
     }
     total += layer->size;
   }

@@ -44,6 +44,16 @@ StagingDir::~StagingDir() {
   }
 }
 
+bool StagingDir::take(int dir_fd, const std::string& name) const {
+  try {
+    rename_at(dir_fd, name, fd(), name);
+  } catch (const Error& error) {
+    if (error.code() == Errc::NotFound) return false;
+    throw;
+  }
+  return true;
+}
+
 void sweep_staging(int staging_fd) {
   for (const DirEntry& entry : list_dir(staging_fd)) {
     const auto stat = stat_at(staging_fd, entry.name);

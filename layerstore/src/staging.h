@@ -19,6 +19,9 @@ class StagingDir {
   ~StagingDir();
 
   int fd() const noexcept { return dir_.get(); }
+  /// Moves `name` out of a directory into this one, to be removed with it. False when somebody
+  /// else moved it first.
+  bool take(int dir_fd, const std::string& name) const;
 
  private:
   int parent_;

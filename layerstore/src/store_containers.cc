@@ -59,11 +59,11 @@ class ImageDiffReader final : public LayerReader {
   std::shared_ptr<const LayerTree> image_;
 };
 
-void rename_away(const StoreDirs& dirs, const std::string& name, const StagingDir& staging) {
-  if (stat_at(dirs.overlay(), name)) {
-    rename_at(dirs.overlay(), name, staging.fd(), name);
-  }
+/// False when a collection was faster: an init layer alone is garbage.
+bool move_away(const StoreDirs& dirs, const std::string& name, const StagingDir& staging) {
+  const bool taken = staging.take(dirs.overlay(), name);
   dirs.remove_link(name);
+  return taken;
 }
 
 }  // namespace
@@ -162,12 +162,12 @@ void ContainerLayers::remove(const std::string& id) const {
   require_not_mounted(id);
   // The container first: an init layer alone is no container, and nobody misses it.
   const StagingDir staging(dirs_.staging());
-  rename_away(dirs_, id, staging);
-  rename_away(dirs_, init_name(id), staging);
+  const bool container_taken = move_away(dirs_, id, staging);
+  const bool init_taken = move_away(dirs_, init_name(id), staging);
   sync_fd(dirs_.overlay(), store_file::kOverlay);
   sync_fd(dirs_.links(), store_file::kLinks);
-  remove_tree_at(staging.fd(), id);
-  remove_tree_at(staging.fd(), init_name(id));
+  if (container_taken) remove_tree_at(staging.fd(), id);
+  if (init_taken) remove_tree_at(staging.fd(), init_name(id));
 }
 
 }  // namespace layerkit

@@ -10,13 +10,18 @@
 namespace layerkit {
 namespace {
 
-/// nullopt when the directory or the record is absent.
+/// nullopt when the directory or the record is absent, or goes away while it is read.
 std::optional<std::string> read_record(int overlay,
                                        const std::string& directory,
                                        const char* record) {
   const auto dir = open_at_if_exists(overlay, directory, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-  if (!dir || !stat_at(dir->get(), record)) return std::nullopt;
-  return read_file_at(dir->get(), record, kMaxRecordBytes);
+  if (!dir) return std::nullopt;
+  try {
+    return read_file_at(dir->get(), record, kMaxRecordBytes);
+  } catch (const Error& error) {
+    if (error.code() == Errc::NotFound) return std::nullopt;
+    throw;
+  }
 }
 
 template <typename Parse>

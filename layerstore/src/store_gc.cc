@@ -1,6 +1,7 @@
 #include "store_gc.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -90,15 +91,15 @@ void remove_dangling_links(const StoreDirs& dirs) {
 /// middle leaves whole layers, or litter in staging, but no half layer.
 void remove_directories(const StoreDirs& dirs, const std::vector<std::string>& names) {
   const StagingDir staging(dirs.staging());
-  for (const std::string& name : names) {
-    rename_at(dirs.overlay(), name, staging.fd(), name);
-  }
+  // Whoever removes a container at this moment may be faster with its init layer.
+  std::vector<std::string> taken;
+  std::ranges::copy_if(names, std::back_inserter(taken),
+                       [&](const std::string& name) { return staging.take(dirs.overlay(), name); });
   remove_dangling_links(dirs);
   sync_fd(dirs.overlay(), store_file::kOverlay);
   sync_fd(dirs.links(), store_file::kLinks);
-  for (const std::string& name : names) {
+  for (const std::string& name : taken)
     remove_tree_at(staging.fd(), name);
-  }
 }
 
 }  // namespace
@@ -109,7 +110,8 @@ std::vector<LayerInfo> collect_garbage(const StoreDirs& dirs, const std::vector<
   for (const ChainId& chain : keep)
     mark(layers, chain, needed);
   for (const std::string& id : dirs.containers(ContainerRole::Container)) {
-    mark(layers, dirs.find_container(id)->parent, needed);
+    const auto record = dirs.find_container(id);
+    if (record) mark(layers, record->parent, needed);  // else it was removed meanwhile
   }
   std::vector<LayerInfo> removed = children_first(layers, needed);
   std::vector<std::string> names = orphaned_init_layers(dirs);

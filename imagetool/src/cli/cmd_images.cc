@@ -84,6 +84,18 @@ ordered_json image_row(const ImageStore::Record& record,
           {"Tag", name != nullptr ? name->tag() : "<none>"}};
 }
 
+/// Nothing for an image that somebody removed since the list was made.
+std::optional<std::string> size_text(Session& session, const Image& image) {
+  try {
+    return human_size(session.store().size(image));
+  } catch (const Error& error) {
+    if (error.code() == Errc::NotFound) return std::nullopt;
+    if (error.code() != Errc::Integrity) throw;
+    session.report(error);  // the others are still worth a line
+    return "N/A";
+  }
+}
+
 void print_images(Session& session, const ImagesOptions& options) {
   static const ListingStyle kStyle{
       {{"ID", "IMAGE ID"},
@@ -98,12 +110,13 @@ void print_images(Session& session, const ImagesOptions& options) {
   const ImageFilter filter = make_filter(options);
   std::vector<ordered_json> rows;
   for (const ImageStore::Record& record : session.store().list()) {
-    const std::string size = human_size(session.store().size(record.image));
+    const auto size = size_text(session, record.image);
+    if (!size) continue;
     if (record.names.empty() && filter.takes_unnamed()) {
-      rows.push_back(image_row(record, nullptr, size, options));
+      rows.push_back(image_row(record, nullptr, *size, options));
     }
     for (const ImageName& name : record.names) {
-      if (filter.takes(name)) rows.push_back(image_row(record, &name, size, options));
+      if (filter.takes(name)) rows.push_back(image_row(record, &name, *size, options));
     }
   }
   print(render_listing(kStyle, options.listing, rows));

@@ -1,0 +1,97 @@
+"""SIGKILL before every single call of a command that changes the file system.
+
+After each: `check` finds nothing that `check --repair` does not mend, what images there are are
+whole, and the same command then succeeds.
+"""
+import itertools
+import os
+import shutil
+
+import harness
+import small_images
+
+KILLER = os.environ["KILL_AT_SYSCALL"]
+
+BASE = small_images.layer(
+    ("d", None), ("d/kept", b"kept\n"), ("d/gone", b"gone\n"), ("d/linked", "-> d/kept"), ("s", "~> d/kept"),
+    ("e", None), ("e/below", b"below\n"))
+TOP = small_images.layer(
+    ("d/.wh.gone", b""), ("d/kept", b"first\n"), ("d/kept", b"second\n"), ("e/.wh..wh..opq", b""),
+    ("e/own", b"own\n"), ("new/deep/file", b"x" * 70000))
+SIDE = small_images.layer(("side", b"another image on the same base\n"))
+
+
+class CrashPointsTest(harness.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.images = {
+            "one:latest": small_images.write_archive(self.path("one.tar"), "one:latest", [BASE, TOP]),
+            "two:latest": small_images.write_archive(self.path("two.tar"), "two:latest", [BASE, SIDE])}
+
+    def killed(self, at, arguments):
+        """The command, killed before its call number `at`. The name of the call, or None when the
+        command ended before."""
+        report = self.path("report")
+        harness.run(KILLER, str(at), report, harness.IMAGETOOL, "--root", self.store.root, *arguments)
+        with open(report, encoding="ascii") as file:
+            words = file.read().split()
+        if words[0] == "killed":
+            return words[2]
+        self.assertEqual(words[2], "0", f"{arguments} failed")
+        return None
+
+    def check_after(self, call, known):
+        """Mends the store; every image in it is one of `known` and whole."""
+        if not os.path.exists(os.path.join(self.store.root, "version")):
+            return  # killed while the store itself was made: there is none
+        repaired = self.store("check", "--repair", check=False)
+        self.assertEqual(repaired.returncode, 0, f"{call}: {repaired.stdout}{repaired.stderr}")
+        again = self.store("check", "--deep", check=False)
+        self.assertEqual(again.returncode, 0, f"{call}: {again.stdout}{again.stderr}")
+        for image in self.store.image_ids():
+            self.assertIn(image, known, call)
+            self.store("save", "-o", "/dev/null", image)
+        self.assertEqual(self.store.staging(), [], call)
+
+    def kill_everywhere(self, prepare, arguments, known, *, finish=None):
+        """Runs the command anew for each of its calls. `finish` is the command that must then
+        succeed, the same one by default."""
+        template = harness.Store(self.path("template"))
+        prepare(template)
+        for at in itertools.count(1):
+            shutil.rmtree(self.store.root, ignore_errors=True)
+            if os.path.exists(template.root):
+                harness.run("cp", "-a", template.root, self.store.root)
+            call = self.killed(at, arguments)
+            if call is None:
+                break
+            where = f"{arguments[0]} killed before call {at} ({call})"
+            with self.subTest(where):
+                self.check_after(where, known)
+                self.store(*(finish or arguments))
+                self.check_after(where + ", and finished", known)
+        self.assertGreater(at, 10)
+        print(f"{arguments[0]}: killed before each of {at - 1} calls")
+
+    def test_load_into_a_new_store(self):
+        self.kill_everywhere(lambda store: None, ["load", "-i", self.path("one.tar")],
+                             {self.images["one:latest"]})
+        self.assertEqual(self.store.image_ids(), [self.images["one:latest"]])
+
+    def test_load_beside_an_image_that_shares_a_layer(self):
+        self.kill_everywhere(lambda store: store("load", "-i", self.path("one.tar")),
+                             ["load", "-i", self.path("two.tar")], set(self.images.values()))
+        self.assertEqual(set(self.store.image_ids()), set(self.images.values()))
+
+    def test_removal_of_an_image(self):
+        def prepare(store):
+            store("load", "-i", self.path("one.tar"))
+            store("load", "-i", self.path("two.tar"))
+
+        self.kill_everywhere(prepare, ["rmi", "two:latest"], set(self.images.values()),
+                             finish=["rmi", "-f", "two:latest", self.images["two:latest"]])
+        self.assertEqual(self.store.image_ids(), [self.images["one:latest"]])
+
+
+if __name__ == "__main__":
+    harness.main()
