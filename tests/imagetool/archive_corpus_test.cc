@@ -16,7 +16,7 @@ struct Case {
   const char* error = nullptr;
 };
 
-void PrintTo(const Case& test, std::ostream* out) {
+void PrintTo(const Case& test, std::ostream* out) {  // NOLINT: the name is gtest's
   *out << test.path;
 }
 

@@ -22,7 +22,7 @@ class ToolsTest : public ImageStoreTest {
 
   std::string save(ArchiveFormat format, std::optional<Compression> layers = {}) {
     const ImageStore::Record record = images().find("example.com/app:1");
-    const std::string path = dir_.path(fmt::format("saved{}", ++number_));
+    std::string path = dir_.path(fmt::format("saved{}", ++number_));
     save_images(images(), {{record.image, record.names}}, {format, layers}, path, context_);
     return path;
   }

@@ -46,7 +46,7 @@ class StoreCrashTest : public StoreTest {
     try {
       work();
     } catch (const std::exception& error) {
-      std::fprintf(stderr, "child: %s\n", error.what());
+      static_cast<void>(std::fprintf(stderr, "child: %s\n", error.what()));
       ::_exit(1);
     }
     ::_exit(0);

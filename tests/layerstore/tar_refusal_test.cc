@@ -109,18 +109,11 @@ TEST(TarRefusalTest, HardLinksToWhiteoutsAndAufsMetadata) {
 }
 
 TEST(TarRefusalTest, MalformedPaxRecords) {
-  const std::vector<std::string> malformed = {"9 path=ab\n\n",  // too short for its text
-                                              "99 path=ab\n",
-                                              "11 path=abcd",
-                                              "path=a\n",
-                                              "11 pathabcd\n"
-                                              "12 path=abcd\n",
-                                              "0 path=a\n",
-                                              "5 =a\n",
-                                              "-9 path=a\n",
-                                              "18446744073709551626 path=a\n",
-                                              " 9 path=a\n",
-                                              "3 \n"};
+  const std::vector<std::string> malformed = {
+      "9 path=ab\n\n",  // too short for its text
+      "99 path=ab\n",  "11 path=abcd", "path=a\n",    "11 pathabcd\n12 path=abcd\n",
+      "0 path=a\n",    "5 =a\n",       "-9 path=a\n", "18446744073709551626 path=a\n",
+      " 9 path=a\n",   "3 \n"};
   for (const std::string& records : malformed) {
     SCOPED_TRACE(records);
     expect_pax_refused(Errc::Invalid, "its PAX records are malformed", records);

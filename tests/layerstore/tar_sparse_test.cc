@@ -89,9 +89,10 @@ TEST(TarSparseTest, ReadsTheOldGnuFormatWithExtensions) {
     data += std::string(10, static_cast<char>('a' + i % 26));
     expected += std::string(10, static_cast<char>('a' + i % 26)) + zeros(90);
   }
-  const std::string first = pieces.substr(0, 4 * 24);
-  const std::string second = pieces.substr(4 * 24, 21 * 24) + '\1' + zeros(7);
-  std::string third = pieces.substr(25 * 24);
+  constexpr std::size_t kPiece = 24;
+  const std::string first = pieces.substr(0, 4 * kPiece);
+  const std::string second = pieces.substr(4 * kPiece, 21 * kPiece) + '\1' + zeros(7);
+  std::string third = pieces.substr(25 * kPiece);
   third.resize(512, '\0');
   RawHeader header = old_gnu_header(first, expected.size(), '\1');
   header.size = data.size();
@@ -193,7 +194,7 @@ TEST(TarSparseTest, ReadsWhatGnuTarWrites) {
     for (int i = 0; i < 40; ++i) {
       ASSERT_EQ(::pwrite(file.get(), "data", 4, i * 300'000 + 17), 4);
     }
-    ASSERT_EQ(::ftruncate(file.get(), 40 * 300'000), 0);
+    ASSERT_EQ(::ftruncate(file.get(), 12'000'000), 0);
   }
   const Fd expected_file = open_at(dir.fd(), "s", O_RDONLY);
   FdSource expected_source(expected_file.get(), "s");

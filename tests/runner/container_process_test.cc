@@ -88,7 +88,7 @@ TEST_F(ContainerProcessTest, SignalsAreAtTheirDefaults) {
   rootfs().replace_by_link("bin/grep", "busybox");
   struct sigaction before {};
   ::sigaction(SIGPIPE, nullptr, &before);
-  ::signal(SIGPIPE, SIG_IGN);
+  static_cast<void>(::signal(SIGPIPE, SIG_IGN));
   ContainerSpec spec = spec_of({"grep", "-E", "Sig(Blk|Ign|Cgt)", "/proc/self/status"});
   const Outcome outcome = run(rootfs(), std::move(spec));
   ::sigaction(SIGPIPE, &before, nullptr);

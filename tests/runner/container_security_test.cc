@@ -76,7 +76,7 @@ TEST_F(ContainerSecurityTest, SymlinkLoopsEnd) {
 }
 
 TEST_F(ContainerSecurityTest, RefusesAWorkingDirectoryThroughADescriptor) {
-  const Fd leak(::open("/", O_RDONLY | O_DIRECTORY));
+  const Fd leak(::open("/", O_RDONLY | O_DIRECTORY));  // NOLINT(android-cloexec-open)
   for (int fd = 0; fd <= 20; ++fd) {
     ContainerSpec spec = shell("pwd");
     spec.process.cwd = fmt::format("/proc/self/fd/{}", fd);
@@ -92,7 +92,7 @@ TEST_F(ContainerSecurityTest, RefusesAWorkingDirectoryThroughADescriptor) {
 }
 
 TEST_F(ContainerSecurityTest, NoDescriptorButTheStreamsReachesTheProgram) {
-  const int root = ::open("/", O_RDONLY | O_DIRECTORY);
+  const int root = ::open("/", O_RDONLY | O_DIRECTORY);  // NOLINT(android-cloexec-open)
   for (const int fd : {10, 11, 200})
     ASSERT_EQ(::dup2(root, fd), fd);  // not close-on-exec
   // The shell's own glob opens the directory itself.
