@@ -159,24 +159,40 @@ bool unlink_at(int dir_fd, const std::string& name, int flags) {
   fail_errno(err, "removing {}", quoted(name));
 }
 
-std::vector<DirEntry> list_dir(int dir_fd) {
+namespace {
+
+void for_each_dirent(int dir_fd, const std::function<bool(const dirent&)>& use) {
   // A descriptor of its own: fdopendir takes it over, and the offset starts at the front.
   Fd copy = open_at(dir_fd, ".", O_RDONLY | O_DIRECTORY);
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::fdopendir(copy.get()), ::closedir);
   if (!dir) fail_errno(errno, "listing a directory");
   static_cast<void>(copy.release());
-  std::vector<DirEntry> entries;
   for (;;) {
     errno = 0;
     const dirent* entry = ::readdir(dir.get());  // NOLINT(concurrency-mt-unsafe): own DIR
     const int err = errno;
     if (entry == nullptr) {
       if (err != 0) fail_errno(err, "listing a directory");
-      break;
+      return;
     }
-    std::string name(static_cast<const char*>(entry->d_name));
-    if (name != "." && name != "..") entries.push_back({std::move(name), entry->d_ino});
+    const std::string_view name(static_cast<const char*>(entry->d_name));
+    if (name != "." && name != ".." && !use(*entry)) return;
   }
+}
+
+}  // namespace
+
+void for_each_in_dir(int dir_fd, const std::function<bool(std::string_view name)>& use) {
+  for_each_dirent(
+      dir_fd, [&use](const dirent& entry) { return use(static_cast<const char*>(entry.d_name)); });
+}
+
+std::vector<DirEntry> list_dir(int dir_fd) {
+  std::vector<DirEntry> entries;
+  for_each_dirent(dir_fd, [&entries](const dirent& entry) {
+    entries.push_back({static_cast<const char*>(entry.d_name), entry.d_ino});
+    return true;
+  });
   std::sort(entries.begin(), entries.end(),
             [](const DirEntry& a, const DirEntry& b) { return a.name < b.name; });
   return entries;

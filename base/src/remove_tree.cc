@@ -2,6 +2,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <vector>
 
 #include "layerkit/base/error.h"
@@ -18,16 +20,28 @@ struct Level {
   std::string name;  ///< in its parent
 };
 
-/// Removes the non-directories of `dir`; returns its subdirectories.
-std::vector<std::string> remove_files(int dir) {
-  std::vector<std::string> subdirectories;
-  for (const DirEntry& entry : list_dir(dir)) {
-    if (::unlinkat(dir, entry.name.c_str(), 0) == 0 || errno == ENOENT) continue;
+/// Names of subdirectories kept in memory at a time, over all levels.
+constexpr std::size_t kMaxPending = 16384;
+
+/// Subdirectories of one level that are still to be removed.
+struct Pending {
+  std::vector<std::string> names;
+  bool is_all = false;  ///< false: there may be more than these
+};
+
+/// Removes the non-directories of `dir`; returns its subdirectories, or `max_names` of them.
+Pending remove_files(int dir, std::size_t max_names) {
+  Pending pending;
+  for_each_in_dir(dir, [&](std::string_view found) {
+    std::string name(found);
+    if (::unlinkat(dir, name.c_str(), 0) == 0 || errno == ENOENT) return true;
     const int err = errno;
-    if (err != EISDIR) fail_errno(err, "removing {}", quoted(entry.name));
-    subdirectories.push_back(entry.name);
-  }
-  return subdirectories;
+    if (err != EISDIR) fail_errno(err, "removing {}", quoted(name));
+    pending.names.push_back(std::move(name));
+    return pending.names.size() < max_names;
+  });
+  pending.is_all = pending.names.size() < max_names;
+  return pending;
 }
 
 void check_same(int fd, const Level& level) {
@@ -47,7 +61,7 @@ class TreeRemover {
 
   void run() {
     while (!pending_.empty()) {
-      if (pending_.back().empty()) {
+      if (pending_.back().names.empty() && !list_more()) {
         ascend();
       } else {
         descend();
@@ -59,12 +73,23 @@ class TreeRemover {
   void push(const std::string& name) {
     const FileStat stat = stat_fd(current_.get());
     levels_.push_back({stat.dev, stat.ino, name});
-    pending_.push_back(remove_files(current_.get()));
+    pending_.emplace_back();
+    list_more();
+  }
+
+  /// False when the current directory is empty.
+  bool list_more() {
+    if (pending_.back().is_all) return false;
+    const std::size_t room = kMaxPending - std::min(kMaxPending, names_pending_);
+    pending_.back() = remove_files(current_.get(), std::max<std::size_t>(room, 1));
+    names_pending_ += pending_.back().names.size();
+    return !pending_.back().names.empty();
   }
 
   void descend() {
-    const std::string name = std::move(pending_.back().back());
-    pending_.back().pop_back();
+    const std::string name = std::move(pending_.back().names.back());
+    pending_.back().names.pop_back();
+    --names_pending_;
     Fd child = open_dir_at(current_.get(), name);
     if (stat_fd(child.get()).dev != levels_.front().dev) {
       fail(Errc::Busy, "removing {}: something is mounted there", quoted(name));
@@ -86,7 +111,8 @@ class TreeRemover {
 
   Fd current_;
   std::vector<Level> levels_;
-  std::vector<std::vector<std::string>> pending_;
+  std::vector<Pending> pending_;
+  std::size_t names_pending_ = 0;
 };
 
 }  // namespace

@@ -4,11 +4,15 @@
 
 #include <algorithm>
 
+#include "layer_index.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 
 namespace layerkit {
 namespace {
+
+/// 6 MiB: the root directories of many hundred layers, and the way into large ones.
+constexpr std::size_t kIndexPages = 1536;
 
 /// nullopt when the directory or the record is absent, or goes away while it is read.
 std::optional<std::string> read_record(int overlay,
@@ -42,7 +46,8 @@ StoreDirs::StoreDirs(Fd root, std::string path)
       path_(std::move(path)),
       overlay_(open_dir_at(root_.get(), store_file::kOverlay)),
       links_(open_dir_at(overlay_.get(), store_file::kLinks)),
-      staging_(open_dir_at(root_.get(), store_file::kStaging)) {}
+      staging_(open_dir_at(root_.get(), store_file::kStaging)),
+      index_pages_(make_index_page_cache(kIndexPages)) {}
 
 std::optional<LayerRecord> StoreDirs::find_layer(const ChainId& chain) const {
   const std::string name = chain.hex();
@@ -119,7 +124,15 @@ std::string StoreDirs::path_of(const std::string& directory, const std::string& 
 }
 
 std::shared_ptr<const LayerTree> StoreDirs::tree(const std::string& directory) const {
-  return make_overlay_diff_tree(open_below(directory, store_file::kDiff, O_RDONLY | O_DIRECTORY));
+  constexpr int kDiffFlags = O_RDONLY | O_DIRECTORY;
+  const Fd layer = open_directory(directory);
+  auto index =
+      open_at_if_exists(layer.get(), store_file::kIndex, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!index) return make_overlay_diff_tree(open_below(directory, store_file::kDiff, kDiffFlags));
+  return make_layer_index_tree(std::move(*index), directory, index_pages_,
+                               [dirs = shared_from_this(), directory] {
+                                 return dirs->open_below(directory, store_file::kDiff, kDiffFlags);
+                               });
 }
 
 std::shared_ptr<const LayerTree> StoreDirs::view(const std::optional<ChainId>& chain) const {

@@ -12,9 +12,12 @@
 
 namespace layerkit {
 
+class IndexPageCache;
+
 /// The open directories of a store and what can be read from them. Immutable, so thread-safe.
 /// Our own paths are walked one component at a time and never through a symlink.
-class StoreDirs {
+/// REQUIRES: owned by a shared_ptr.
+class StoreDirs : public std::enable_shared_from_this<StoreDirs> {
  public:
   /// `root` is the open directory, `path` its absolute path.
   StoreDirs(Fd root, std::string path);
@@ -45,7 +48,10 @@ class StoreDirs {
   Fd open_below(const std::string& directory, const std::string& sub, int flags) const;
   std::string path_of(const std::string& directory, const std::string& sub) const;
 
+  /// By its index where it has one, else by its diff directory.
   std::shared_ptr<const LayerTree> tree(const std::string& directory) const;
+  /// For indexes of layers that are not in `overlay` yet, too.
+  const std::shared_ptr<IndexPageCache>& index_pages() const noexcept { return index_pages_; }
   std::shared_ptr<const LayerTree> view(const std::optional<ChainId>& chain) const;
 
   /// Makes `l/<link>` for a directory, whether or not the directory exists already.
@@ -58,6 +64,7 @@ class StoreDirs {
   Fd overlay_;
   Fd links_;
   Fd staging_;
+  std::shared_ptr<IndexPageCache> index_pages_;
 };
 
 }  // namespace layerkit

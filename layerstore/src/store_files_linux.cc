@@ -85,6 +85,16 @@ void exchange_at(int old_dir,
   }
 }
 
+void link_nameless_file_at(int fd, int dir_fd, const std::string& name, mode_t mode) {
+  set_mode(fd, mode, name);
+  // The way that needs no capability (open(2), O_TMPFILE).
+  const std::string source = fmt::format("/proc/self/fd/{}", fd);
+  if (::linkat(AT_FDCWD, source.c_str(), dir_fd, name.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+    const int err = errno;
+    fail_errno(err, "creating {}", quoted(name));
+  }
+}
+
 bool is_mount_point_at(int dir_fd, const std::string& name) {
   struct statx raw {};
   constexpr int kFlags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;

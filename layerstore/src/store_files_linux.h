@@ -33,6 +33,9 @@ void exchange_at(int old_dir,
                  int new_dir,
                  const std::string& new_name);
 
+/// Gives a file made with O_TMPFILE its mode and its name. Errc::Exists when the name is taken.
+void link_nameless_file_at(int fd, int dir_fd, const std::string& name, mode_t mode);
+
 /// True when `name` in `dir_fd` is the root of another mount.
 bool is_mount_point_at(int dir_fd, const std::string& name);
 

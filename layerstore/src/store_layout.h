@@ -27,6 +27,7 @@ inline constexpr char kCommitted[] = "committed";
 inline constexpr char kLayer[] = "layer";
 inline constexpr char kRecipe[] = "recipe";
 inline constexpr char kReplaced[] = "replaced";
+inline constexpr char kIndex[] = "index";
 inline constexpr char kContainer[] = "container";
 inline constexpr char kWork[] = "work";
 inline constexpr char kMerged[] = "merged";

@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "layer_index.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/root_dir.h"
 #include "layerkit/base/text.h"
@@ -21,7 +22,7 @@ namespace {
 /// A layer that can be built on: committed, or on its way.
 struct KnownLayer {
   LayerRecord record;
-  std::string lower;  ///< text of its file `lower`, empty when it has none
+  std::optional<std::string> staged_name;  ///< on its way: its directory in the staging directory
   std::shared_ptr<const LayerTree> tree;
 };
 
@@ -157,6 +158,7 @@ class StoreTransaction final : public LayerTransaction {
     }
     sync_fd(dirs_->overlay(), store_file::kOverlay);
     pending_.clear();
+    known_.clear();  // they are no longer where they were
   }
 
  private:
@@ -166,8 +168,7 @@ class StoreTransaction final : public LayerTransaction {
     if (found != known_.end()) return &found->second;
     const auto record = dirs_->find_layer(chain);
     if (!record) return nullptr;
-    const std::string name = chain.hex();
-    KnownLayer layer{*record, dirs_->lower_of(name), dirs_->tree(name)};
+    KnownLayer layer{*record, std::nullopt, dirs_->tree(chain.hex())};
     return &known_.emplace(chain, std::move(layer)).first->second;
   }
 
@@ -197,16 +198,34 @@ class StoreTransaction final : public LayerTransaction {
     const std::optional<ChainId>& parent = record.info.parent;
     std::string lower;
     if (parent) {
-      if (record.beneath == Beneath::Seen) lower = lower_above(parent->hex(), get(*parent).lower);
+      if (record.beneath == Beneath::Seen) lower = lower_above(parent->hex(), lower_of(*parent));
       write_exact_file(layer.fd(), store_file::kLower, lower, 0644);
     }
     write_exact_file(layer.fd(), store_file::kLink, link_name(record.info.chain.hex()), 0644);
     write_exact_file(layer.fd(), store_file::kCommitted, "", 0600);
     write_exact_file(layer.fd(), store_file::kLayer, format_layer_record(record), 0600);
-    auto tree =
-        make_overlay_diff_tree(open_at(layer.fd(), store_file::kDiff, O_RDONLY | O_DIRECTORY));
+    write_layer_index(layer.fd());
     known_.insert_or_assign(record.info.chain,
-                            KnownLayer{record, std::move(lower), std::move(tree)});
+                            KnownLayer{record, layer.name(), staged_tree(layer, record)});
+  }
+
+  /// Text of the file `lower` of a layer.
+  std::string lower_of(const ChainId& chain) {
+    const KnownLayer& layer = get(chain);
+    if (!layer.staged_name) return dirs_->lower_of(chain.hex());
+    const Fd dir = open_dir_at(staging_.fd(), *layer.staged_name);
+    if (!stat_at(dir.get(), store_file::kLower)) return {};
+    return read_file_at(dir.get(), store_file::kLower, kMaxLowerBytes);
+  }
+
+  /// Valid as long as the layer is in the staging directory.
+  std::shared_ptr<const LayerTree> staged_tree(const StagedLayer& layer,
+                                               const LayerRecord& record) const {
+    return make_layer_index_tree(
+        open_at(layer.fd(), store_file::kIndex, O_RDONLY | O_NOFOLLOW), record.info.chain.hex(),
+        dirs_->index_pages(), [this, name = layer.name()] {
+          return open_dir_at(open_dir_at(staging_.fd(), name).get(), store_file::kDiff);
+        });
   }
 
   void publish(const PendingLayer& layer) {

@@ -1,4 +1,6 @@
 #include <map>
+#include <mutex>
+#include <unordered_map>
 #include <utility>
 
 #include "layerkit/base/error.h"
@@ -7,6 +9,45 @@
 
 namespace layerkit {
 namespace {
+
+/// One layer's part of a merged directory.
+struct Part {
+  const LayerTree* layer;
+  std::shared_ptr<const LayerDir> directory;
+};
+
+/// A directory as the union shows it: the layers that have it and are not hidden, top first. None:
+/// the union has no such directory.
+using MergedDir = std::vector<Part>;
+
+/// Directories that were asked about; whoever looks up one child often looks up the next.
+class MergedDirs {
+ public:
+  std::shared_ptr<const MergedDir> find(const RelPath& path) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = known_.find(path);
+    return found == known_.end() ? nullptr : found->second;
+  }
+
+  void put(const RelPath& path, std::shared_ptr<const MergedDir> directory) {
+    const std::lock_guard lock(mutex_);
+    const std::size_t cost = (1 + directory->size()) * (1 + path.str().size() / 128);
+    // What is thrown away is found again: from the root, in as many steps as the path is long.
+    if (cost_ + cost > kMaxCost) {
+      known_.clear();
+      cost_ = 0;
+    }
+    if (known_.emplace(path, std::move(directory)).second) cost_ += cost;
+  }
+
+ private:
+  /// Directories and parts of them; each takes less than 300 bytes, and its path.
+  static constexpr std::size_t kMaxCost = 8192;
+
+  mutable std::mutex mutex_;
+  std::unordered_map<RelPath, std::shared_ptr<const MergedDir>> known_;
+  std::size_t cost_ = 0;
+};
 
 /// As overlayfs: a lookup goes down until something is found; directories go on being merged until
 /// a whiteout, an opaque directory or an object that is no directory ends them.
@@ -33,46 +74,89 @@ class UnionView final : public LayerTree {
   using Found = std::pair<const LayerTree*, Entry>;
 
   std::optional<Found> find(const RelPath& path) const;
+  Found find_root() const;
+  std::shared_ptr<const MergedDir> directory(const RelPath& path) const;
+  std::shared_ptr<const MergedDir> root_directory() const;
 
   std::vector<std::shared_ptr<const LayerTree>> layers_;  ///< top first
+  mutable MergedDirs known_;
 };
 
-std::optional<UnionView::Found> UnionView::find(const RelPath& path) const {
-  for (const auto& layer : layers_) {
-    if (auto entry = layer->lookup(path)) {
-      if (entry->is_whiteout()) return std::nullopt;
-      entry->hides = Hides::Nothing;
-      return Found(layer.get(), std::move(*entry));
-    }
-    if (layer->hides_lower(path)) return std::nullopt;
+std::shared_ptr<const MergedDir> merged_child(const MergedDir& parent, std::string_view name) {
+  auto merged = std::make_shared<MergedDir>();
+  for (const Part& part : parent) {
+    auto child = part.directory->find(name);
+    if (!child) continue;
+    if (!child->directory) break;
+    merged->push_back({part.layer, std::move(child->directory)});
+    if (child->entry.hides == Hides::Below) break;
   }
-  if (!path.is_root()) return std::nullopt;
+  return merged;
+}
+
+std::shared_ptr<const MergedDir> UnionView::root_directory() const {
+  auto merged = std::make_shared<MergedDir>();
+  for (const auto& layer : layers_)
+    merged->push_back({layer.get(), layer->root_dir()});
+  return merged;
+}
+
+std::shared_ptr<const MergedDir> UnionView::directory(const RelPath& path) const {
+  if (auto known = known_.find(path)) return known;
+  // Up to what is known, and down again.
+  std::vector<RelPath> unknown{path};
+  std::shared_ptr<const MergedDir> merged;
+  while (!unknown.back().is_root()) {
+    RelPath parent = unknown.back().parent();
+    merged = known_.find(parent);
+    if (merged) break;
+    unknown.push_back(std::move(parent));
+  }
+  for (auto at = unknown.rbegin(); at != unknown.rend(); ++at) {
+    merged = at->is_root() ? root_directory() : merged_child(*merged, at->name());
+    known_.put(*at, merged);
+  }
+  return merged;
+}
+
+UnionView::Found UnionView::find_root() const {
+  for (const auto& layer : layers_) {
+    if (auto entry = layer->lookup(RelPath())) {
+      entry->hides = Hides::Nothing;
+      return {layer.get(), std::move(*entry)};
+    }
+  }
   Entry empty_root;
   empty_root.type = FileType::Directory;
   empty_root.mode = 0755;
-  return Found(nullptr, std::move(empty_root));
+  return {nullptr, std::move(empty_root)};
+}
+
+std::optional<UnionView::Found> UnionView::find(const RelPath& path) const {
+  if (path.is_root()) return find_root();
+  const auto parent = directory(path.parent());
+  for (const Part& part : *parent) {
+    auto child = part.directory->find(path.name());
+    if (!child) continue;
+    if (child->entry.is_whiteout()) return std::nullopt;
+    child->entry.hides = Hides::Nothing;
+    return Found(part.layer, std::move(child->entry));
+  }
+  return std::nullopt;
 }
 
 std::vector<std::string> UnionView::list(const RelPath& path) const {
-  std::map<std::string, bool> names;  // the topmost word on each name: is it seen?
-  bool is_directory = layers_.empty() && path.is_root();
-  for (const auto& layer : layers_) {
-    const auto entry = layer->lookup(path);
-    if (entry && entry->is_directory()) {
-      is_directory = true;
-      for (std::string& name : layer->list(path)) {
-        if (names.contains(name)) continue;
-        const auto child = layer->lookup(path / name);
-        names.emplace(std::move(name), child && !child->is_whiteout());
-      }
-    }
-    if (layer->hides_lower(path)) break;
-  }
-  if (!is_directory) {
+  const auto merged = directory(path);
+  if (merged->empty() && !path.is_root()) {
     fail(Errc::NotFound, "listing {}: it is not a directory", quoted(path.absolute()));
   }
+  std::map<std::string, bool> names;  // the topmost word on each name: is it seen?
+  for (const Part& part : *merged) {
+    for (LayerName& name : part.directory->list())
+      names.emplace(std::move(name.name), !name.is_whiteout);
+  }
   std::vector<std::string> seen;
-  for (auto& [name, is_seen] : names) {
+  for (const auto& [name, is_seen] : names) {
     if (is_seen) seen.push_back(name);
   }
   return seen;

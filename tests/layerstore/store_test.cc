@@ -31,14 +31,16 @@ TEST_F(StoreTest, LaysOutALayerAsDockerDoes) {
   const LayerInfo top = import(TarText().file("b", "two").end(), base.chain);
   const std::string base_dir = "overlay2/" + base.chain.hex();
   const std::string top_dir = "overlay2/" + top.chain.hex();
-  EXPECT_EQ(names_in(base_dir), (Names{"committed", "diff", "layer", "link", "recipe"}));
-  EXPECT_EQ(names_in(top_dir), (Names{"committed", "diff", "layer", "link", "lower", "recipe"}));
+  EXPECT_EQ(names_in(base_dir), (Names{"committed", "diff", "index", "layer", "link", "recipe"}));
+  EXPECT_EQ(names_in(top_dir),
+            (Names{"committed", "diff", "index", "layer", "link", "lower", "recipe"}));
   EXPECT_EQ(mode_of(top_dir), 0710U);
   EXPECT_EQ(mode_of(top_dir + "/link"), 0644U);
   EXPECT_EQ(mode_of(top_dir + "/lower"), 0644U);
   EXPECT_EQ(mode_of(top_dir + "/committed"), 0600U);
   EXPECT_EQ(mode_of(top_dir + "/layer"), 0600U);
   EXPECT_EQ(mode_of(top_dir + "/recipe"), 0600U);
+  EXPECT_EQ(mode_of(top_dir + "/index"), 0600U);
   EXPECT_EQ(read(path(top_dir + "/committed")), "");
   const std::string link = read(path(base_dir + "/link"));
   EXPECT_EQ(link.size(), 26U);

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -56,7 +57,8 @@ void rename_noreplace_at(int old_dir,
                          const std::string& new_name);
 /// `flags`: 0 or AT_REMOVEDIR. False when the name does not exist.
 bool unlink_at(int dir_fd, const std::string& name, int flags = 0);
-/// rm -rf without following symlinks or crossing into mounts, any depth, few descriptors.
+/// rm -rf without following symlinks or crossing into mounts, any depth and any number of names,
+/// in bounded memory and with few descriptors.
 /// An absent name is no error.
 void remove_tree_at(int dir_fd, const std::string& name);
 
@@ -64,6 +66,9 @@ struct DirEntry {
   std::string name;
   std::uint64_t ino = 0;
 };
+/// Calls `use` for all entries but "." and "..", in the file system's order and one at a time, so
+/// that a directory of a million names costs no memory. `use` returns false to stop.
+void for_each_in_dir(int dir_fd, const std::function<bool(std::string_view name)>& use);
 /// All entries but "." and "..", sorted bytewise.
 std::vector<DirEntry> list_dir(int dir_fd);
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,34 @@
 #include "layerkit/layerstore/diff_format.h"
 
 namespace layerkit {
+
+class LayerDir;
+
+/// A name in a directory; in a single layer it may be that of a whiteout.
+struct LayerName {
+  std::string name;
+  bool is_whiteout = false;
+};
+
+/// What a directory has under one name.
+struct LayerChild {
+  Entry entry;                                ///< as LayerTree::lookup gives it
+  std::shared_ptr<const LayerDir> directory;  ///< set exactly when the entry is a directory
+};
+
+/// One directory of a tree, found once and then asked about its children. Must not outlive the
+/// tree, which must not change meanwhile. Safe for concurrent readers.
+class LayerDir {
+ public:
+  LayerDir() = default;
+  LayerDir(const LayerDir&) = delete;
+  LayerDir& operator=(const LayerDir&) = delete;
+  virtual ~LayerDir() = default;
+
+  virtual std::optional<LayerChild> find(std::string_view name) const = 0;
+  /// Sorted bytewise.
+  virtual std::vector<LayerName> list() const = 0;
+};
 
 /// Random access to one layer, or to a union of layers: a union of trees is a tree.
 /// Paths are literal: no symlink is followed. Safe for concurrent readers.
@@ -36,6 +65,8 @@ class LayerTree {
   virtual bool hides_lower(const RelPath& path) const;
   /// Contents of the regular file at `path`. Throws Error{NotFound} when there is none.
   virtual std::unique_ptr<ByteSource> open(const RelPath& path) const = 0;
+  /// The root, to go down from. The default asks `lookup` and `list`.
+  virtual std::shared_ptr<const LayerDir> root_dir() const;
 };
 
 /// One diff directory, decoded. An opaque root is an ordinary one in an overlay directory, as for
@@ -49,6 +80,8 @@ inline std::shared_ptr<const LayerTree> make_overlay_diff_tree(
 }
 
 /// What a mount of these layers shows, `base_to_top[0]` lowest. An empty list is an empty root.
+/// It remembers which layers have the directories it was asked about: layers must not change while
+/// it lives. So a lookup asks only the layers that have the parent, however many there are.
 std::shared_ptr<const LayerTree> make_union_view(
     std::vector<std::shared_ptr<const LayerTree>> base_to_top);
 

@@ -1,0 +1,54 @@
+#include <fcntl.h>
+
+#include "diff_walk.h"
+#include "layer_index.h"
+#include "layer_index_writer.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
+#include "layerkit/base/text.h"
+#include "name_sorter.h"
+#include "overlay_object.h"
+#include "store_layout.h"
+
+namespace layerkit {
+namespace {
+
+/// The children of the directory where the walk is.
+void index_directory(DiffWalk& walk,
+                     NameSorter& names,
+                     LayerIndexWriter& writer,
+                     OverlayXattrs space) {
+  names.clear();
+  for_each_in_dir(walk.fd(), [&names](std::string_view name) {
+    names.add(name);
+    return true;
+  });
+  writer.begin_directory(walk.dir().number);
+  while (const auto next = names.next()) {
+    const std::string name(*next);
+    const RelPath path = walk.dir().path / name;
+    const auto object = read_overlay_object(walk.fd(), name, path, space);
+    if (!object) fail(Errc::NotFound, "reading {}: it went away", quoted(path.absolute()));
+    const std::uint32_t number = writer.add(name, object->entry);
+    if (object->entry.is_directory()) walk.visit_later(name, number);
+  }
+  writer.end_directory();
+}
+
+}  // namespace
+
+void write_layer_index(int layer_dir_fd, OverlayXattrs space) {
+  with_context([] { return "indexing a layer"; },
+               [&] {
+                 Fd diff = open_dir_at(layer_dir_fd, store_file::kDiff);
+                 LayerIndexWriter writer(layer_dir_fd, read_overlay_root(diff.get(), space).entry);
+                 NameSorter names(layer_dir_fd);
+                 DiffWalk walk(std::move(diff), layer_dir_fd);
+                 do {
+                   index_directory(walk, names, writer, space);
+                 } while (walk.next());
+                 writer.finish();
+               });
+}
+
+}  // namespace layerkit
