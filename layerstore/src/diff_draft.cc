@@ -21,7 +21,11 @@ constexpr unsigned kMaxDepth = (kMaxPathBytes + 1) / 2;
 }  // namespace
 
 DiffDraft::DiffDraft(Fd diff, std::shared_ptr<const LayerTree> lower, DiffFormat format)
-    : disk_(std::move(diff)), lower_(std::move(lower)), format_(format) {
+    : disk_(std::move(diff)),
+      lower_(std::move(lower)),
+      format_(format),
+      arena_(disk_.fd()),
+      root_(*std::pmr::polymorphic_allocator<>(&arena_).new_object<DraftDir>(&arena_)) {
   root_.on_disk = true;
   root_.claim = Claim::Parent;
   root_.below = lower_ ? Below::Merged : Below::None;
@@ -89,9 +93,9 @@ DraftDir& DiffDraft::add_child(DraftDir& dir, std::string_view name) {
     fail(Errc::Invalid, "reaching directory {}: AUFS keeps names starting with '.wh.' for itself",
          quoted(name));
   }
-  const auto [at, added] = dir.children.try_emplace(std::string(name));
+  const auto [at, added] = dir.children.try_emplace(std::pmr::string(name, &arena_));
   if (added) {
-    at->second = std::make_unique<DraftDir>();
+    at->second = std::pmr::polymorphic_allocator<>(&arena_).new_object<DraftDir>(&arena_);
     at->second->parent = &dir;
     at->second->name = at->first;
     at->second->depth = dir.depth + 1;
@@ -165,7 +169,7 @@ bool DiffDraft::white_out(DraftDir& dir, std::string_view name) {
   }
   if (!lower_at(dir, name)) return false;
   if (own != nullptr) remove_child(dir, name);
-  dir.special.emplace(name, NameState::WhitedOut);
+  dir.special.emplace(std::pmr::string(name, &arena_), NameState::WhitedOut);
   return true;
 }
 
@@ -173,10 +177,12 @@ bool DiffDraft::white_out(DraftDir& dir, std::string_view name) {
 /// directories that only carried them are lower content, and nested opaque flags say nothing new.
 void DiffDraft::hide_children(DraftDir& dir) {
   for (const auto& [name, state] : dir.special) {
-    if (state == NameState::CopiedUp) unlink_at(fd(dir), name);
+    if (state == NameState::CopiedUp) unlink_at(fd(dir), std::string(name));
+    tidy();
   }
   dir.special.clear();
   for (auto next = dir.children.begin(); next != dir.children.end();) {
+    tidy();
     DraftDir& child = *(next++)->second;
     // What shows nothing below was pruned when it became so: each directory is visited once.
     if (child.below != Below::None) {
@@ -208,7 +214,15 @@ void DiffDraft::remove_file(DraftDir& dir, std::string_view name) {
 void DiffDraft::erase_child(DraftDir& dir, std::string_view name) {
   const auto child = dir.children.find(name);
   forget_descriptors(*child->second);
+  free_dir(child->second);
   dir.children.erase(child);
+}
+
+void DiffDraft::free_dir(DraftDir* dir) {
+  for (const auto& [name, child] : dir->children)
+    free_dir(child);
+  tidy();
+  std::pmr::polymorphic_allocator<>(&arena_).delete_object(dir);
 }
 
 void DiffDraft::forget_descriptors(const DraftDir& dir) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "draft_arena.h"
 #include "draft_dir.h"
 #include "layerkit/base/entry.h"
 #include "layerkit/base/fd.h"
@@ -25,6 +26,8 @@ class DiffDraft {
   DiffDraft(Fd diff, std::shared_ptr<const LayerTree> lower, DiffFormat format);
 
   DraftDir& root() noexcept { return root_; }
+  /// To be called between steps of work.
+  void tidy() { arena_.tidy(); }
   const RootDir& disk() const noexcept { return disk_; }
 
   RelPath path(const DraftDir& dir) const;
@@ -74,12 +77,14 @@ class DiffDraft {
   OpenDir* find_open(const DraftDir& dir);
   void hide_children(DraftDir& dir);
   void erase_child(DraftDir& dir, std::string_view name);
+  void free_dir(DraftDir* dir);
   void forget_descriptors(const DraftDir& dir);
 
   RootDir disk_;
   std::shared_ptr<const LayerTree> lower_;
   DiffFormat format_;
-  DraftDir root_;
+  DraftArena arena_;
+  DraftDir& root_;  ///< never destroyed: it goes with the arena, without a walk through it
   std::array<OpenDir, 8> open_;
   std::uint64_t uses_ = 0;
 };

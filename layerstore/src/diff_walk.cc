@@ -5,9 +5,11 @@
 #include <array>
 #include <cstring>
 
+#include "diff_object.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
+#include "layerkit/base/whiteout.h"
 
 namespace layerkit {
 namespace {
@@ -20,6 +22,18 @@ using Head = std::array<std::uint32_t, 2>;
 DiffWalk::DiffWalk(Fd root, int scratch_dir) : current_(std::move(root)), waiting_(scratch_dir) {
   const FileStat stat = stat_fd(current_.get());
   levels_.push_back({stat.dev, stat.ino});
+}
+
+void DiffWalk::add_names(NameSorter& names, DiffFormat format) const {
+  for_each_in_dir(fd(), [&](std::string_view name) {
+    if (!is_reserved_name(name, format)) {
+      names.add(name);
+    } else if (const WhiteoutName whiteout = decode_whiteout_name(name);
+               whiteout.kind == WhiteoutNameKind::Whiteout) {
+      names.add(whiteout.hidden);
+    }
+    return true;
+  });
 }
 
 void DiffWalk::visit_later(std::string_view name, std::uint32_t number) {

@@ -7,6 +7,8 @@
 
 #include "layerkit/base/fd.h"
 #include "layerkit/base/rel_path.h"
+#include "layerkit/layerstore/diff_format.h"
+#include "name_sorter.h"
 #include "spill_stack.h"
 
 namespace layerkit {
@@ -29,6 +31,8 @@ class DiffWalk {
   /// The current directory, readable.
   int fd() const noexcept { return current_.get(); }
   const WalkedDir& dir() const noexcept { return dir_; }
+  /// The names in it as the layer means them: a whiteout has the name of what it hides.
+  void add_names(NameSorter& names, DiffFormat format) const;
   /// The child directory of the current one will be visited, under this number.
   void visit_later(std::string_view name, std::uint32_t number);
   /// Goes to the next directory; false when there is none.

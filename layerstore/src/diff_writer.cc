@@ -11,6 +11,7 @@
 #include "layerkit/base/text.h"
 #include "layerkit/layerstore/diff_dir.h"
 #include "object_writer.h"
+#include "packed_xattrs.h"
 #include "tally.h"
 
 namespace layerkit {
@@ -99,6 +100,7 @@ class Writer final : public DiffWriter {
 };
 
 void Writer::add_entry(const Entry& entry, ByteSource& contents) {
+  draft_.tidy();
   last_file_.first = nullptr;
   if (entry.hides == Hides::Below) return add_opaque(entry.path);
   if (entry.path.is_root() && (!entry.is_directory() || entry.hard_link_target)) {
@@ -145,8 +147,11 @@ void Writer::add_directory(const Entry& entry) {
 void Writer::name_directory(DraftDir& dir, const Entry& entry) {
   if (dir.claim == Claim::Entry) duplicates_.add(entry.path.str());
   dir.claim = Claim::Entry;
-  dir.attributes = std::make_unique<DirAttributes>(
-      DirAttributes{entry.mode, entry.uid, entry.gid, entry.mtime, entry.xattrs});
+  dir.mode = entry.mode;
+  dir.uid = entry.uid;
+  dir.gid = entry.gid;
+  dir.mtime = entry.mtime;
+  dir.xattrs = encode_xattrs(entry.xattrs);
 }
 
 void Writer::add_file(const Entry& entry, ByteSource& contents) {
@@ -241,7 +246,7 @@ void Writer::copy_up(DraftDir& dir, const std::string& name, const Entry& lower)
   const auto contents =
       lower.type == FileType::Regular ? draft_.open_lower(path) : std::unique_ptr<ByteSource>();
   objects_.create(draft_.fd(dir), name, lower, contents ? *contents : nothing);
-  dir.special.emplace(name, NameState::CopiedUp);
+  dir.special.emplace(std::pmr::string(name, dir.special.get_allocator()), NameState::CopiedUp);
   resolver_.on_change(dir, name);
 }
 
@@ -259,8 +264,10 @@ void Writer::finish() {
 void Writer::finish_nodes(DraftDir& dir) {
   if (dir.claim != Claim::None) draft_.make_on_disk(dir);
   for (const auto& [name, state] : dir.special) {
-    if (state == NameState::WhitedOut) objects_.create_whiteout(draft_.fd(dir), name);
+    if (state == NameState::WhitedOut) objects_.create_whiteout(draft_.fd(dir), std::string(name));
+    draft_.tidy();
   }
+  draft_.tidy();
   for (const auto& [name, child] : dir.children)
     finish_nodes(*child);
 }
@@ -276,10 +283,15 @@ bool Writer::needs_mark(DraftDir& dir) {
 void Writer::finish_attributes(DraftDir& dir, const RelPath& path) {
   for (const auto& [name, child] : dir.children)
     finish_attributes(*child, path / name);
+  draft_.tidy();
   if (!dir.on_disk) return;
   const int fd = draft_.fd(dir);
   if (needs_mark(dir)) objects_.mark_opaque(fd);
-  if (dir.attributes) return objects_.finish_directory(fd, path.absolute(), *dir.attributes);
+  if (dir.claim == Claim::Entry) {
+    return objects_.finish_directory(
+        fd, path.absolute(),
+        {dir.mode, dir.uid, dir.gid, dir.mtime, decode_xattrs(std::string_view(dir.xattrs))});
+  }
   const bool known_below =
       draft_.below(dir) == Below::Merged || draft_.below(dir) == Below::Emptied;
   objects_.finish_directory(fd, path.absolute(),

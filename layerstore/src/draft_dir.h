@@ -2,7 +2,7 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
+#include <memory_resource>
 #include <string>
 #include <string_view>
 
@@ -40,15 +40,24 @@ struct DirAttributes {
   Xattrs xattrs;
 };
 
-/// One directory of a diff under construction. Files are not kept in memory, only on disk.
+/// One directory of a diff under construction. Files are not kept here, only on disk. All of it
+/// lies in one arena, which owns it: there may be millions.
 ///
 /// A claimed directory's ancestors are claimed. `special` is empty unless `below` is Merged.
 struct DraftDir {
+  explicit DraftDir(std::pmr::memory_resource* arena)
+      : children(arena), special(arena), xattrs(arena) {}
+
   DraftDir* parent = nullptr;  ///< null for the root
   std::string_view name;       ///< points into the parent's `children`
-  std::map<std::string, std::unique_ptr<DraftDir>, std::less<>> children;
-  std::map<std::string, NameState, std::less<>> special;
-  std::unique_ptr<DirAttributes> attributes;  ///< set exactly when `claim` is Entry
+  std::pmr::map<std::pmr::string, DraftDir*, std::less<>> children;
+  std::pmr::map<std::pmr::string, NameState, std::less<>> special;
+  // What the entry said; meaningful when `claim` is Entry.
+  std::uint32_t mode = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  Timestamp mtime;
+  std::pmr::string xattrs;  ///< as encode_xattrs has it
   unsigned depth = 0;
   Below below = Below::Unknown;
   Claim claim = Claim::None;
@@ -63,7 +72,7 @@ struct DraftDir {
 
   DraftDir* child(std::string_view child_name) const {
     const auto found = children.find(child_name);
-    return found == children.end() ? nullptr : found->second.get();
+    return found == children.end() ? nullptr : found->second;
   }
   bool is(std::string_view child_name, NameState state) const {
     const auto found = special.find(child_name);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "layerkit/base/fd.h"
-#include "layerkit/base/whiteout.h"
+#include "layerkit/layerstore/diff_format.h"
 #include "layerkit/layerstore/layer_tree.h"
 
 namespace layerkit {
@@ -20,7 +20,7 @@ class IndexPageCache;
 /// Writes the file `index` for the directory `diff` in `layer_dir_fd`, in the place of an older
 /// one. Memory is bounded, whatever `diff` holds. Not durable: the caller syncs. Throws
 /// Error{Unsupported} for redirect and metacopy entries.
-void write_layer_index(int layer_dir_fd, OverlayXattrs space = OverlayXattrs::Trusted);
+void write_layer_index(int layer_dir_fd, DiffFormat format = DiffFormat::overlay());
 
 /// One path at which an index and its `diff` say different things.
 struct IndexDifference {
@@ -40,7 +40,7 @@ struct IndexDifference {
 std::vector<IndexDifference> verify_layer_index(int layer_dir_fd,
                                                 const std::string& name,
                                                 std::size_t max_differences = 1000,
-                                                OverlayXattrs space = OverlayXattrs::Trusted);
+                                                DiffFormat format = DiffFormat::overlay());
 
 /// Pages of any number of indexes, at most `max_pages` of 4 KiB. Thread-safe.
 std::shared_ptr<IndexPageCache> make_index_page_cache(std::size_t max_pages);

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 
+#include "diff_object.h"
 #include "diff_walk.h"
 #include "layer_index.h"
 #include "layer_index_writer.h"
@@ -7,7 +8,6 @@
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
 #include "name_sorter.h"
-#include "overlay_object.h"
 #include "store_layout.h"
 
 namespace layerkit {
@@ -17,17 +17,14 @@ namespace {
 void index_directory(DiffWalk& walk,
                      NameSorter& names,
                      LayerIndexWriter& writer,
-                     OverlayXattrs space) {
+                     DiffFormat format) {
   names.clear();
-  for_each_in_dir(walk.fd(), [&names](std::string_view name) {
-    names.add(name);
-    return true;
-  });
+  walk.add_names(names, format);
   writer.begin_directory(walk.dir().number);
   while (const auto next = names.next()) {
     const std::string name(*next);
     const RelPath path = walk.dir().path / name;
-    const auto object = read_overlay_object(walk.fd(), name, path, space);
+    const auto object = read_diff_object(walk.fd(), name, path, format);
     if (!object) fail(Errc::NotFound, "reading {}: it went away", quoted(path.absolute()));
     const std::uint32_t number = writer.add(name, object->entry);
     if (object->entry.is_directory()) walk.visit_later(name, number);
@@ -37,15 +34,15 @@ void index_directory(DiffWalk& walk,
 
 }  // namespace
 
-void write_layer_index(int layer_dir_fd, OverlayXattrs space) {
+void write_layer_index(int layer_dir_fd, DiffFormat format) {
   with_context([] { return "indexing a layer"; },
                [&] {
                  Fd diff = open_dir_at(layer_dir_fd, store_file::kDiff);
-                 LayerIndexWriter writer(layer_dir_fd, read_overlay_root(diff.get(), space).entry);
+                 LayerIndexWriter writer(layer_dir_fd, read_diff_root(diff.get(), format).entry);
                  NameSorter names(layer_dir_fd);
                  DiffWalk walk(std::move(diff), layer_dir_fd);
                  do {
-                   index_directory(walk, names, writer, space);
+                   index_directory(walk, names, writer, format);
                  } while (walk.next());
                  writer.finish();
                });

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "layerkit/base/error.h"
+#include "packed_xattrs.h"
 
 namespace layerkit::layer_index {
 namespace {
@@ -80,27 +81,6 @@ std::size_t slot_offset(std::size_t slot) noexcept {
 
 std::uint64_t device_number(const Entry& entry) noexcept {
   return std::uint64_t{entry.device_major} << 32U | entry.device_minor;
-}
-
-void append_number(std::string& text, std::uint32_t number) {
-  std::array<std::byte, 4> bytes{};
-  store(bytes.data(), number);
-  text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-}
-
-void append_text(std::string& to, std::string_view text) {
-  append_number(to, static_cast<std::uint32_t>(text.size()));
-  to.append(text);
-}
-
-std::string_view take_text(std::string_view& bytes) {
-  if (bytes.size() < 4) damaged("a target or xattr is cut off");
-  const auto size = load<std::uint32_t>(reinterpret_cast<const std::byte*>(bytes.data()));
-  bytes.remove_prefix(4);
-  if (size > bytes.size()) damaged("a target or xattr is cut off");
-  const std::string_view text = bytes.substr(0, size);
-  bytes.remove_prefix(size);
-  return text;
 }
 
 }  // namespace
@@ -273,25 +253,14 @@ Entry entry_of(const Record& record) {
 std::string encode_extra(const Entry& entry) {
   std::string bytes;
   if (entry.type == FileType::Symlink) append_text(bytes, entry.symlink_target);
-  for (const auto& [key, value] : entry.xattrs) {
-    append_text(bytes, key);
-    append_text(bytes, value);
-  }
-  return bytes;
+  return bytes + encode_xattrs(entry.xattrs);
 }
 
 void decode_extra(std::string_view bytes, Entry& entry) {
   if (entry.type == FileType::Symlink && !entry.is_whiteout()) {
     entry.symlink_target = take_text(bytes);
   }
-  while (!bytes.empty()) {
-    std::string key(take_text(bytes));
-    const std::string_view value = take_text(bytes);
-    if (!entry.xattrs.empty() && entry.xattrs.rbegin()->first >= key) {
-      damaged("xattrs are not sorted");
-    }
-    entry.xattrs.emplace(std::move(key), value);
-  }
+  entry.xattrs = decode_xattrs(bytes);
 }
 
 }  // namespace layerkit::layer_index

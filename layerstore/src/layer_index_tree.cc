@@ -2,13 +2,13 @@
 
 #include <utility>
 
+#include "diff_object.h"
 #include "index_page_cache.h"
 #include "layer_index.h"
 #include "layer_index_file.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/root_dir.h"
 #include "layerkit/base/text.h"
-#include "overlay_object.h"
 
 namespace layerkit {
 namespace {
@@ -117,7 +117,8 @@ std::vector<std::string> IndexTree::list(const RelPath& path) const {
 }
 
 bool IndexTree::hides_lower(const RelPath& path) const {
-  bool hides = false;
+  bool hides = file_.root().record.kind != layer_index::Kind::Directory;
+  if (hides) return true;
   walk(path, [&hides](const IndexedObject& object, bool /*is_last*/) {
     hides = object.record.kind != layer_index::Kind::Directory;
     return !hides;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "diff_object.h"
 #include "diff_walk.h"
 #include "index_page_cache.h"
 #include "layer_index.h"
@@ -10,7 +11,6 @@
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
 #include "name_sorter.h"
-#include "overlay_object.h"
 #include "store_layout.h"
 
 namespace layerkit {
@@ -26,17 +26,17 @@ constexpr std::size_t kCachePages = 64;
 /// Goes through the diff directory, and in each directory through both lists of names side by side.
 class Verifier {
  public:
-  Verifier(int layer_dir, const std::string& name, std::size_t max_differences, OverlayXattrs space)
+  Verifier(int layer_dir, const std::string& name, std::size_t max_differences, DiffFormat format)
       : file_(open_at(layer_dir, store_file::kIndex, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
               name,
               make_index_page_cache(kCachePages)),
         walk_(open_dir_at(layer_dir, store_file::kDiff), layer_dir),
         names_(layer_dir),
         max_(max_differences),
-        space_(space) {}
+        format_(format) {}
 
   std::vector<IndexDifference> run() {
-    const Entry root = read_overlay_root(walk_.fd(), space_).entry;
+    const Entry root = read_diff_root(walk_.fd(), format_).entry;
     if (file_.entry(file_.root(), RelPath()) != root) add(Kind::Changed, RelPath());
     do {
       compare_directory();
@@ -55,10 +55,7 @@ class Verifier {
 
   void compare_directory() {
     names_.clear();
-    for_each_in_dir(walk_.fd(), [this](std::string_view name) {
-      names_.add(name);
-      return true;
-    });
+    walk_.add_names(names_, format_);
     const Span span = file_.children(walk_.dir().number);
     Place place = span.begin;
     auto indexed = file_.next(span, place);
@@ -80,7 +77,7 @@ class Verifier {
 
   void compare_object(const IndexedObject& indexed) {
     const std::string name(indexed.record.name);
-    const auto object = read_overlay_object(walk_.fd(), name, path(name), space_);
+    const auto object = read_diff_object(walk_.fd(), name, path(name), format_);
     if (!object) return add(Kind::NotInDiff, path(name));
     if (file_.entry(indexed, path(name)) != object->entry) add(Kind::Changed, path(name));
     if (!indexed.record.is_directory() || !object->entry.is_directory()) return;
@@ -91,7 +88,7 @@ class Verifier {
   DiffWalk walk_;
   NameSorter names_;
   std::size_t max_;
-  OverlayXattrs space_;
+  DiffFormat format_;
   std::vector<IndexDifference> found_;
 };
 
@@ -100,8 +97,8 @@ class Verifier {
 std::vector<IndexDifference> verify_layer_index(int layer_dir_fd,
                                                 const std::string& name,
                                                 std::size_t max_differences,
-                                                OverlayXattrs space) {
-  return Verifier(layer_dir_fd, name, max_differences, space).run();
+                                                DiffFormat format) {
+  return Verifier(layer_dir_fd, name, max_differences, format).run();
 }
 
 }  // namespace layerkit

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "layerkit/base/fd.h"
+#include "layerkit/base/file.h"
 #include "layerkit/base/root_dir.h"
 #include "recipe_writer.h"
 
@@ -21,7 +22,7 @@ class ReplacedFiles {
   std::uint64_t count() const noexcept { return count_; }
 
  private:
-  void keep_file(const RelPath& path);
+  void keep_file(int dir, const RelPath& path, const FileStat& stat);
 
   int layer_;
   const RootDir& diff_;

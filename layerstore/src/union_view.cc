@@ -96,8 +96,10 @@ std::shared_ptr<const MergedDir> merged_child(const MergedDir& parent, std::stri
 
 std::shared_ptr<const MergedDir> UnionView::root_directory() const {
   auto merged = std::make_shared<MergedDir>();
-  for (const auto& layer : layers_)
+  for (const auto& layer : layers_) {
     merged->push_back({layer.get(), layer->root_dir()});
+    if (layer->hides_lower(RelPath())) break;
+  }
   return merged;
 }
 
