@@ -19,9 +19,10 @@ class LayerCheck {
 
   void run() {
     const StoreGround& ground = frame_.ground;
-    examine_names(examination_, ground, dir_,
-                  {store_file::kDiff, store_file::kLink, store_file::kLower, store_file::kCommitted,
-                   store_file::kLayer, store_file::kRecipe, store_file::kReplaced});
+    examine_names(
+        examination_, ground, dir_,
+        {store_file::kDiff, store_file::kLink, store_file::kLower, store_file::kCommitted,
+         store_file::kLayer, store_file::kRecipe, store_file::kReplaced, store_file::kIndex});
     examine_file(examination_, ground, dir_, store_file::kLayer, 0600);
     examine_small_file(examination_, frame_, dir_, store_file::kLink, link_name(chain().hex()),
                        "link-wrong", chain());
