@@ -61,8 +61,13 @@ class Measurement {
   }
 
   DiskUsage run() {
-    for (const ContainerInfo& info : containers_.list())
-      add_container(info);
+    for (const ContainerInfo& info : containers_.list()) {
+      try {
+        add_container(info);
+      } catch (const Error& error) {
+        if (error.code() != Errc::NotFound) throw;  // else it was removed meanwhile
+      }
+    }
     for (ImageStore::Record& record : images_.list()) {
       for (const ChainId& chain : record.image.chain_ids())
         ++users_[chain];

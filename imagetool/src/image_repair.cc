@@ -53,14 +53,12 @@ class StoreRepair {
 
   /// The store's frame and records.
   void mend() {
-    ImageSurvey survey;
-    const std::vector<Finding> found = look(context_, [&](Examination& examination) {
-      survey = examine_records(examination, dir_.get());
-    });
+    const std::vector<Finding> found =
+        look(context_, [&](Examination& examination) { examine_records(examination, dir_.get()); });
     Examination mending(context_, keys_of(found));
     examine_records(mending, dir_.get());
     Examination after(context_);
-    survey = examine_records(after, dir_.get());
+    const ImageSurvey survey = examine_records(after, dir_.get());
     inspection_->mend(survey.references(StoreReferences::Known::All), context_);
   }
 

@@ -61,7 +61,7 @@ bool has_live_staging(int staging_fd) {
 void StoreFrame::discard(const std::string& name) const {
   if (!overlay || !staging) fail(Errc::NotFound, "there is nowhere to work");
   const StagingDir away(staging->get());
-  rename_at(overlay->get(), name, away.fd(), name);
+  if (!away.take(overlay->get(), name)) return;  // whoever removes it was faster
   sync_fd(overlay->get(), store_file::kOverlay);
   if (links) {
     unlink_at(links->get(), link_name(name));

@@ -63,7 +63,15 @@ class DirectoryInspection final : public StoreInspection {
   }
 
   std::vector<Finding> deep(const Context& context) const override {
-    return check_deep(*dirs(), context);
+    std::shared_ptr<const StoreDirs> store;
+    try {
+      store = dirs();
+    } catch (const Error& error) {
+      // Reported by the quick look, and nothing below it can be reached.
+      context.warn("looking at the layers' files: " + error.message());
+      return {};
+    }
+    return check_deep(*store, context);
   }
 
   void mend(const StoreReferences& references, const Context& context) override;

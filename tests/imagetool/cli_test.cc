@@ -49,9 +49,9 @@ TEST(CliTest, WithoutArgumentsItPrintsTheHelp) {
 TEST(CliTest, TheHelpListsTheCommandsOfDocker) {
   const std::vector<std::string> names = commands();
   for (const std::string name :
-       {"images", "load",    "save",    "tag",  "history", "rmi",       "run",
-        "ps",     "logs",    "stop",    "kill", "rm",      "diff",      "commit",
-        "mount",  "unmount", "inspect", "info", "version", "completion"}) {
+       {"images",  "load", "save",    "tag",        "history", "rmi",    "run",   "ps",
+        "logs",    "stop", "kill",    "rm",         "diff",    "commit", "mount", "unmount",
+        "inspect", "info", "version", "completion", "check",   "prune",  "system"}) {
     EXPECT_NE(std::find(names.begin(), names.end(), name), names.end()) << name;
   }
 }
@@ -140,6 +140,83 @@ TEST(CliTest, RefusesABadFormatOrFilter) {
   EXPECT_TRUE(contains(filter.output, "reading filter 'color=red'")) << filter.output;
 }
 
+TEST(CliTest, CheckSaysInOneLineThatAllIsWell) {
+  const testing::TempDir dir;
+  const std::string root = "--root " + dir.path("s") + " ";
+  EXPECT_EQ(run(root + "check").exit_code, 1);
+  EXPECT_FALSE(stat_at(dir.fd(), "s")) << "a check makes no store";
+  EXPECT_EQ(run(root + "images -q").exit_code, 0);
+  EXPECT_EQ(run(root + "check").output, "No findings.\n");
+  EXPECT_EQ(run(root + "check --deep").exit_code, 0);
+  const auto report = nlohmann::json::parse(run(root + "check --deep --format json").output);
+  EXPECT_EQ(report,
+            nlohmann::json::parse(R"({"version":1,"deep":true,"complete":true,"findings":[]})"));
+}
+
+TEST(CliTest, CheckReportsAndRepairsForPeopleAndPrograms) {
+  const testing::TempDir dir;
+  const std::string root = "--root " + dir.path("s") + " ";
+  EXPECT_EQ(run(root + "images -q").exit_code, 0);
+  make_dirs(dir.path("s/overlay2/str\nay"), 0755);
+  const CommandResult text = run(root + "check");
+  EXPECT_EQ(text.exit_code, 1);
+  EXPECT_EQ(text.output,
+            "leftover: overlay2/str\\nay: it is neither a layer nor a container "
+            "[directory-without-record]\n1 finding\n1 to be mended by --repair\n");
+  const CommandResult json = run(root + "check --format json");
+  EXPECT_EQ(json.exit_code, 1);
+  EXPECT_EQ(nlohmann::json::parse(json.output)["findings"], nlohmann::json::parse(R"([{
+      "kind": "directory-without-record", "object": "overlay2/str\\nay",
+      "detail": "it is neither a layer nor a container", "severity": "leftover",
+      "mend": "repair"}])"));
+  EXPECT_EQ(run(root + "check --from x").output,
+            "imagetool: --from is only of use with --repair\n");
+  const CommandResult repaired = run(root + "check --repair");
+  EXPECT_EQ(repaired.exit_code, 0);
+  EXPECT_EQ(repaired.output,
+            "mended: overlay2/str\\nay: it is neither a layer nor a container "
+            "[directory-without-record]\nNo findings left.\n");
+  const auto again = nlohmann::json::parse(run(root + "check --repair --format json").output);
+  EXPECT_EQ(again["mended"], nlohmann::json::array());
+}
+
+TEST(CliTest, PruneAsksFirstInDockersWords) {
+  const testing::TempDir dir;
+  const std::string prune = " --root " + dir.path("s") + " prune ";
+  const std::string question =
+      "WARNING! This will remove all dangling images.\n"
+      "Are you sure you want to continue? [y/N] ";
+  EXPECT_EQ(run(prune + "</dev/null").output, question + "Total reclaimed space: 0B\n");
+  EXPECT_EQ(run_command("echo y | " + kProgram + prune).output,
+            question + "Total reclaimed space: 0B\n");
+  EXPECT_EQ(run(prune + "-a </dev/null").output.substr(0, 59),
+            "WARNING! This will remove all images without at least one c");
+  EXPECT_EQ(run(prune + "-f").output, "Total reclaimed space: 0B\n");
+  EXPECT_EQ(run(prune + "-f --filter until=24h --filter label=a=b").exit_code, 0);
+  const CommandResult refused = run(prune + "-f --filter color=red");
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_TRUE(contains(refused.output, "reading filter 'color=red'")) << refused.output;
+}
+
+TEST(CliTest, DiskUsageOfAnEmptyStoreIsNothing) {
+  const testing::TempDir dir;
+  const std::string df = "--root " + dir.path("s") + " system df ";
+  EXPECT_EQ(run(df).output,
+            "TYPE            TOTAL     ACTIVE    SIZE      RECLAIMABLE\n"
+            "Images          0         0         0B        0B\n"
+            "Containers      0         0         0B        0B\n"
+            "Local Volumes   0         0         0B        0B\n");
+  EXPECT_EQ(run(df + "--format '{{.Type}} {{.TotalCount}}'").output,
+            "Images 0\nContainers 0\nLocal Volumes 0\n");
+  EXPECT_TRUE(run(df + "-v").output.starts_with("Images space usage:\n\nREPOSITORY"));
+  EXPECT_EQ(run(df + "-v --format json").exit_code, 1);
+  const CommandResult without = run("system");
+  EXPECT_EQ(without.exit_code, 2) << without.output;
+  EXPECT_TRUE(
+      run("system df --help").output.starts_with("Usage:  imagetool system df [OPTIONS]\n"));
+  EXPECT_TRUE(contains(run("__man").output, "\n.SS system df\n"));
+}
+
 TEST(CliTest, AReaderThatHasGoneNeedsNoMessage) {
   const CommandResult result = run("__man | true");
   EXPECT_EQ(result.exit_code, 0);
@@ -193,6 +270,9 @@ TEST(CliTest, BashCompletesCommandsFlagsAndWords) {
   EXPECT_EQ(complete_in_bash(kProgram + " history --no-t"), "--no-trunc\n");
   EXPECT_EQ(complete_in_bash(kProgram + " completion "), "bash zsh fish\n");
   EXPECT_EQ(complete_in_bash(kProgram + " inspect --type c"), "container\n");
+  EXPECT_EQ(complete_in_bash(kProgram + " check --format "), "text json\n");
+  EXPECT_EQ(complete_in_bash(kProgram + " system "), "df\n");
+  EXPECT_EQ(complete_in_bash(kProgram + " system df --verb"), "--verbose\n");
 }
 
 TEST(CliTest, ManualPageKnowsEveryCommandAndFormats) {

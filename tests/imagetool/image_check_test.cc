@@ -301,7 +301,7 @@ TEST_F(ImageCheckTest, VoidAndDamagedMountRecordsGo) {
 class RestoreTest : public ImageCheckTest, public ::testing::WithParamInterface<ArchiveFormat> {
  protected:
   std::string archive() {
-    const std::string out = dir_.path("archive");
+    const std::string out = dir_.path("saved");
     std::vector<SaveItem> items;
     for (const ImageStore::Record& record : images().list())
       items.push_back({record.image, record.names});

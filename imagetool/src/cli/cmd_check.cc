@@ -55,7 +55,7 @@ void print_json(const CheckReport& report, const CheckOptions& options) {
                            {"complete", report.is_complete},
                            {"findings", json_of(report.findings)}};
   if (options.repair) document["mended"] = json_of(report.mended);
-  print_line(document.dump(2));
+  print_line(document.dump(2, ' ', false, ordered_json::error_handler_t::replace));
 }
 
 void print_finding(const char* label, const Finding& finding) {

@@ -93,6 +93,11 @@ The command line could not be understood.
 passes on the exit status of the container's process (128 and the signal's number when a signal
 ended it). It exits with 125 when the container could not be set up, 126 when the program cannot be
 executed and 127 when it does not exist.
+.PP
+.B imagetool check
+exits with 1 when it found anything; after
+.B \-\-repair
+when anything is left.
 .SH FILES
 .TP
 .I /var/lib/layerkit
