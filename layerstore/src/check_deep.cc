@@ -8,6 +8,7 @@
 #include <set>
 
 #include "compare_trees.h"
+#include "layer_index.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/layerstore/diff_dir.h"
@@ -36,6 +37,7 @@ class WatchedTree final : public LayerTree {
   std::optional<Entry> lookup(const RelPath& path) const override { return inner_->lookup(path); }
   std::vector<std::string> list(const RelPath& path) const override { return inner_->list(path); }
   bool hides_lower(const RelPath& path) const override { return inner_->hides_lower(path); }
+  std::shared_ptr<const LayerDir> root_dir() const override { return inner_->root_dir(); }
   std::unique_ptr<ByteSource> open(const RelPath& path) const override {
     opened_.push_back(path);
     return inner_->open(path);
@@ -165,6 +167,23 @@ class DeepLayerCheck {
     if (!same && findings_.empty()) {
       add("layer-digest-differs", object(),
           "the tar made from the store does not have the layer's digest");
+    }
+    // What is made from a wrong directory is wrong, too.
+    if (findings_.empty()) compare_index();
+  }
+
+  void compare_index() {
+    const std::string where = object() + "/" + store_file::kIndex;
+    try {
+      const auto differences = verify_layer_index(dirs_.open_directory(name_).get(), name_);
+      if (differences.empty()) return;
+      add("index-damaged", where,
+          fmt::format("it does not say what diff holds, at {} first",
+                      quoted(differences.front().path.absolute())));
+    } catch (const Error& error) {
+      if (error.code() == Errc::NotFound) return;  // it may be left out
+      if (is_ours(error)) throw;
+      add("index-damaged", where, error.message());
     }
   }
 

@@ -1,9 +1,11 @@
 #include <fcntl.h>
 
+#include "layer_index.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "recipe_summary.h"
 #include "store_checks.h"
+#include "store_files_linux.h"
 
 namespace layerkit {
 namespace {
@@ -29,6 +31,7 @@ class LayerCheck {
     examine_lower();
     examine_committed();
     examine_diff();
+    examine_index();
     examine_recipe();
   }
 
@@ -66,6 +69,39 @@ class LayerCheck {
     if (stat && stat->type == FileType::Directory) return;
     damaged("layer-diff-missing", dir_.object(store_file::kDiff),
             stat ? "it is not a directory" : "the layer's files are missing");
+  }
+
+  /// Its first page; the deep look compares the others with what they are about.
+  void examine_index() {
+    const auto stat = stat_at(dir_.fd, store_file::kIndex);
+    if (!stat) {
+      return report_index("index-missing", "lookups read the layer's directories",
+                          Severity::Leftover);
+    }
+    if (stat->type != FileType::Regular) {
+      return report_index("index-damaged", "it is not a regular file", Severity::Damage);
+    }
+    try {
+      make_layer_index_tree(
+          open_at(dir_.fd, store_file::kIndex, O_RDONLY | O_NOFOLLOW | O_NONBLOCK), chain().hex(),
+          make_index_page_cache(1), {});
+    } catch (const Error& error) {
+      return report_index("index-damaged", error.message(), Severity::Damage);
+    }
+    examine_file(examination_, frame_.ground, dir_, store_file::kIndex, 0600);
+  }
+
+  void report_index(const char* kind, const std::string& detail, Severity severity) {
+    examination_.found(
+        {kind, dir_.object(store_file::kIndex), detail, severity, Mend::Repair, chain()}, [&] {
+          const auto stat = stat_at(dir_.fd, store_file::kIndex);
+          if (stat && stat->type == FileType::Directory) {
+            frame_.ground.set_aside(dir_.fd, store_file::kIndex);
+          }
+          write_layer_index(dir_.fd);
+          sync_file_at(dir_.fd, store_file::kIndex);
+          sync_fd(dir_.fd, store_file::kIndex);
+        });
   }
 
   void examine_recipe() {

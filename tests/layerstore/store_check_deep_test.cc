@@ -203,6 +203,18 @@ TEST_F(StoreDeepCheckTest, ALayerWithAnotherRecipeCannotBeRebuilt) {
   expect_error(Errc::Integrity, "the recipe is that of another layer", [&] { rebuild(*above_); });
 }
 
+TEST_F(StoreDeepCheckTest, AnIndexThatIsNotThatOfTheLayerIsFound) {
+  const std::string other = read_file_at(AT_FDCWD, layer_path(*above_, "index"), 1 << 20);
+  write_file_at(AT_FDCWD, layer_path(*base_, "index"), other, 0600);
+  expect_mended({"index-damaged " + object(*base_, "index")}, *base_);
+}
+
+TEST_F(StoreDeepCheckTest, ADamagedPageOfAnIndexIsFound) {
+  const Fd index = open_at(AT_FDCWD, layer_path(*base_, "index"), O_WRONLY);
+  ASSERT_EQ(::pwrite(index.get(), "X", 1, 4096 + 100), 1);
+  expect_mended({"index-damaged " + object(*base_, "index")}, *base_);
+}
+
 TEST_F(StoreDeepCheckTest, ReplacingALayerKeepsTheOldOneUntilTheNewOneIsThere) {
   const auto before = stat_at(AT_FDCWD, path(object(*base_, "")))->ino;
   const auto inspected = inspection();

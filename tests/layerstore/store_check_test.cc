@@ -121,6 +121,22 @@ const SelfMended kSelfMended[] = {
        gone(base + "/committed");
        ASSERT_EQ(::mkfifo((base + "/committed").c_str(), 0600), 0);
      }},
+    {"IndexMissing", "index-missing BASE/index",
+     [](const auto&, const auto& base) { gone(base + "/index"); }},
+    {"IndexTruncated", "index-damaged BASE/index",
+     [](const auto&, const auto& base) { put(base + "/index", ""); }},
+    {"IndexRubbish", "index-damaged BASE/index",
+     [](const auto&, const auto& base) { put(base + "/index", std::string(8192, 'x')); }},
+    {"IndexIsAFifo", "index-damaged BASE/index",
+     [](const auto&, const auto& base) {
+       gone(base + "/index");
+       ASSERT_EQ(::mkfifo((base + "/index").c_str(), 0600), 0);
+     }},
+    {"IndexIsADirectory", "index-damaged BASE/index",
+     [](const auto&, const auto& base) {
+       gone(base + "/index");
+       make_dirs(base + "/index/x", 0755);
+     }},
     {"RecordMode", "mode-wrong BASE/layer",
      [](const auto&, const auto& base) { set_mode(base + "/layer", 0644); }},
     {"LayerDirectoryMode", "mode-wrong BASE",
