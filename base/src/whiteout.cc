@@ -32,6 +32,15 @@ WhiteoutName decode_whiteout_name(std::string_view component) {
   return {WhiteoutNameKind::Whiteout, hidden};
 }
 
+bool is_aufs_link(const RelPath& path) noexcept {
+  std::string_view rest = path.str();
+  if (!rest.starts_with(kAufsLinkDirectory)) return false;
+  rest.remove_prefix(kAufsLinkDirectory.size());
+  if (!rest.starts_with('/')) return false;
+  rest.remove_prefix(1);
+  return rest.find('/') == std::string_view::npos && !rest.starts_with(kWhiteoutPrefix);
+}
+
 std::string encode_whiteout_name(std::string_view name) {
   if (name.starts_with(kWhiteoutPrefix)) {
     fail(Errc::Invalid, "writing a whiteout of {}: the name is reserved", quoted(name));

@@ -122,8 +122,9 @@ std::vector<PathChange> summarize_changes(LayerReader& changes, const LayerTree&
 
 std::unique_ptr<LayerReader> committable_changes(const Store& layers,
                                                  const std::string& container,
-                                                 const Context& context) {
-  return std::make_unique<CommittableReader>(layers.container_diff(container, context));
+                                                 const Context& context,
+                                                 const DiffReaderOptions& options) {
+  return std::make_unique<CommittableReader>(layers.container_diff(container, context, options));
 }
 
 }  // namespace layerkit

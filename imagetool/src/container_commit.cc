@@ -58,7 +58,7 @@ LayerInfo add_layer(Store& layers,
                     const Context& context) {
   const Fd spool = layers.temporary_file();
   FdSink sink(spool.get(), "the new layer");
-  const auto changes = committable_changes(layers, container.id, context);
+  const auto changes = committable_changes(layers, container.id, context, request.layer);
   const auto tar = make_tar_writer(sink, {.clamp_mtime = request.source_date_epoch});
   copy_layer(*changes, *tar, context);
   if (::lseek(spool.get(), 0, SEEK_SET) != 0) fail_errno(errno, "rewinding the new layer");

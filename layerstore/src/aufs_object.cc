@@ -3,7 +3,6 @@
 #include <fcntl.h>
 
 #include <algorithm>
-#include <iterator>
 
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
@@ -53,19 +52,21 @@ std::optional<DiffObject> read_aufs_object(int dir_fd,
 
 DiffNames read_aufs_names(int dir_fd, const RelPath& path) {
   DiffNames names;
-  for (DirEntry& found : list_dir(dir_fd)) {
-    const WhiteoutName read = decode_whiteout_name(found.name);
+  for_each_in_dir(dir_fd, [&](std::string_view found) {
+    const WhiteoutName read = decode_whiteout_name(found);
     if (read.kind == WhiteoutNameKind::Whiteout) {
-      has_marker(dir_fd, found.name);
-      names.hidden.emplace_back(read.hidden);
+      has_marker(dir_fd, std::string(found));
+      names.hidden.add(read.hidden);
     } else if (read.kind == WhiteoutNameKind::None) {
-      names.objects.push_back(std::move(found.name));
+      names.objects.add(found);
     }
+    return true;
+  });
+  names.objects.sort();
+  names.hidden.sort();
+  for (std::size_t i = 0; i < names.hidden.size(); ++i) {
+    if (names.objects.contains(names.hidden[i])) fail_contradiction(path / names.hidden[i]);
   }
-  std::vector<std::string> both;
-  std::set_intersection(names.objects.begin(), names.objects.end(), names.hidden.begin(),
-                        names.hidden.end(), std::back_inserter(both));
-  if (!both.empty()) fail_contradiction(path / both.front());
   return names;
 }
 

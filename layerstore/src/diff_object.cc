@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "aufs_object.h"
+#include "file_contents.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "overlay_object.h"
@@ -13,27 +14,18 @@
 namespace layerkit {
 namespace {
 
-class FileSource final : public ByteSource {
- public:
-  FileSource(Fd file, std::string name)
-      : file_(std::move(file)), source_(file_.get(), std::move(name)) {}
-  std::size_t read(std::span<std::byte> buffer) override { return source_.read(buffer); }
-
- private:
-  Fd file_;
-  FdSource source_;
-};
-
-DiffNames read_overlay_names(int dir_fd, const RelPath& path, OverlayXattrs space) {
+DiffNames read_overlay_names(int dir_fd, OverlayXattrs space) {
   DiffNames names;
-  for (DirEntry& found : list_dir(dir_fd)) {
-    if (found.name.starts_with(kWhiteoutPrefix)) {
-      fail(Errc::Invalid, "reading {}: names starting with '.wh.' cannot be stored in a layer",
-           quoted((path / found.name).absolute()));
+  for_each_in_dir(dir_fd, [&](std::string_view name) {
+    if (is_overlay_whiteout_at(dir_fd, std::string(name), space)) {
+      names.hidden.add(name);
+    } else {
+      (name.starts_with(kWhiteoutPrefix) ? names.reserved : names.objects).add(name);
     }
-    const bool hidden = is_overlay_whiteout_at(dir_fd, found.name, space);
-    (hidden ? names.hidden : names.objects).push_back(std::move(found.name));
-  }
+    return true;
+  });
+  for (NameList* list : {&names.objects, &names.hidden, &names.reserved})
+    list->sort();
   return names;
 }
 
@@ -42,9 +34,10 @@ DiffNames read_overlay_names(int dir_fd, const RelPath& path, OverlayXattrs spac
 std::optional<DiffObject> read_diff_object(int dir_fd,
                                            const std::string& name,
                                            const RelPath& path,
-                                           DiffFormat format) {
+                                           DiffFormat format,
+                                           OverlayNotes* notes) {
   if (format.is_aufs()) return read_aufs_object(dir_fd, name, path);
-  return read_overlay_object(dir_fd, name, path, format.overlay_xattrs());
+  return read_overlay_object(dir_fd, name, path, format.overlay_xattrs(), notes);
 }
 
 DiffObject read_diff_root(int root_fd, DiffFormat format) {
@@ -56,7 +49,7 @@ DiffObject read_diff_root(int root_fd, DiffFormat format) {
 
 DiffNames read_diff_names(int dir_fd, const RelPath& path, DiffFormat format) {
   if (format.is_aufs()) return read_aufs_names(dir_fd, path);
-  return read_overlay_names(dir_fd, path, format.overlay_xattrs());
+  return read_overlay_names(dir_fd, format.overlay_xattrs());
 }
 
 std::vector<std::string> list_diff_names(int dir_fd, DiffFormat format) {
@@ -94,12 +87,14 @@ std::optional<Fd> open_literal_dir(const RootDir& root, const RelPath& path, int
 
 std::unique_ptr<ByteSource> open_contents(int dir_fd,
                                           const std::string& name,
-                                          const RelPath& path) {
+                                          const RelPath& path,
+                                          std::optional<std::uint64_t> size) {
   Fd file = open_at(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-  if (stat_fd(file.get()).type != FileType::Regular) {
+  const FileStat stat = stat_fd(file.get());
+  if (stat.type != FileType::Regular) {
     fail(Errc::NotFound, "reading {}: it is not a regular file", quoted(path.absolute()));
   }
-  return std::make_unique<FileSource>(std::move(file), path.absolute());
+  return std::make_unique<FileContents>(std::move(file), size.value_or(stat.size), path.absolute());
 }
 
 Entry entry_of_stat(const FileStat& stat, const RelPath& path) {

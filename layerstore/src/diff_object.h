@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,8 @@
 #include "layerkit/base/file.h"
 #include "layerkit/base/root_dir.h"
 #include "layerkit/layerstore/diff_format.h"
+#include "name_list.h"
+#include "overlay_redirect.h"
 
 namespace layerkit {
 
@@ -20,22 +23,25 @@ struct DiffObject {
   FileStat stat;
 };
 
-/// What one directory of a layer has; both lists are sorted bytewise.
+/// What one directory of a layer has; all lists are sorted.
 struct DiffNames {
-  std::vector<std::string> objects;
-  std::vector<std::string> hidden;  ///< names of lower layers that are whited out
+  NameList objects;
+  NameList hidden;    ///< names of lower layers that are whited out
+  NameList reserved;  ///< objects under names that no layer can hold
 };
 
 /// Reads `name` in the open directory; `path` goes into the entry. nullopt when absent.
-/// Throws Error{Unsupported} for overlay's redirect and metacopy: the rest is elsewhere.
+/// `notes` gets what overlayfs noted on it; null: Error{Unsupported} for redirect and metacopy, of
+/// which the rest is elsewhere.
 std::optional<DiffObject> read_diff_object(int dir_fd,
                                            const std::string& name,
                                            const RelPath& path,
-                                           DiffFormat format);
+                                           DiffFormat format,
+                                           OverlayNotes* notes = nullptr);
 /// The diff directory itself. Overlayfs ignores an opaque root, and so does this; AUFS does not.
 DiffObject read_diff_root(int root_fd, DiffFormat format);
 
-/// Throws Error{Invalid} for names that no layer can hold. `path` is the directory's.
+/// `path` is the directory's.
 DiffNames read_diff_names(int dir_fd, const RelPath& path, DiffFormat format);
 /// The same in one sorted list, at less cost: what is whited out is not told from what is there.
 std::vector<std::string> list_diff_names(int dir_fd, DiffFormat format);
@@ -52,8 +58,11 @@ bool is_reserved_name(std::string_view name, DiffFormat format) noexcept;
 std::optional<Fd> open_literal_dir(const RootDir& root, const RelPath& path, int flags);
 
 /// Contents of the regular file `name`; a file that was swapped for something else is never
-/// opened for real.
-std::unique_ptr<ByteSource> open_contents(int dir_fd, const std::string& name, const RelPath& path);
+/// opened for real. `size` is how many bytes it must have; unset: as many as it has now.
+std::unique_ptr<ByteSource> open_contents(int dir_fd,
+                                          const std::string& name,
+                                          const RelPath& path,
+                                          std::optional<std::uint64_t> size = std::nullopt);
 
 /// What the file system tells of an object; neither its symlink target nor its xattrs.
 Entry entry_of_stat(const FileStat& stat, const RelPath& path);

@@ -7,6 +7,7 @@
 #include "diff_draft.h"
 #include "diff_object.h"
 #include "diff_resolver.h"
+#include "files_aside.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/layerstore/diff_dir.h"
@@ -51,7 +52,8 @@ class Writer final : public DiffWriter {
         format_(format),
         draft_(std::move(diff), std::move(lower), format),
         resolver_(draft_),
-        objects_(format, context) {
+        objects_(format, context),
+        aside_(draft_.disk(), objects_, before_removal_) {
     objects_.neutralize_root(draft_.fd(draft_.root()));
   }
 
@@ -64,6 +66,7 @@ class Writer final : public DiffWriter {
   bool hides_everything_below() const noexcept override { return root_is_opaque_; }
   std::uint64_t content_bytes() const noexcept override { return content_bytes_; }
   std::optional<RelPath> last_file() const override {
+    if (last_aside_) return last_aside_;
     if (last_file_.first == nullptr) return std::nullopt;
     return draft_.path(*last_file_.first, last_file_.second);
   }
@@ -76,7 +79,12 @@ class Writer final : public DiffWriter {
   void add_file(const Entry& entry, ByteSource& contents);
   void add_hard_link(const Entry& entry);
 
+  void add_aside(const Entry& entry, ByteSource& contents);
   DraftDir& find_link_target(const RelPath& target);
+  void link_to(const std::function<int()>& target_fd,
+               const Entry& entry,
+               DraftDir& parent,
+               const std::string& name);
   void copy_up(DraftDir& dir, const std::string& name, const Entry& lower);
   /// Makes the name free for a new object that is not a directory.
   void make_room(DraftDir& dir, const std::string& name);
@@ -93,15 +101,19 @@ class Writer final : public DiffWriter {
   DiffDraft draft_;
   DiffResolver resolver_;
   ObjectWriter objects_;
+  FilesAside aside_;
   Tally duplicates_{"paths named by more than one entry of the layer, the last one counts"};
   std::uint64_t content_bytes_ = 0;
   std::pair<const DraftDir*, std::string> last_file_{nullptr, {}};
+  std::optional<RelPath> last_aside_;
   bool root_is_opaque_ = false;
 };
 
 void Writer::add_entry(const Entry& entry, ByteSource& contents) {
   draft_.tidy();
   last_file_.first = nullptr;
+  last_aside_.reset();
+  if (is_aufs_link(entry.path)) return add_aside(entry, contents);
   if (entry.hides == Hides::Below) return add_opaque(entry.path);
   if (entry.path.is_root() && (!entry.is_directory() || entry.hard_link_target)) {
     fail(Errc::Invalid, "replacing the root: it can only be a directory");
@@ -159,11 +171,18 @@ void Writer::add_file(const Entry& entry, ByteSource& contents) {
   DraftDir& parent = resolver_.claim(entry.path.parent());
   const std::string name(entry.path.name());
   make_room(parent, name);
-  if (!objects_.create(draft_.fd(parent), name, entry, contents)) {
+  using Outcome = ObjectWriter::Outcome;
+  Outcome outcome = objects_.create(draft_.fd(parent), name, entry, contents);
+  if (outcome == Outcome::Exists) {
     replace_file(parent, name);
-    if (!objects_.create(draft_.fd(parent), name, entry, contents)) {
-      fail(Errc::Exists, "creating a file: somebody else writes into the diff directory");
-    }
+    outcome = objects_.create(draft_.fd(parent), name, entry, contents);
+  }
+  if (outcome == Outcome::Exists) {
+    fail(Errc::Exists, "creating a file: somebody else writes into the diff directory");
+  }
+  if (outcome == Outcome::NotPermitted) {
+    draft_.white_out(parent, name);
+    return;
   }
   if (entry.type != FileType::Regular) return;
   content_bytes_ += entry.size;
@@ -191,21 +210,50 @@ void Writer::replace_file(DraftDir& dir, const std::string& name) {
   draft_.remove_file(dir, name);
 }
 
+/// AUFS's own files: no part of the layer, but its hard links may name them.
+void Writer::add_aside(const Entry& entry, ByteSource& contents) {
+  if (entry.hides != Hides::Nothing || entry.is_directory()) return;
+  check_owner(entry);
+  check_file(entry);
+  if (entry.hard_link_target) {
+    const RelPath& target = *entry.hard_link_target;
+    if (is_aufs_link(target)) refuse_link(target, "only files of the layer can link to it");
+    DraftDir& dir = find_link_target(target);
+    return aside_.link(draft_.fd(dir), std::string(target.name()), entry.path);
+  }
+  aside_.add(entry, contents);
+  if (entry.type != FileType::Regular) return;
+  content_bytes_ += entry.size;
+  last_aside_ = entry.path;
+}
+
 void Writer::add_hard_link(const Entry& entry) {
+  const RelPath& target = *entry.hard_link_target;
   DraftDir& parent = resolver_.claim(entry.path.parent());
   const std::string name(entry.path.name());
-  const std::string target_name(entry.hard_link_target->name());
-  DraftDir& target_dir = find_link_target(*entry.hard_link_target);
-  if (&target_dir == &parent && target_name == name) {
-    refuse_link(*entry.hard_link_target, "it is the link itself");
+  if (is_aufs_link(target)) {
+    if (!aside_.holds(target)) refuse_link(target, "it does not exist");
+    return link_to([&] { return aside_.fd(); }, entry, parent, name);
+  }
+  DraftDir& target_dir = find_link_target(target);
+  if (&target_dir == &parent && target.name() == name) {
+    refuse_link(target, "it is the link itself");
   }
   for (const DraftDir* at = &target_dir; !at->is_root(); at = at->parent) {
     if (at->parent != &parent || at->name != name) continue;
-    refuse_link(*entry.hard_link_target, "the link would replace a directory that holds it");
+    refuse_link(target, "the link would replace a directory that holds it");
   }
+  link_to([&] { return draft_.fd(target_dir); }, entry, parent, name);
+}
+
+void Writer::link_to(const std::function<int()>& target_fd,
+                     const Entry& entry,
+                     DraftDir& parent,
+                     const std::string& name) {
   make_room(parent, name);
+  const std::string target_name(entry.hard_link_target->name());
   const auto link = [&] {
-    return ::linkat(draft_.fd(target_dir), target_name.c_str(), draft_.fd(parent), name.c_str(), 0);
+    return ::linkat(target_fd(), target_name.c_str(), draft_.fd(parent), name.c_str(), 0);
   };
   int result = link();
   if (result != 0 && errno == EEXIST) {
@@ -253,6 +301,7 @@ void Writer::copy_up(DraftDir& dir, const std::string& name, const Entry& lower)
 void Writer::finish() {
   with_context([] { return "finishing the diff directory"; },
                [this] {
+                 aside_.remove();
                  finish_nodes(draft_.root());
                  finish_attributes(draft_.root(), RelPath());
                });

@@ -22,10 +22,12 @@ class ObjectWriter {
  public:
   ObjectWriter(DiffFormat format, const Context& context);
 
-  /// Makes what `entry` says (no directory, no hard link) under `name`. False, and nothing read
-  /// from `contents`, when the name exists. Throws Error{Integrity} when a regular file's contents
-  /// are not `entry.size` bytes.
-  bool create(int dir_fd, const std::string& name, const Entry& entry, ByteSource& contents);
+  enum class Outcome { Created, Exists, NotPermitted };
+
+  /// Makes what `entry` says (no directory, no hard link) under `name`. Exists, and nothing read
+  /// from `contents`, when the name exists; NotPermitted for a device that this user may not make.
+  /// Throws Error{Integrity} when a regular file's contents are not `entry.size` bytes.
+  Outcome create(int dir_fd, const std::string& name, const Entry& entry, ByteSource& contents);
   /// What the union takes for "not here".
   void create_whiteout(int dir_fd, const std::string& name);
 
@@ -58,6 +60,7 @@ class ObjectWriter {
   Context context_;
   std::vector<std::byte> buffer_;
   Tally lost_xattrs_{"user extended attributes that the file system cannot store were dropped"};
+  Tally lost_devices_{"devices that this user may not make were left out"};
   Tally moved_times_{"times beyond the range of the file system were changed"};
 };
 

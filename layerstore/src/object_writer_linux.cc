@@ -59,6 +59,10 @@ bool created(int result, const char* kind, const Entry& entry) {
   fail_errno(err, "creating {} {}", kind, quoted(entry.path.str()));
 }
 
+bool is_device(FileType type) {
+  return type == FileType::CharDevice || type == FileType::BlockDevice;
+}
+
 bool create_node(int dir_fd, const std::string& name, const Entry& entry) {
   if (entry.type == FileType::Symlink) {
     return created(::symlinkat(entry.symlink_target.c_str(), dir_fd, name.c_str()), "symlink",
@@ -113,14 +117,23 @@ void create_marker(int dir_fd, const std::string& name) {
 ObjectWriter::ObjectWriter(DiffFormat format, const Context& context)
     : format_(format), context_(context), buffer_(kBuffer) {}
 
-bool ObjectWriter::create(int dir_fd,
-                          const std::string& name,
-                          const Entry& entry,
-                          ByteSource& contents) {
-  if (entry.type == FileType::Regular) return create_file(dir_fd, name, entry, contents);
-  if (!create_node(dir_fd, name, entry)) return false;
+ObjectWriter::Outcome ObjectWriter::create(int dir_fd,
+                                           const std::string& name,
+                                           const Entry& entry,
+                                           ByteSource& contents) {
+  if (entry.type == FileType::Regular) {
+    return create_file(dir_fd, name, entry, contents) ? Outcome::Created : Outcome::Exists;
+  }
+  try {
+    if (!create_node(dir_fd, name, entry)) return Outcome::Exists;
+  } catch (const Error& error) {
+    // An ordinary user's containers have no use for devices, and the layer is whole without.
+    if (error.sys_errno() != EPERM || !is_device(entry.type)) throw;
+    lost_devices_.add(entry.path.str());
+    return Outcome::NotPermitted;
+  }
   apply_to_name(dir_fd, name, entry);
-  return true;
+  return Outcome::Created;
 }
 
 bool ObjectWriter::create_file(int dir_fd,
@@ -288,6 +301,7 @@ void ObjectWriter::update_linked(int dir_fd,
 
 void ObjectWriter::report() const {
   lost_xattrs_.report(context_);
+  lost_devices_.report(context_);
   moved_times_.report(context_);
 }
 

@@ -15,9 +15,20 @@ bool is_xattr_whiteout(int dir_fd, const FileStat& stat, OverlayXattrs space) {
   return read_xattr_at(dir_fd, ".", private_overlay_xattr(space, "opaque")) == "x";
 }
 
-/// Sorts the stored xattrs into the entry's and overlayfs's own, which become `hides`.
-void decode_xattrs(
-    const Xattrs& stored, int dir_fd, const FileStat& stat, OverlayXattrs space, Entry& to) {
+/// Takes down what a private xattr says of a live object.
+void take_note(const std::string& name, const std::string& value, OverlayNotes& notes) {
+  if (name == "redirect") notes.redirect = value;
+  if (name == "metacopy") notes.metacopy = true;
+  if (name == "nlink") notes.nlink = value;
+}
+
+/// Sorts the stored xattrs into the entry's and overlayfs's own, which become `hides` and `notes`.
+void decode_xattrs(const Xattrs& stored,
+                   int dir_fd,
+                   const FileStat& stat,
+                   OverlayXattrs space,
+                   Entry& to,
+                   OverlayNotes& notes) {
   for (const auto& [key, value] : stored) {
     OverlayXattr meaning = read_overlay_xattr(space, key);
     if (!meaning.is_private) {
@@ -26,12 +37,18 @@ void decode_xattrs(
       to.hides = Hides::Below;
     } else if (meaning.name == "whiteout" && is_xattr_whiteout(dir_fd, stat, space)) {
       to = whiteout_of(to.path);
+      notes = {};
       return;
-    } else if (meaning.name == "redirect" || meaning.name == "metacopy") {
-      fail(Errc::Unsupported, "reading {}: overlay {} is not supported", quoted(to.path.absolute()),
-           meaning.name);
+    } else {
+      take_note(meaning.name, value, notes);
     }
   }
+}
+
+void refuse_notes(const OverlayNotes& notes, const RelPath& path) {
+  if (!notes.redirect && !notes.metacopy) return;
+  fail(Errc::Unsupported, "reading {}: overlay {} is not supported here", quoted(path.absolute()),
+       notes.redirect ? "redirect" : "metacopy");
 }
 
 }  // namespace
@@ -39,7 +56,8 @@ void decode_xattrs(
 std::optional<DiffObject> read_overlay_object(int dir_fd,
                                               const std::string& name,
                                               const RelPath& path,
-                                              OverlayXattrs space) {
+                                              OverlayXattrs space,
+                                              OverlayNotes* notes) {
   const auto stat = stat_at(dir_fd, name);
   if (!stat) return std::nullopt;
   if (is_overlay_whiteout(stat->type, stat->device_major, stat->device_minor)) {
@@ -47,7 +65,10 @@ std::optional<DiffObject> read_overlay_object(int dir_fd,
   }
   Entry entry = entry_of_stat(*stat, path);
   if (stat->type == FileType::Symlink) entry.symlink_target = read_link_at(dir_fd, name);
-  decode_xattrs(read_xattrs_at(dir_fd, name), dir_fd, *stat, space, entry);
+  OverlayNotes found;
+  decode_xattrs(read_xattrs_at(dir_fd, name), dir_fd, *stat, space, entry, found);
+  if (notes == nullptr) refuse_notes(found, path);
+  if (notes != nullptr) *notes = std::move(found);
   return DiffObject{std::move(entry), *stat};
 }
 

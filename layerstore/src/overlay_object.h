@@ -12,7 +12,8 @@ namespace layerkit {
 std::optional<DiffObject> read_overlay_object(int dir_fd,
                                               const std::string& name,
                                               const RelPath& path,
-                                              OverlayXattrs space);
+                                              OverlayXattrs space,
+                                              OverlayNotes* notes);
 bool is_overlay_whiteout_at(int dir_fd, const std::string& name, OverlayXattrs space);
 
 }  // namespace layerkit

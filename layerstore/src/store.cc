@@ -81,8 +81,9 @@ class DirectoryStore final : public Store {
   LayerMount mount_container(const std::string& id) const override { return containers_.mount(id); }
   LayerPaths container_paths(const std::string& id) const override { return containers_.paths(id); }
   std::unique_ptr<LayerReader> container_diff(const std::string& id,
-                                              const Context& context) const override {
-    return containers_.diff(id, context);
+                                              const Context& context,
+                                              const DiffReaderOptions& options) const override {
+    return containers_.diff(id, context, options);
   }
   std::optional<ChainId> container_parent(const std::string& id) const override {
     return containers_.parent(id);

@@ -142,11 +142,13 @@ LayerPaths ContainerLayers::paths(const std::string& id) const {
 }
 
 std::unique_ptr<LayerReader> ContainerLayers::diff(const std::string& id,
-                                                   const Context& context) const {
+                                                   const Context& context,
+                                                   const DiffReaderOptions& options) const {
   auto image = dirs_.view(parent(id));
   auto below = make_union_view({image, dirs_.tree(init_name(id))});
-  auto changes = make_overlay_diff_reader(
-      dirs_.open_below(id, store_file::kDiff, O_RDONLY | O_DIRECTORY), std::move(below), context);
+  auto changes =
+      make_overlay_diff_reader(dirs_.open_below(id, store_file::kDiff, O_RDONLY | O_DIRECTORY),
+                               std::move(below), context, OverlayXattrs::Trusted, options);
   return std::make_unique<ImageDiffReader>(std::move(changes), std::move(image));
 }
 

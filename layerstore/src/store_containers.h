@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "layerkit/layerstore/diff_dir.h"
 #include "layerkit/layerstore/store.h"
 #include "store_dirs.h"
 
@@ -22,7 +23,9 @@ class ContainerLayers {
   bool has(const std::string& id) const;
   LayerMount mount(const std::string& id) const;
   LayerPaths paths(const std::string& id) const;
-  std::unique_ptr<LayerReader> diff(const std::string& id, const Context& context) const;
+  std::unique_ptr<LayerReader> diff(const std::string& id,
+                                    const Context& context,
+                                    const DiffReaderOptions& options) const;
   std::optional<ChainId> parent(const std::string& id) const;
   void remove(const std::string& id) const;
 

@@ -111,6 +111,7 @@ WhiteoutNameKind first_whiteout_kind(const RelPath& path) {
 }
 
 void check_layer_link(const RelPath& target) {
+  if (is_aufs_link(target)) return;
   switch (first_whiteout_kind(target)) {
     case WhiteoutNameKind::None:
       return;
@@ -159,6 +160,9 @@ Entry make_tar_entry(const TarHeader& header,
 
 std::optional<Entry> as_layer_entry(Entry entry) {
   if (!may_hold_whiteout_name(entry.path)) return ordinary_layer_entry(std::move(entry));
+  if (is_aufs_link(entry.path) && !entry.is_directory()) {
+    return ordinary_layer_entry(std::move(entry));
+  }
   const RelPath parent = entry.path.parent();
   const WhiteoutNameKind above = first_whiteout_kind(parent);
   if (above == WhiteoutNameKind::AufsMetadata) return std::nullopt;

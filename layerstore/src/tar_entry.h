@@ -27,7 +27,8 @@ Entry make_tar_entry(const TarHeader& header,
                      const TarLimits& limits);
 
 /// The entry as a layer means it: `.wh.` names become whiteouts and opaque markers; nullopt for
-/// AUFS metadata. Throws Error{Invalid} for what no layer can mean.
+/// AUFS metadata but the files that hard links may name. Throws Error{Invalid} for what no layer
+/// can mean.
 std::optional<Entry> as_layer_entry(Entry entry);
 
 /// Throws Error{Limit} when a file system could not hold the path.

@@ -114,6 +114,31 @@ TEST_F(OverlayDiffLinkTest, CopiedUpFileAsAParentIsALowerFile) {
   EXPECT_EQ(paths_of(stack_.shown()), (Paths{"a", "a/x", "b"}));
 }
 
+TEST_F(OverlayDiffLinkTest, LinksToAufsFilesHaveTheirContentsAndAreOneFile) {
+  stack_.apply({dir("d"), file("d/b", "old")});
+  stack_.apply({file(".wh..wh.plnk/1.2", "data").mode(0600), file(".wh..wh.plnk/unused", "x"),
+                link("a", ".wh..wh.plnk/1.2").mode(0640),
+                link("d/b", ".wh..wh.plnk/1.2").mode(0640), symlink(".wh..wh.plnk/3", "target"),
+                link("s", ".wh..wh.plnk/3")});
+  const TreeDump shown = stack_.shown();
+  EXPECT_EQ(paths_of(shown), (std::vector<std::string>{"a", "d", "d/b", "s"}));
+  EXPECT_EQ(shown.at("a"), "file 0640 0:0 1600000000.123456789 'data'");
+  EXPECT_EQ(shown.at("d/b"), shown.at("a") + " same file as a");
+  EXPECT_EQ(paths_of(stack_.diff()), (std::vector<std::string>{"a", "d", "d/b", "s"}));
+}
+
+TEST_F(OverlayDiffLinkTest, AufsFilesMayBeNamesOfTheLayersFiles) {
+  stack_.apply({file("a", "data"), link(".wh..wh.plnk/1", "a"), link("b", ".wh..wh.plnk/1")});
+  EXPECT_EQ(stack_.shown().at("b"), stack_.shown().at("a") + " same file as a");
+}
+
+TEST_F(OverlayDiffLinkTest, RefusesAMissingAufsFile) {
+  expect_error(Errc::Invalid, "unpacking '/a': linking to '.wh..wh.plnk/1': it does not exist",
+               [this] {
+                 stack_.apply({link("a", ".wh..wh.plnk/1"), file(".wh..wh.plnk/1")});
+               });
+}
+
 TEST_F(OverlayDiffLinkTest, RefusesAMissingTarget) {
   expect_refused("unpacking '/b': linking to 'no/a': it does not exist", {dir("d")},
                  {link("b", "no/a")});

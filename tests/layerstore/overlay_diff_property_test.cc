@@ -87,20 +87,38 @@ void check_stack(std::uint64_t seed) {
   }
 }
 
-class OverlayDiffPropertyTest : public PrivateMountsTest {};
+/// One of the equal parts of all stacks, so that they can run side by side.
+class OverlayDiffPropertyTest : public PrivateMountsTest,
+                                public ::testing::WithParamInterface<std::uint64_t> {
+ protected:
+  void SetUp() override {
+    PrivateMountsTest::SetUp();
+    if (!IsSkipped()) use_memory_for_files();
+  }
+};
+
+constexpr std::uint64_t kParts = 8;
+constexpr std::uint64_t kStacks = 2000;
 
 /// LAYERKIT_PROPERTY_STACKS says how many, LAYERKIT_PROPERTY_SEED where to begin.
-TEST_F(OverlayDiffPropertyTest, MountAndUnionViewEqualApplyingLayersInTurn) {
+TEST_P(OverlayDiffPropertyTest, MountAndUnionViewEqualApplyingLayersInTurn) {
   const auto number = [](const char* name, std::uint64_t otherwise) {
     const char* text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets it
     return text == nullptr ? otherwise : parse_decimal(text).value();
   };
-  const std::uint64_t first = number("LAYERKIT_PROPERTY_SEED", 1);
-  const std::uint64_t stacks = number("LAYERKIT_PROPERTY_STACKS", 200);
-  for (std::uint64_t seed = first; seed < first + stacks && !HasFailure(); ++seed) {
+  const std::uint64_t begin = number("LAYERKIT_PROPERTY_SEED", 1);
+  const std::uint64_t stacks = number("LAYERKIT_PROPERTY_STACKS", kStacks);
+  const std::uint64_t first = begin + GetParam() * stacks / kParts;
+  const std::uint64_t end = begin + (GetParam() + 1) * stacks / kParts;
+  fmt::print("seeds {} to {}\n", first, end - 1);
+  for (std::uint64_t seed = first; seed < end && !HasFailure(); ++seed) {
     check_stack(seed);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Parts,
+                         OverlayDiffPropertyTest,
+                         ::testing::Range<std::uint64_t>(0, kParts));
 
 }  // namespace
 }  // namespace layerkit::testing

@@ -45,6 +45,17 @@ class RandomLayers {
  private:
   std::string name() { return std::string(1, "abcde"[below(5)]); }
 
+  LayerItem node() {
+    switch (below(4)) {
+      case 0:
+        return device(FileType::CharDevice, path(), 1, 3);
+      case 1:
+        return device(FileType::BlockDevice, path(), 8, 1);
+      default:
+        return fifo(path());
+    }
+  }
+
   std::string symlink_target() {
     constexpr const char* kStarts[] = {"", "/", "../", "../../", "a/../"};
     return kStarts[below(5)] + path();
@@ -65,7 +76,7 @@ class RandomLayers {
       case 8:
         return symlink(path(), symlink_target());
       case 9:
-        return below(2) == 0 ? fifo(path()) : device(FileType::CharDevice, path(), 1, 3);
+        return node();
       case 10:
       case 11:
         return link(path(), path());

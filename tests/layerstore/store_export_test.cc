@@ -104,6 +104,23 @@ TEST_F(StoreExportTest, KeepsAReplacedFileThatHasOtherLinks) {
   expect_exact(tar);
 }
 
+TEST_F(StoreExportTest, KeepsFilesOfAufsThatLinksName) {
+  const std::string tar = TarText()
+                              .directory(".wh..wh.plnk/")
+                              .file(".wh..wh.plnk/1.1", "linked")
+                              .file(".wh..wh.plnk/2.2", "nobody's")
+                              .file(".wh..wh.plnk/1.1", "linked, second")
+                              .file(".wh..wh.aufs", "metadata")
+                              .hard_link("a", ".wh..wh.plnk/1.1")
+                              .hard_link("b", ".wh..wh.plnk/1.1")
+                              .end();
+  const LayerInfo layer = import(tar);
+  EXPECT_TRUE(exported(layer.chain) == tar);
+  EXPECT_EQ(read(layer_path(layer.chain, "diff/b")), "linked, second");
+  EXPECT_EQ(names_in("overlay2/" + layer.chain.hex() + "/diff"),
+            (std::vector<std::string>{"a", "b"}));
+}
+
 TEST_F(StoreExportTest, WritesSparseFilesAgain) {
   const std::string tar =
       TarText()

@@ -255,11 +255,14 @@ TEST(TarReaderTest, LiteralDialectTakesWhiteoutNamesAsTheyAre) {
   EXPECT_EQ(items[0].contents, "1");
 }
 
-TEST(TarReaderTest, DropsAufsMetadata) {
-  const auto items = read_tar(raw_header({.name = ".wh..wh.plnk/", .type = '5'}) +
-                              raw_file(".wh..wh.plnk/12.34", "content") + raw_file(".wh..wh.aufs") +
-                              raw_file("kept"));
-  EXPECT_EQ(paths_of(items), std::vector<std::string>{"kept"});
+TEST(TarReaderTest, DropsAufsMetadataButWhatHardLinksMayName) {
+  const auto items =
+      read_tar(raw_header({.name = ".wh..wh.plnk/", .type = '5'}) +
+               raw_file(".wh..wh.plnk/12.34", "content") + raw_file(".wh..wh.plnk/deep/x") +
+               raw_file(".wh..wh.plnk/.wh.x") + raw_file("d/.wh..wh.plnk/1") +
+               raw_file(".wh..wh.orph/1") + raw_file(".wh..wh.aufs") + raw_file("kept"));
+  EXPECT_EQ(paths_of(items), (std::vector<std::string>{".wh..wh.plnk/12.34", "kept"}));
+  EXPECT_EQ(items[0].contents, "content");
 }
 
 TEST(TarReaderTest, AWhiteoutMayHideANameOfTheGreatestLength) {

@@ -102,8 +102,10 @@ TEST(TarRefusalTest, WhiteoutNamesAsParents) {
 }
 
 TEST(TarRefusalTest, HardLinksToWhiteoutsAndAufsMetadata) {
-  expect_refused(Errc::Unsupported, "it links to AUFS metadata ('.wh..wh.plnk/12.34')",
-                 raw_header({.name = "l", .type = '1', .link_name = ".wh..wh.plnk/12.34"}));
+  for (const std::string target : {".wh..wh.aufs", ".wh..wh.orph/1", "d/.wh..wh.plnk/1"}) {
+    expect_refused(Errc::Unsupported, "it links to AUFS metadata ('" + target + "')",
+                   raw_header({.name = "l", .type = '1', .link_name = target}));
+  }
   expect_refused(Errc::Invalid, "it links to a whiteout ('d/.wh.x')",
                  raw_header({.name = "l", .type = '1', .link_name = "d/.wh.x"}));
 }

@@ -99,6 +99,8 @@ class LayerStack {
     return by_kernel;
   }
 
+  /// Names of the diff directories in `temp()`, nearest first.
+  std::vector<std::string> directories() const { return {names_.rbegin(), names_.rend()}; }
   const std::vector<std::string>& warnings() const { return warnings_; }
   const Context& context() const { return context_; }
   const TempDir& temp() const { return temp_; }

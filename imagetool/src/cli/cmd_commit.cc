@@ -39,6 +39,13 @@ void add_commit(CLI::App& app, Session& session) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("-m,--message", options->request.message, "Commit message")
       ->type_name("TEXT");
+  command->add_flag_callback(
+      "--drop-unchanged", [options] { options->request.layer.unchanged = Unchanged::Drop; },
+      "Leave out files that were written to, but are as in the image");
+  command->add_flag_callback(
+      "--allow-drop",
+      [options] { options->request.layer.reserved_names = ReservedNames::DropWithWarning; },
+      "Leave out names starting with .wh., which no layer can hold, instead of failing");
   command->add_option("container", options->container, "Container")
       ->type_name("CONTAINER")
       ->required();

@@ -15,6 +15,8 @@ namespace layerkit {
 inline constexpr std::string_view kWhiteoutPrefix = ".wh.";
 inline constexpr std::string_view kOpaqueName = ".wh..wh..opq";
 inline constexpr std::string_view kAufsMetadataPrefix = ".wh..wh.";
+/// In the root of an AUFS branch: files with several names, each under a name of its own.
+inline constexpr std::string_view kAufsLinkDirectory = ".wh..wh.plnk";
 
 enum class WhiteoutNameKind {
   None,          ///< an ordinary name
@@ -31,6 +33,9 @@ struct WhiteoutName {
 /// Reads one path component. Throws Error{Invalid} for a whiteout of nothing, "." or ".."
 /// (`.wh.`, `.wh..`, `.wh...`).
 WhiteoutName decode_whiteout_name(std::string_view component);
+
+/// True for `.wh..wh.plnk/NAME`: no part of the layer, but hard links of the layer may name it.
+bool is_aufs_link(const RelPath& path) noexcept;
 
 /// ".wh." + name. Throws Error{Invalid} when `name` itself starts with ".wh.": such a whiteout
 /// could not be told from AUFS metadata.

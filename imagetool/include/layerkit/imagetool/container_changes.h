@@ -29,6 +29,7 @@ std::vector<PathChange> summarize_changes(LayerReader& changes, const LayerTree&
 /// it (/.dockerenv and anything below /dev, /proc and /sys).
 std::unique_ptr<LayerReader> committable_changes(const Store& layers,
                                                  const std::string& container,
-                                                 const Context& context);
+                                                 const Context& context,
+                                                 const DiffReaderOptions& options = {});
 
 }  // namespace layerkit

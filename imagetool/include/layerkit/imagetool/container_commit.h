@@ -17,6 +17,8 @@ struct CommitRequest {
   /// The image's creation time, and the latest time of a file in its layer, in seconds
   /// (SOURCE_DATE_EPOCH); unset: the present, and times as they are.
   std::optional<std::int64_t> source_date_epoch;
+  /// What becomes of unchanged copy-ups and of names that no layer can hold.
+  DiffReaderOptions layer;
 };
 
 /// Makes an image of a container: the image it was made from, one layer with what changed since

@@ -23,6 +23,10 @@ namespace layerkit {
 /// and so is the root. A hard link's attributes are applied to the file it links to. Throws
 /// Error{Invalid} for what the entries cannot mean (a parent that is a file of the same layer, a
 /// link to nothing, to a directory or to itself, a root that is not a directory, device 0:0).
+///
+/// Files of AUFS, `.wh..wh.plnk/NAME`, are kept aside for hard links that name them, and go with
+/// `finish`. Devices that the user may not make are left out with a warning; they hide what is
+/// below all the same.
 class DiffWriter : public LayerWriter {
  public:
   /// The whole lower view is hidden (the layer's root is opaque): overlayfs must be given nothing
@@ -50,17 +54,36 @@ std::unique_ptr<DiffWriter> make_diff_writer(Fd diff,
                                              DiffFormat format,
                                              BeforeRemoval before_removal = {});
 
+/// What becomes of an object of the upper directory that is exactly as in the lower layers: it was
+/// copied up and not changed in the end. A directory in which something changed is never dropped.
+enum class Unchanged { Keep, Drop };
+/// What becomes of names that start with ".wh.", which no layer can hold.
+enum class ReservedNames { Refuse, DropWithWarning };
+
+struct DiffReaderOptions {
+  Unchanged unchanged = Unchanged::Keep;
+  ReservedNames reserved_names = ReservedNames::Refuse;
+};
+
 /// Reads a union's upper directory as a layer on `lower` (null: a base layer): sorted bytewise,
 /// parents before children, in each directory the opaque marker and the whiteouts first; hard links
 /// kept within the layer, overlay's private xattrs and the metadata of AUFS dropped, sockets
 /// skipped with a warning. Whiteouts and markers that hide nothing of `lower` are left out, and so
-/// is the root when it is as in `lower`. Throws Error{Invalid} for names that start with ".wh."
-/// and devices 0:0, as far as the format can hold them, and Error{Unsupported} for redirect or
-/// metacopy entries (our own mounts never make them).
+/// is the root when it is as in `lower`. What an overlay mount with redirect_dir or metacopy left
+/// in the lower layers is copied from there: a renamed directory with all below it, each file as
+/// one of its own.
+///
+/// Throws Error{Invalid} for names that start with ".wh." (unless told to drop them) and devices
+/// 0:0, as far as the format can hold them, and for a redirect that leads nowhere; Error{Integrity}
+/// that names a file whose size changes while it is read; Error{Unsupported} for a file of an
+/// overlay mount with index=on that other names, which only lower layers have, share. Memory: the
+/// names of the directories on the way to the current object, and one path for each file whose
+/// other names are yet to come.
 std::unique_ptr<LayerReader> make_diff_reader(Fd diff,
                                               std::shared_ptr<const LayerTree> lower,
                                               const Context& context,
-                                              DiffFormat format);
+                                              DiffFormat format,
+                                              const DiffReaderOptions& options = {});
 
 // The same for overlay directories.
 
@@ -80,8 +103,10 @@ inline std::unique_ptr<LayerReader> make_overlay_diff_reader(
     Fd diff,
     std::shared_ptr<const LayerTree> lower,
     const Context& context,
-    OverlayXattrs space = OverlayXattrs::Trusted) {
-  return make_diff_reader(std::move(diff), std::move(lower), context, DiffFormat::overlay(space));
+    OverlayXattrs space = OverlayXattrs::Trusted,
+    const DiffReaderOptions& options = {}) {
+  return make_diff_reader(std::move(diff), std::move(lower), context, DiffFormat::overlay(space),
+                          options);
 }
 
 }  // namespace layerkit

@@ -12,6 +12,7 @@
 #include "layerkit/base/digest.h"
 #include "layerkit/base/fd.h"
 #include "layerkit/base/file.h"
+#include "layerkit/layerstore/diff_dir.h"
 #include "layerkit/layerstore/layer_stream.h"
 #include "layerkit/layerstore/layer_tree.h"
 #include "layerkit/layerstore/tar.h"
@@ -109,8 +110,10 @@ class Store {
   virtual LayerPaths container_paths(const std::string& id) const = 0;
   /// What the container changed on top of its image: the init layer is neither shown nor counted
   /// as a difference (an init file that the container left alone never appears).
-  virtual std::unique_ptr<LayerReader> container_diff(const std::string& id,
-                                                      const Context& context) const = 0;
+  virtual std::unique_ptr<LayerReader> container_diff(
+      const std::string& id,
+      const Context& context,
+      const DiffReaderOptions& options = {}) const = 0;
   /// The image below a container, without its init layer.
   virtual std::optional<ChainId> container_parent(const std::string& id) const = 0;
   /// Throws Error{Busy} while something is mounted on its `merged` directory.

@@ -36,7 +36,8 @@ class TarObserver {
 
 /// How tar entries are read as layer entries.
 enum class TarDialect {
-  Layer,    ///< an image layer: `.wh.` names become markers (Hides), AUFS metadata is dropped
+  Layer,    ///< an image layer: `.wh.` names become markers (Hides), AUFS metadata is dropped but
+            ///< for the files `.wh..wh.plnk/NAME`: hard links of the layer may name them
   Literal,  ///< an archive of files: names are taken as they are
 };
 
@@ -50,7 +51,8 @@ enum class TarDialect {
 /// Throws Error{Invalid} that names the entry and its offset for malformed headers, unknown type
 /// flags, names that leave the root, NUL bytes, uids or gids above 2^32-2, PAX records that do not
 /// parse; Error{Integrity} for a stream that ends inside an entry; Error{Unsupported} for star's
-/// sparse files and for hard links to AUFS metadata. See docs/formats/layer.md.
+/// sparse files and for hard links to other AUFS metadata than `.wh..wh.plnk/NAME`. See
+/// docs/formats/layer.md.
 std::unique_ptr<LayerReader> make_tar_reader(ByteSource& source,
                                              TarDialect dialect,
                                              const TarLimits& limits = {},
