@@ -151,10 +151,11 @@ class DeepLayerCheck {
   }
 
   void check(Below below) {
-    StoredTar tar(dirs_.open_directory(name_), [this](const RelPath& path, const std::string& how) {
-      changed_.insert(path);
-      add("layer-file-changed", object(&path), how);
-    });
+    StoredTar tar(dirs_.open_directory(name_), dirs_.open_diff(name_),
+                  [this](const RelPath& path, const std::string& how) {
+                    changed_.insert(path);
+                    add("layer-file-changed", object(&path), how);
+                  });
     HashingSource hashed(tar);
     if (below == Below::Sound) {
       compare_with(hashed);
@@ -205,7 +206,7 @@ class DeepLayerCheck {
     }
     expected.finish();
     compare_record(entries, size);
-    const Fd diff = dirs_.open_below(name_, store_file::kDiff, O_RDONLY | O_DIRECTORY);
+    const Fd diff = dirs_.open_diff(name_);
     compare_diff_trees(
         expected.fd(), diff.get(),
         [this](Difference what, const RelPath& path, const std::string& detail) {
@@ -262,9 +263,9 @@ class DeepLayerCheck {
 
 std::vector<LayerRecord> readable_layers(const StoreDirs& dirs) {
   std::vector<LayerRecord> records;
-  for (const DirEntry& entry : list_dir(dirs.overlay())) {
+  for (const std::string& name : dirs.layout().names()) {
     try {
-      const auto record = dirs.find_layer(ChainId::from_hex(entry.name));
+      const auto record = dirs.find_layer(ChainId::from_hex(name));
       if (record) records.push_back(*record);
     } catch (const Error&) {  // NOLINT(bugprone-empty-catch): not a layer, or a damaged record
     }

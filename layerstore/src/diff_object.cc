@@ -75,6 +75,10 @@ bool is_reserved_name(std::string_view name, DiffFormat format) noexcept {
   return format.is_aufs() && name.starts_with(kWhiteoutPrefix);
 }
 
+std::string stored_xattr_name(const std::string& name, DiffFormat format) {
+  return format.is_aufs() ? name : store_overlay_xattr(format.overlay_xattrs(), name);
+}
+
 std::optional<Fd> open_literal_dir(const RootDir& root, const RelPath& path, int flags) {
   try {
     return root.open_if_exists(path, flags | O_DIRECTORY, Follow::No);

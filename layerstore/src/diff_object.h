@@ -53,6 +53,9 @@ bool is_opaque_dir(int dir_fd, DiffFormat format);
 /// True for names that the format keeps for itself: they are no objects of the layer.
 bool is_reserved_name(std::string_view name, DiffFormat format) noexcept;
 
+/// The name on disk of an xattr that a mount shall show as `name`.
+std::string stored_xattr_name(const std::string& name, DiffFormat format);
+
 /// The directory at the literal `path`; nullopt when there is none: nothing at all, or a symlink
 /// or file at it or on the way.
 std::optional<Fd> open_literal_dir(const RootDir& root, const RelPath& path, int flags);

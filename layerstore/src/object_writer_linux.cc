@@ -10,6 +10,7 @@
 #include <limits>
 #include <string_view>
 
+#include "diff_object.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "object_writer.h"
@@ -94,10 +95,6 @@ void fit_owner_and_mode(
   // Owner first: chown(2) clears setuid and setgid.
   if (now.uid != uid || now.gid != gid) change_owner(fd, path, uid, gid);
   if (now.mode != mode) change_mode(fd, path, mode);
-}
-
-std::string stored_name(DiffFormat format, const std::string& xattr) {
-  return format.is_aufs() ? xattr : store_overlay_xattr(format.overlay_xattrs(), xattr);
 }
 
 /// A file of AUFS that says something by its name, with the attributes that AUFS gives it.
@@ -227,7 +224,7 @@ void ObjectWriter::apply_xattrs(int dir_fd,
                                 const Xattrs& all) {
   for (const auto& [key, value] : all) {
     try {
-      set_xattr_at(dir_fd, name, stored_name(format_, key), value);
+      set_xattr_at(dir_fd, name, stored_xattr_name(key, format_), value);
     } catch (Error& error) {
       // user.* is refused on symlinks and devices (EPERM, xattr(7)) and absent from some file
       // systems. Anything else (capabilities, ACLs) says what a program may do: never dropped.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include "driver_choice.h"
 #include "staging.h"
 #include "store_containers.h"
 #include "store_dirs.h"
@@ -20,6 +21,9 @@ class DirectoryStore final : public Store {
       : dirs_(std::move(dirs)), options_(options), containers_(*dirs_) {}
 
   FileLock lock(LockKind kind) const override { return dirs_->lock(kind); }
+
+  StoreDriver driver() const override { return dirs_->layout().driver(); }
+  DriverInfo driver_info() const override { return explain_driver(*dirs_, options_.overlay_probe); }
 
   std::optional<LayerInfo> find(const ChainId& chain) const override {
     const auto record = dirs_->find_layer(chain);
@@ -54,7 +58,7 @@ class DirectoryStore final : public Store {
     LayerMount mount;
     for (const LayerRecord& layer : dirs_->stack(chain)) {
       mount.lower.push_back(
-          dirs_->open_below(layer.info.chain.hex(), store_file::kDiff, O_PATH | O_DIRECTORY));
+          dirs_->open_part(layer.info.chain.hex(), LayerPart::Diff, O_PATH | O_DIRECTORY));
     }
     return mount;
   }
@@ -63,12 +67,12 @@ class DirectoryStore final : public Store {
     const std::string name = chain.hex();
     LayerPaths paths;
     for (const LayerRecord& layer : dirs_->stack(chain)) {
-      paths.lower.push_back(dirs_->path_of(layer.info.chain.hex(), store_file::kDiff));
+      paths.lower.push_back(dirs_->path_of(layer.info.chain.hex(), LayerPart::Diff));
     }
     paths.upper = std::move(paths.lower.front());
     paths.lower.erase(paths.lower.begin());
-    paths.work = dirs_->path_of(name, store_file::kWork);
-    paths.merged = dirs_->path_of(name, store_file::kMerged);
+    paths.work = dirs_->path_of(name, LayerPart::Work);
+    paths.merged = dirs_->path_of(name, LayerPart::Mount);
     return paths;
   }
 
@@ -103,7 +107,7 @@ class DirectoryStore final : public Store {
 }  // namespace
 
 std::unique_ptr<Store> open_store(const std::string& root, const StoreOptions& options) {
-  auto dirs = open_store_dirs(root);
+  auto dirs = open_store_dirs(root, options);
   sweep_staging(dirs->staging());
   return std::make_unique<DirectoryStore>(std::move(dirs), options);
 }

@@ -17,12 +17,11 @@ struct Frame {
   Fd diff;
 };
 
-Frame make_frame(int staging, const std::string& name, std::string_view lower) {
+Frame make_frame(const StoreDirs& dirs, int staging, const LayerFrame& layer) {
   Frame frame;
-  frame.dir = make_exact_dir(staging, name, 0710);
+  frame.dir = make_exact_dir(staging, layer.name, 0710);
   frame.diff = make_exact_dir(frame.dir.get(), store_file::kDiff, 0755);
-  write_exact_file(frame.dir.get(), store_file::kLink, link_name(name), 0644);
-  if (!lower.empty()) write_exact_file(frame.dir.get(), store_file::kLower, lower, 0644);
+  dirs.layout().add_frame(frame.dir.get(), layer);
   return frame;
 }
 
@@ -33,8 +32,9 @@ void write_record(const Frame& frame, const ContainerRecord& record) {
 /// The small files a later open depends on. What is in the diff directories is not synced: a
 /// container is not yet worth more than what created it.
 void sync_frame(const Frame& frame) {
-  for (const char* name : {store_file::kLink, store_file::kLower, store_file::kContainer}) {
-    if (stat_at(frame.dir.get(), name)) sync_file_at(frame.dir.get(), name);
+  for (const DirEntry& entry : list_dir(frame.dir.get())) {
+    const auto stat = stat_at(frame.dir.get(), entry.name);
+    if (stat && stat->type == FileType::Regular) sync_file_at(frame.dir.get(), entry.name);
   }
   sync_fd(frame.diff.get(), store_file::kDiff);
   sync_fd(frame.dir.get(), store_file::kContainer);
@@ -59,13 +59,6 @@ class ImageDiffReader final : public LayerReader {
   std::shared_ptr<const LayerTree> image_;
 };
 
-/// False when a collection was faster: an init layer alone is garbage.
-bool move_away(const StoreDirs& dirs, const std::string& name, const StagingDir& staging) {
-  const bool taken = staging.take(dirs.overlay(), name);
-  dirs.remove_link(name);
-  return taken;
-}
-
 }  // namespace
 
 void ContainerLayers::create(const std::string& id,
@@ -74,34 +67,31 @@ void ContainerLayers::create(const std::string& id,
   require_container_id(id);
   // The image layers must not be collected between our look at them and the container's record.
   const FileLock lock = dirs_.lock(LockKind::Shared);
-  if (stat_at(dirs_.overlay(), id)) {
+  if (dirs_.has_directory(id)) {
     fail(Errc::Exists, "creating container {}: the name is taken", quoted(id));
   }
   const auto image = dirs_.view(chain);
-  const std::string below = chain ? lower_above(chain->hex(), dirs_.lower_of(chain->hex())) : "";
   const std::string init_id = init_name(id);
+  std::vector<std::string> below = dirs_.stack_names(chain);
   const StagingDir staging(dirs_.staging());
-  const Frame init_frame = make_frame(staging.fd(), init_id, below);
-  const Frame frame = make_frame(staging.fd(), id, lower_above(init_id, below));
-  make_exact_dir(frame.dir.get(), store_file::kWork, 0700);
-  make_exact_dir(frame.dir.get(), store_file::kMerged, 0700);
+  const Frame init_frame = make_frame(
+      dirs_, staging.fd(), {init_id, LayerKind::Init, chain ? std::optional(below) : std::nullopt});
+  below.insert(below.begin(), init_id);
+  const Frame frame = make_frame(dirs_, staging.fd(), {id, LayerKind::Container, std::move(below)});
   if (init) init(init_frame.diff.get());
   // After `init`, which changes times. A mount shows the attributes of the topmost root.
   if (const auto root = chain ? image->lookup(RelPath()) : std::nullopt) {
-    set_directory_metadata(init_frame.diff.get(), *root);
-    set_directory_metadata(frame.diff.get(), *root);
+    set_directory_metadata(init_frame.diff.get(), *root, dirs_.format());
+    set_directory_metadata(frame.diff.get(), *root, dirs_.format());
   }
   write_record(init_frame, {ContainerRole::Init, chain});
   write_record(frame, {ContainerRole::Container, chain});
   sync_frame(init_frame);
   sync_frame(frame);
-  dirs_.add_link(init_id);
-  dirs_.add_link(id);
   // Of two processes that create the same container one fails at the init layer, with nothing done.
-  rename_noreplace_at(staging.fd(), init_id, dirs_.overlay(), init_id);
-  rename_noreplace_at(staging.fd(), id, dirs_.overlay(), id);
-  sync_fd(dirs_.links(), store_file::kLinks);
-  sync_fd(dirs_.overlay(), store_file::kOverlay);
+  const std::vector<StagedDir> staged = {{init_id, init_id}, {id, id}};
+  dirs_.layout().prepare(staged);
+  dirs_.layout().publish(staging.fd(), staged, IfTaken::Fail);
 }
 
 bool ContainerLayers::has(const std::string& id) const {
@@ -119,25 +109,25 @@ LayerMount ContainerLayers::mount(const std::string& id) const {
   const auto chain = parent(id);
   constexpr int kFlags = O_PATH | O_DIRECTORY;
   LayerMount mount;
-  mount.lower.push_back(dirs_.open_below(init_name(id), store_file::kDiff, kFlags));
+  mount.lower.push_back(dirs_.open_part(init_name(id), LayerPart::Diff, kFlags));
   for (const LayerRecord& layer : dirs_.stack(chain)) {
-    mount.lower.push_back(dirs_.open_below(layer.info.chain.hex(), store_file::kDiff, kFlags));
+    mount.lower.push_back(dirs_.open_part(layer.info.chain.hex(), LayerPart::Diff, kFlags));
   }
-  mount.upper = dirs_.open_below(id, store_file::kDiff, kFlags);
-  mount.work = dirs_.open_below(id, store_file::kWork, kFlags);
+  mount.upper = dirs_.open_part(id, LayerPart::Diff, kFlags);
+  if (auto work = dirs_.find_part(id, LayerPart::Work, kFlags)) mount.work = std::move(*work);
   return mount;
 }
 
 LayerPaths ContainerLayers::paths(const std::string& id) const {
   const auto chain = parent(id);
   LayerPaths paths;
-  paths.lower.push_back(dirs_.path_of(init_name(id), store_file::kDiff));
+  paths.lower.push_back(dirs_.path_of(init_name(id), LayerPart::Diff));
   for (const LayerRecord& layer : dirs_.stack(chain)) {
-    paths.lower.push_back(dirs_.path_of(layer.info.chain.hex(), store_file::kDiff));
+    paths.lower.push_back(dirs_.path_of(layer.info.chain.hex(), LayerPart::Diff));
   }
-  paths.upper = dirs_.path_of(id, store_file::kDiff);
-  paths.work = dirs_.path_of(id, store_file::kWork);
-  paths.merged = dirs_.path_of(id, store_file::kMerged);
+  paths.upper = dirs_.path_of(id, LayerPart::Diff);
+  paths.work = dirs_.path_of(id, LayerPart::Work);
+  paths.merged = dirs_.path_of(id, LayerPart::Mount);
   return paths;
 }
 
@@ -147,14 +137,13 @@ std::unique_ptr<LayerReader> ContainerLayers::diff(const std::string& id,
   auto image = dirs_.view(parent(id));
   auto below = make_union_view({image, dirs_.tree(init_name(id))});
   auto changes =
-      make_overlay_diff_reader(dirs_.open_below(id, store_file::kDiff, O_RDONLY | O_DIRECTORY),
-                               std::move(below), context, OverlayXattrs::Trusted, options);
+      make_diff_reader(dirs_.open_diff(id), std::move(below), context, dirs_.format(), options);
   return std::make_unique<ImageDiffReader>(std::move(changes), std::move(image));
 }
 
 void ContainerLayers::require_not_mounted(const std::string& id) const {
-  const Fd dir = dirs_.open_directory(id);
-  if (is_mount_point_at(dir.get(), store_file::kMerged)) {
+  const auto directory = dirs_.find_part(id, LayerPart::Mount, O_PATH | O_DIRECTORY);
+  if (directory && is_mount_point_at(directory->get(), ".")) {
     fail(Errc::Busy, "removing container {}: its root is mounted", quoted(id));
   }
 }
@@ -164,12 +153,9 @@ void ContainerLayers::remove(const std::string& id) const {
   require_not_mounted(id);
   // The container first: an init layer alone is no container, and nobody misses it.
   const StagingDir staging(dirs_.staging());
-  const bool container_taken = move_away(dirs_, id, staging);
-  const bool init_taken = move_away(dirs_, init_name(id), staging);
-  sync_fd(dirs_.overlay(), store_file::kOverlay);
-  sync_fd(dirs_.links(), store_file::kLinks);
-  if (container_taken) remove_tree_at(staging.fd(), id);
-  if (init_taken) remove_tree_at(staging.fd(), init_name(id));
+  dirs_.layout().withdraw(staging, {id, init_name(id)});
+  remove_tree_at(staging.fd(), id);
+  remove_tree_at(staging.fd(), init_name(id));
 }
 
 }  // namespace layerkit

@@ -15,10 +15,7 @@ namespace {
 constexpr std::size_t kIndexPages = 1536;
 
 /// nullopt when the directory or the record is absent, or goes away while it is read.
-std::optional<std::string> read_record(int overlay,
-                                       const std::string& directory,
-                                       const char* record) {
-  const auto dir = open_at_if_exists(overlay, directory, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+std::optional<std::string> read_record(const std::optional<Fd>& dir, const char* record) {
   if (!dir) return std::nullopt;
   try {
     return read_file_at(dir->get(), record, kMaxRecordBytes);
@@ -41,17 +38,16 @@ bool is_chain_name(const std::string& name) {
 
 }  // namespace
 
-StoreDirs::StoreDirs(Fd root, std::string path)
+StoreDirs::StoreDirs(Fd root, std::string path, StoreDriver driver)
     : root_(std::move(root)),
       path_(std::move(path)),
-      overlay_(open_dir_at(root_.get(), store_file::kOverlay)),
-      links_(open_dir_at(overlay_.get(), store_file::kLinks)),
-      staging_(open_dir_at(root_.get(), store_file::kStaging)),
-      index_pages_(make_index_page_cache(kIndexPages)) {}
+      staging_(open_dir_at(root_.fd(), store_file::kStaging)),
+      index_pages_(make_index_page_cache(kIndexPages)),
+      layout_(make_driver_layout(driver, root_.fd())) {}
 
 std::optional<LayerRecord> StoreDirs::find_layer(const ChainId& chain) const {
   const std::string name = chain.hex();
-  const auto text = read_record(overlay(), name, store_file::kLayer);
+  const auto text = read_record(find_directory(name), store_file::kLayer);
   if (!text) return std::nullopt;
   return parse_named(name, store_file::kLayer, [&] {
     LayerRecord record = parse_layer_record(*text);
@@ -68,27 +64,26 @@ LayerRecord StoreDirs::layer(const ChainId& chain) const {
 
 std::vector<LayerRecord> StoreDirs::layers() const {
   std::vector<LayerRecord> records;
-  for (const DirEntry& entry : list_dir(overlay())) {
-    if (!is_chain_name(entry.name)) continue;
+  for (const std::string& name : layout_->names()) {
+    if (!is_chain_name(name)) continue;
     // A container may have such a name, too; it has no layer record.
-    const auto record = find_layer(ChainId::from_hex(entry.name));
+    const auto record = find_layer(ChainId::from_hex(name));
     if (record) records.push_back(*record);
   }
   return records;
 }
 
 std::optional<ContainerRecord> StoreDirs::find_container(const std::string& name) const {
-  const auto text = read_record(overlay(), name, store_file::kContainer);
+  const auto text = read_record(find_directory(name), store_file::kContainer);
   if (!text) return std::nullopt;
   return parse_named(name, store_file::kContainer, [&] { return parse_container_record(*text); });
 }
 
 std::vector<std::string> StoreDirs::containers(ContainerRole role) const {
   std::vector<std::string> names;
-  for (DirEntry& entry : list_dir(overlay())) {
-    if (entry.name == store_file::kLinks) continue;
-    const auto record = find_container(entry.name);
-    if (record && record->role == role) names.push_back(std::move(entry.name));
+  for (std::string& name : layout_->names()) {
+    const auto record = find_container(name);
+    if (record && record->role == role) names.push_back(std::move(name));
   }
   return names;
 }
@@ -103,36 +98,56 @@ std::vector<LayerRecord> StoreDirs::stack(const std::optional<ChainId>& chain) c
   return records;
 }
 
-std::string StoreDirs::lower_of(const std::string& directory) const {
-  const Fd dir = open_directory(directory);
-  if (!stat_at(dir.get(), store_file::kLower)) return {};
-  return read_file_at(dir.get(), store_file::kLower, kMaxLowerBytes);
+std::vector<std::string> StoreDirs::stack_names(const std::optional<ChainId>& chain) const {
+  std::vector<std::string> names;
+  for (const LayerRecord& record : stack(chain))
+    names.push_back(record.info.chain.hex());
+  return names;
+}
+
+bool StoreDirs::has_directory(const std::string& directory) const {
+  const auto place = RelPath::parse(*layout_->place(directory, LayerPart::Records));
+  return root_.stat(place, Follow::No).has_value();
+}
+
+std::optional<Fd> StoreDirs::find_directory(const std::string& directory) const {
+  return find_part(directory, LayerPart::Records, O_PATH | O_DIRECTORY);
+}
+
+std::optional<Fd> StoreDirs::find_part(const std::string& directory,
+                                       LayerPart part,
+                                       int flags) const {
+  const auto place = layout_->place(directory, part);
+  if (!place) return std::nullopt;
+  return root_.open_if_exists(RelPath::parse(*place), flags, Follow::No);
 }
 
 Fd StoreDirs::open_directory(const std::string& directory) const {
-  return open_at(overlay(), directory, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+  return open_part(directory, LayerPart::Records, O_PATH | O_DIRECTORY);
 }
 
-Fd StoreDirs::open_below(const std::string& directory, const std::string& sub, int flags) const {
-  return with_context(
-      [&] { return fmt::format("opening layer {}", quoted(directory)); },
-      [&] { return open_at(open_directory(directory).get(), sub, flags | O_NOFOLLOW); });
+Fd StoreDirs::open_part(const std::string& directory, LayerPart part, int flags) const {
+  return with_context([&] { return fmt::format("opening layer {}", quoted(directory)); },
+                      [&] {
+                        const auto place = layout_->place(directory, part);
+                        if (!place) fail(Errc::Unsupported, "the driver has no such directory");
+                        return root_.open(RelPath::parse(*place), flags, Follow::No);
+                      });
 }
 
-std::string StoreDirs::path_of(const std::string& directory, const std::string& sub) const {
-  return fmt::format("{}/{}/{}/{}", path_, store_file::kOverlay, directory, sub);
+std::string StoreDirs::path_of(const std::string& directory, LayerPart part) const {
+  const auto place = layout_->place(directory, part);
+  return place ? path_ + "/" + *place : std::string();
 }
 
 std::shared_ptr<const LayerTree> StoreDirs::tree(const std::string& directory) const {
-  constexpr int kDiffFlags = O_RDONLY | O_DIRECTORY;
   const Fd layer = open_directory(directory);
   auto index =
       open_at_if_exists(layer.get(), store_file::kIndex, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  if (!index) return make_overlay_diff_tree(open_below(directory, store_file::kDiff, kDiffFlags));
-  return make_layer_index_tree(std::move(*index), directory, index_pages_,
-                               [dirs = shared_from_this(), directory] {
-                                 return dirs->open_below(directory, store_file::kDiff, kDiffFlags);
-                               });
+  if (!index) return make_diff_tree(open_diff(directory), format());
+  return make_layer_index_tree(
+      std::move(*index), directory, index_pages_,
+      [dirs = shared_from_this(), directory] { return dirs->open_diff(directory); });
 }
 
 std::shared_ptr<const LayerTree> StoreDirs::view(const std::optional<ChainId>& chain) const {
@@ -142,21 +157,6 @@ std::shared_ptr<const LayerTree> StoreDirs::view(const std::optional<ChainId>& c
   }
   std::reverse(trees.begin(), trees.end());
   return make_union_view(std::move(trees));
-}
-
-void StoreDirs::add_link(const std::string& directory) const {
-  const std::string name = link_name(directory);
-  const std::string target = fmt::format("../{}/{}", directory, store_file::kDiff);
-  try {
-    make_symlink_at(target, links(), name);
-  } catch (const Error& error) {
-    // Left by a process that died, or made just now by another one that commits the same layer.
-    if (error.code() != Errc::Exists || read_link_at(links(), name) != target) throw;
-  }
-}
-
-void StoreDirs::remove_link(const std::string& directory) const {
-  unlink_at(links(), link_name(directory));
 }
 
 }  // namespace layerkit

@@ -1,12 +1,16 @@
 #pragma once
 
+#include <fcntl.h>
+
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "driver_layout.h"
 #include "layerkit/base/fd.h"
 #include "layerkit/base/file.h"
+#include "layerkit/base/root_dir.h"
 #include "layerkit/layerstore/layer_tree.h"
 #include "store_layout.h"
 
@@ -20,12 +24,12 @@ class IndexPageCache;
 class StoreDirs : public std::enable_shared_from_this<StoreDirs> {
  public:
   /// `root` is the open directory, `path` its absolute path.
-  StoreDirs(Fd root, std::string path);
+  StoreDirs(Fd root, std::string path, StoreDriver driver);
 
-  int overlay() const noexcept { return overlay_.get(); }
-  int links() const noexcept { return links_.get(); }
+  const DriverLayout& layout() const noexcept { return *layout_; }
+  DiffFormat format() const noexcept { return diff_format(layout_->driver()); }
   int staging() const noexcept { return staging_.get(); }
-  FileLock lock(LockKind kind) const { return {root_.get(), store_file::kLock, kind}; }
+  FileLock lock(LockKind kind) const { return {root_.fd(), store_file::kLock, kind}; }
 
   /// Throws Error{Integrity} that names the record when it is damaged.
   std::optional<LayerRecord> find_layer(const ChainId& chain) const;
@@ -40,31 +44,35 @@ class StoreDirs : public std::enable_shared_from_this<StoreDirs> {
 
   /// What a mount of `chain` is made of, nearest first: layers under an opaque root are left out.
   std::vector<LayerRecord> stack(const std::optional<ChainId>& chain) const;
-  /// Text of the file `lower` of a directory; empty when it has none.
-  std::string lower_of(const std::string& directory) const;
+  /// Names of the layers that a mount on `chain` has below it, nearest first.
+  std::vector<std::string> stack_names(const std::optional<ChainId>& chain) const;
 
+  /// Whether the name is taken, by whatever it is.
+  bool has_directory(const std::string& directory) const;
+  /// The directory with the records of a layer or container.
   Fd open_directory(const std::string& directory) const;
-  /// `sub` of overlay2/<directory>.
-  Fd open_below(const std::string& directory, const std::string& sub, int flags) const;
-  std::string path_of(const std::string& directory, const std::string& sub) const;
+  std::optional<Fd> find_directory(const std::string& directory) const;
+  Fd open_part(const std::string& directory, LayerPart part, int flags) const;
+  Fd open_diff(const std::string& directory) const {
+    return open_part(directory, LayerPart::Diff, O_RDONLY | O_DIRECTORY);
+  }
+  /// nullopt when it is absent.
+  std::optional<Fd> find_part(const std::string& directory, LayerPart part, int flags) const;
+  /// Absolute; empty when the driver has no such part.
+  std::string path_of(const std::string& directory, LayerPart part) const;
 
   /// By its index where it has one, else by its diff directory.
   std::shared_ptr<const LayerTree> tree(const std::string& directory) const;
-  /// For indexes of layers that are not in `overlay` yet, too.
+  /// For indexes of layers that are not in place yet, too.
   const std::shared_ptr<IndexPageCache>& index_pages() const noexcept { return index_pages_; }
   std::shared_ptr<const LayerTree> view(const std::optional<ChainId>& chain) const;
 
-  /// Makes `l/<link>` for a directory, whether or not the directory exists already.
-  void add_link(const std::string& directory) const;
-  void remove_link(const std::string& directory) const;
-
  private:
-  Fd root_;
+  RootDir root_;
   std::string path_;
-  Fd overlay_;
-  Fd links_;
   Fd staging_;
   std::shared_ptr<IndexPageCache> index_pages_;
+  std::unique_ptr<const DriverLayout> layout_;
 };
 
 }  // namespace layerkit

@@ -14,8 +14,7 @@ void check_end(const std::optional<recipe::End>& end, const LayerRecord& record)
   }
 }
 
-void write_tar(Fd layer, const LayerRecord& record, ByteSink& to, const Context& context) {
-  StoredTar tar(std::move(layer));
+void write_tar(StoredTar& tar, const LayerRecord& record, ByteSink& to, const Context& context) {
   HashingSink hashed(to);
   std::vector<std::byte> buffer(std::size_t{256} << 10);
   while (const std::size_t got = tar.read(buffer)) {
@@ -36,7 +35,10 @@ void export_stored_layer(const StoreDirs& dirs,
                          const Context& context) {
   const LayerRecord record = dirs.layer(chain);
   with_context([&] { return "exporting layer " + record.info.diff_id.str(); },
-               [&] { write_tar(dirs.open_directory(chain.hex()), record, tar, context); });
+               [&] {
+                 StoredTar stored(dirs.open_directory(chain.hex()), dirs.open_diff(chain.hex()));
+                 write_tar(stored, record, tar, context);
+               });
 }
 
 }  // namespace layerkit

@@ -8,10 +8,10 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "diff_object.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
-#include "layerkit/base/whiteout.h"
 
 namespace layerkit {
 namespace {
@@ -39,6 +39,11 @@ Fd make_exact_dir(int dir_fd, const std::string& name, mode_t mode) {
   return dir;
 }
 
+Fd ensure_exact_dir(int dir_fd, const std::string& name, mode_t mode) {
+  if (!stat_at(dir_fd, name)) return make_exact_dir(dir_fd, name, mode);
+  return open_dir_at(dir_fd, name);
+}
+
 void write_exact_file(int dir_fd, const std::string& name, std::string_view contents, mode_t mode) {
   const Fd file = open_at(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   write_all(file.get(), contents, name);
@@ -50,7 +55,7 @@ void sync_file_at(int dir_fd, const std::string& name) {
   sync_fd(file.get(), name);
 }
 
-void set_directory_metadata(int dir_fd, const Entry& metadata) {
+void set_directory_metadata(int dir_fd, const Entry& metadata, DiffFormat format) {
   // chown clears nothing on directories but may be refused; the mode comes after it all the same.
   if (::fchown(dir_fd, metadata.uid, metadata.gid) != 0) {
     const int err = errno;
@@ -58,7 +63,7 @@ void set_directory_metadata(int dir_fd, const Entry& metadata) {
   }
   set_mode(dir_fd, metadata.mode, "/");
   for (const auto& [name, value] : metadata.xattrs) {
-    set_xattr(dir_fd, escape_overlay_xattr(name), value);
+    set_xattr(dir_fd, stored_xattr_name(name, format), value);
   }
   const timespec mtime{metadata.mtime.seconds, metadata.mtime.nanoseconds};
   const timespec times[] = {mtime, mtime};

@@ -7,6 +7,7 @@
 
 #include "layerkit/base/entry.h"
 #include "layerkit/base/fd.h"
+#include "layerkit/layerstore/diff_format.h"
 
 namespace layerkit {
 
@@ -15,14 +16,17 @@ namespace layerkit {
 /// Creates a directory and returns it, readable. Errc::Exists when the name is taken.
 Fd make_exact_dir(int dir_fd, const std::string& name, mode_t mode);
 
+/// The same, unless the directory is there: then it is only opened.
+Fd ensure_exact_dir(int dir_fd, const std::string& name, mode_t mode);
+
 /// Creates a file. Errc::Exists when the name is taken. Not durable.
 void write_exact_file(int dir_fd, const std::string& name, std::string_view contents, mode_t mode);
 
 /// Flushes one file by name.
 void sync_file_at(int dir_fd, const std::string& name);
 
-/// Gives the directory the owner, mode, xattrs and mtime of `metadata` (as a mount shows them).
-void set_directory_metadata(int dir_fd, const Entry& metadata);
+/// Gives a diff directory the owner, mode, xattrs and mtime of `metadata` (as a mount shows them).
+void set_directory_metadata(int dir_fd, const Entry& metadata, DiffFormat format);
 
 /// Gives `name` in `new_dir` as one more link to `name` in `old_dir`; no symlink is followed.
 void link_at(int old_dir, const std::string& old_name, int new_dir, const std::string& new_name);

@@ -77,28 +77,13 @@ std::vector<std::string> orphaned_init_layers(const StoreDirs& dirs) {
   return orphans;
 }
 
-/// Links of directories that never appeared, or are gone: their process died in between.
-void remove_dangling_links(const StoreDirs& dirs) {
-  std::set<std::string> wanted;
-  for (const DirEntry& entry : list_dir(dirs.overlay()))
-    wanted.insert(link_name(entry.name));
-  for (const DirEntry& entry : list_dir(dirs.links())) {
-    if (!wanted.contains(entry.name)) unlink_at(dirs.links(), entry.name);
-  }
-}
-
-/// Out of sight with a rename each, durably, before anything is deleted: whoever is killed in the
-/// middle leaves whole layers, or litter in staging, but no half layer.
+/// Out of sight first, durably, before anything is deleted: whoever is killed in the middle leaves
+/// whole layers, or litter, but no half layer.
 void remove_directories(const StoreDirs& dirs, const std::vector<std::string>& names) {
   const StagingDir staging(dirs.staging());
-  // Whoever removes a container at this moment may be faster with its init layer.
-  std::vector<std::string> taken;
-  std::ranges::copy_if(names, std::back_inserter(taken),
-                       [&](const std::string& name) { return staging.take(dirs.overlay(), name); });
-  remove_dangling_links(dirs);
-  sync_fd(dirs.overlay(), store_file::kOverlay);
-  sync_fd(dirs.links(), store_file::kLinks);
-  for (const std::string& name : taken)
+  dirs.layout().withdraw(staging, names);
+  dirs.layout().remove_litter(staging.fd());
+  for (const std::string& name : names)
     remove_tree_at(staging.fd(), name);
 }
 

@@ -23,6 +23,9 @@ void require_store(int root) {
     fail(Errc::Unsupported, "its format is {}; this program reads {}", quoted(*version.text),
          quoted(kVersionText));
   }
+  if (find_driver(root) == StoreDriver::Aufs) {
+    fail(Errc::Unsupported, "checking a store with the storage driver aufs is not supported");
+  }
   if (version.is_absent() && !stat_at(root, store_file::kOverlay)) {
     fail(Errc::NotFound, "there is no store");
   }
@@ -92,7 +95,9 @@ class DirectoryInspection final : public StoreInspection {
 
   /// Throws where the frame is so damaged that there is nothing to work with.
   std::shared_ptr<const StoreDirs> dirs() const {
-    return std::make_shared<const StoreDirs>(open_dir_at(root_.get(), "."), path_);
+    return std::make_shared<const StoreDirs>(
+        open_dir_at(root_.get(), "."), path_,
+        find_driver(root_.get()).value_or(StoreDriver::Overlay2));
   }
 
   Fd root_;
@@ -117,12 +122,12 @@ void DirectoryInspection::mend(const StoreReferences& references, const Context&
 void DirectoryInspection::rebuild(const ChainId& chain, const Context& context) {
   const auto store = dirs();
   std::set<ChainId> candidates;
-  for (const DirEntry& entry : list_dir(store->overlay())) {
-    if (is_chain_name(entry.name)) candidates.insert(ChainId::from_hex(entry.name));
+  for (const std::string& name : store->layout().names()) {
+    if (is_chain_name(name)) candidates.insert(ChainId::from_hex(name));
   }
   const auto parent = recover_parent(store->open_directory(chain.hex()).get(), chain, candidates);
   if (!parent) fail(Errc::Integrity, "the recipe is that of another layer");
-  StoredTar tar(store->open_directory(chain.hex()));
+  StoredTar tar(store->open_directory(chain.hex()), store->open_diff(chain.hex()));
   const auto transaction = begin_replacing();
   const LayerInfo info = transaction->add(parent->parent, tar, std::nullopt, context);
   if (info.chain != chain) {

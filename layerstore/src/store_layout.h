@@ -18,8 +18,15 @@ inline constexpr char kLock[] = "lock";
 inline constexpr char kStaging[] = "staging";
 inline constexpr char kOverlay[] = "overlay2";
 inline constexpr char kDamaged[] = "damaged";
+inline constexpr char kAufs[] = "aufs";
 inline constexpr char kLinks[] = "l";  ///< in overlay2
-// In overlay2/<id>:
+// In aufs:
+inline constexpr char kLayers[] = "layers";
+inline constexpr char kMnt[] = "mnt";
+inline constexpr char kRecords[] = "records";
+inline constexpr char kMoving[] = "moving";
+inline constexpr char kMovingLock[] = ".lock";  ///< in moving
+// In overlay2/<id>; diff is also in aufs, and the records in aufs/records/<id>:
 inline constexpr char kDiff[] = "diff";
 inline constexpr char kLink[] = "link";
 inline constexpr char kLower[] = "lower";

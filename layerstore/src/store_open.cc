@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include "driver_choice.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "store_files_linux.h"
@@ -55,45 +56,64 @@ bool check_version(int root) {
 void require_empty(int root) {
   for (const DirEntry& entry : list_dir(root)) {
     const bool ours = entry.name == store_file::kLock || entry.name == store_file::kStaging ||
-                      entry.name == store_file::kOverlay || entry.name == store_file::kVersion;
+                      entry.name == store_file::kOverlay || entry.name == store_file::kAufs ||
+                      entry.name == store_file::kVersion;
     if (ours) continue;
     if (check_version(root)) return;  // finished meanwhile, and in use already
     fail(Errc::Invalid, "it is not a store and not empty: it has {}", quoted(entry.name));
   }
 }
 
-/// Makes the directory unless it is there, and gives it its mode in any case.
-Fd ensure_dir(int parent, const std::string& name, mode_t mode) {
-  if (!stat_at(parent, name)) return make_exact_dir(parent, name, mode);
-  return open_dir_at(parent, name);
+/// Takes away the directories of a driver that an interrupted creation chose: they are empty.
+void remove_driver_directories(int root, const char* driver) {
+  const auto dir = open_at_if_exists(root, driver, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!dir) return;
+  for (const DirEntry& entry : list_dir(dir->get())) {
+    unlink_at(dir->get(), entry.name, AT_REMOVEDIR);
+  }
+  unlink_at(root, driver, AT_REMOVEDIR);
 }
 
 /// `version` comes last: with it the store is complete.
-void make_store(int root) {
+void make_store(int root, const StoreOptions& options) {
   require_empty(root);
   const FileLock lock(root, store_file::kLock, LockKind::Exclusive);
   if (check_version(root)) return;
   require_empty(root);
-  const Fd staging = ensure_dir(root, store_file::kStaging, 0700);
-  const Fd overlay = ensure_dir(root, store_file::kOverlay, 0710);
-  const Fd links = ensure_dir(overlay.get(), store_file::kLinks, 0700);
+  const Fd staging = ensure_exact_dir(root, store_file::kStaging, 0700);
+  const StoreDriver driver = choose_driver(staging.get(), options.driver, options.overlay_probe);
+  remove_driver_directories(root,
+                            driver == StoreDriver::Aufs ? store_file::kOverlay : store_file::kAufs);
+  make_driver_directories(driver, root);
   unlink_at(staging.get(), store_file::kVersion);
   write_exact_file(staging.get(), store_file::kVersion, kVersionText, 0644);
   sync_file_at(staging.get(), store_file::kVersion);
-  sync_fd(overlay.get(), store_file::kOverlay);
   rename_at(staging.get(), store_file::kVersion, root, store_file::kVersion);
   sync_fd(root, store_file::kVersion);
 }
 
+/// The driver whose directories the store has.
+StoreDriver driver_of(int root, const std::optional<StoreDriver>& wanted) {
+  const StoreDriver driver = find_driver(root).value_or(StoreDriver::Overlay2);
+  if (wanted && *wanted != driver) {
+    fail(Errc::Invalid, "it has the storage driver {}, not {}: a store keeps its driver",
+         driver_name(driver), driver_name(*wanted));
+  }
+  return driver;
+}
+
 }  // namespace
 
-std::shared_ptr<const StoreDirs> open_store_dirs(const std::string& root) {
+std::shared_ptr<const StoreDirs> open_store_dirs(const std::string& root,
+                                                 const StoreOptions& options) {
   return with_context([&] { return fmt::format("opening the store {}", quoted(root)); },
                       [&] {
                         Fd dir = open_root(root);
-                        if (!check_version(dir.get())) make_store(dir.get());
+                        if (!check_version(dir.get())) make_store(dir.get(), options);
+                        const StoreDriver driver = driver_of(dir.get(), options.driver);
                         std::string path = path_of_root(dir);
-                        return std::make_shared<const StoreDirs>(std::move(dir), std::move(path));
+                        return std::make_shared<const StoreDirs>(std::move(dir), std::move(path),
+                                                                 driver);
                       });
 }
 

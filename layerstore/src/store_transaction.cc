@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "layer_index.h"
@@ -22,25 +23,17 @@ namespace {
 /// A layer that can be built on: committed, or on its way.
 struct KnownLayer {
   LayerRecord record;
-  std::optional<std::string> staged_name;  ///< on its way: its directory in the staging directory
   std::shared_ptr<const LayerTree> tree;
 };
 
-/// A layer of this transaction: where it is in the staging directory.
-struct PendingLayer {
-  ChainId chain;
-  std::optional<ChainId> parent;
-  std::string staged_name;
-};
-
 /// A layer directory in staging that is removed again unless it is kept.
-class StagedLayer {
+class UnpackedLayer {
  public:
-  StagedLayer(int staging_fd, std::string name)
+  UnpackedLayer(int staging_fd, std::string name)
       : staging_(staging_fd), name_(std::move(name)), dir_(make_exact_dir(staging_, name_, 0710)) {}
-  StagedLayer(const StagedLayer&) = delete;
-  StagedLayer& operator=(const StagedLayer&) = delete;
-  ~StagedLayer() {
+  UnpackedLayer(const UnpackedLayer&) = delete;
+  UnpackedLayer& operator=(const UnpackedLayer&) = delete;
+  ~UnpackedLayer() {
     if (kept_) return;
     try {
       remove_tree_at(staging_, name_);
@@ -67,16 +60,18 @@ bool is_stored_file(const Entry& entry) {
 /// One pass over a layer's tar: unpacks, hashes and writes the recipe.
 class LayerUnpacker {
  public:
-  LayerUnpacker(const StagedLayer& layer,
+  LayerUnpacker(const UnpackedLayer& layer,
                 std::shared_ptr<const LayerTree> lower,
+                DiffFormat format,
                 const Context& context)
       : diff_(make_exact_dir(layer.fd(), store_file::kDiff, 0755)),
         recipe_(layer.fd()),
         replaced_(layer.fd(), diff_, recipe_),
-        writer_(make_overlay_diff_writer(open_at(diff_.fd(), ".", O_RDONLY | O_DIRECTORY),
-                                         std::move(lower),
-                                         context,
-                                         [this](const RelPath& path) { replaced_.keep(path); })),
+        writer_(make_diff_writer(open_at(diff_.fd(), ".", O_RDONLY | O_DIRECTORY),
+                                 std::move(lower),
+                                 context,
+                                 format,
+                                 [this](const RelPath& path) { replaced_.keep(path); })),
         context_(context) {}
 
   /// `parent` of the result's info is `parent`.
@@ -116,7 +111,7 @@ class LayerUnpacker {
   RootDir diff_;
   RecipeWriter recipe_;
   ReplacedFiles replaced_;
-  std::unique_ptr<OverlayDiffWriter> writer_;
+  std::unique_ptr<DiffWriter> writer_;
   const Context& context_;
 };
 
@@ -131,9 +126,9 @@ class StoreTransaction final : public LayerTransaction {
                 ByteSource& tar,
                 const std::optional<DiffId>& expected,
                 const Context& context) override {
-    StagedLayer layer(staging_.fd(), std::to_string(layers_made_++));
+    UnpackedLayer layer(staging_.fd(), std::to_string(layers_made_++));
     const LayerRecord record =
-        LayerUnpacker(layer, view(parent), context).run(tar, parent, limits_);
+        LayerUnpacker(layer, view(parent), dirs_->format(), context).run(tar, parent, limits_);
     if (expected && record.info.diff_id != *expected) {
       fail(Errc::Integrity, "layer {} does not match its digest: the archive's config says {}",
            record.info.diff_id.str(), expected->str());
@@ -142,21 +137,19 @@ class StoreTransaction final : public LayerTransaction {
       if (const KnownLayer* known = find(record.info.chain)) return known->record.info;
     }
     write_frame(layer, record);
-    pending_.push_back({record.info.chain, parent, layer.name()});
+    pending_.push_back({layer.name(), record.info.chain.hex()});
     layer.keep();
     return record.info;
   }
 
   void commit() override {
     if (pending_.empty()) return;
-    for (const PendingLayer& layer : pending_) {
-      dirs_->add_link(layer.chain.hex());
-    }
+    require_parents();
+    dirs_->layout().prepare(pending_);
     sync_filesystem(staging_.fd());
-    for (const PendingLayer& layer : pending_) {
-      publish(layer);
-    }
-    sync_fd(dirs_->overlay(), store_file::kOverlay);
+    dirs_->layout().publish(
+        staging_.fd(), pending_,
+        existing_ == ExistingLayers::Replace ? IfTaken::Replace : IfTaken::KeepOld);
     pending_.clear();
     known_.clear();  // they are no longer where they were
   }
@@ -168,7 +161,7 @@ class StoreTransaction final : public LayerTransaction {
     if (found != known_.end()) return &found->second;
     const auto record = dirs_->find_layer(chain);
     if (!record) return nullptr;
-    KnownLayer layer{*record, std::nullopt, dirs_->tree(chain.hex())};
+    KnownLayer layer{*record, dirs_->tree(chain.hex())};
     return &known_.emplace(chain, std::move(layer)).first->second;
   }
 
@@ -180,46 +173,45 @@ class StoreTransaction final : public LayerTransaction {
     return *layer;
   }
 
+  /// What a mount of `chain` is made of, nearest first.
+  std::vector<const KnownLayer*> stack(const std::optional<ChainId>& chain) {
+    std::vector<const KnownLayer*> layers;
+    for (std::optional<ChainId> next = chain; next;) {
+      const KnownLayer& layer = get(*next);
+      layers.push_back(&layer);
+      next = layer.record.beneath == Beneath::Hidden ? std::nullopt : layer.record.info.parent;
+    }
+    return layers;
+  }
+
   /// Null for a base layer.
   std::shared_ptr<const LayerTree> view(const std::optional<ChainId>& chain) {
     if (!chain) return nullptr;
     std::vector<std::shared_ptr<const LayerTree>> trees;
-    for (std::optional<ChainId> next = chain; next;) {
-      const KnownLayer& layer = get(*next);
-      trees.push_back(layer.tree);
-      next = layer.record.beneath == Beneath::Hidden ? std::nullopt : layer.record.info.parent;
-    }
+    for (const KnownLayer* layer : stack(chain))
+      trees.push_back(layer->tree);
     std::reverse(trees.begin(), trees.end());
     return make_union_view(std::move(trees));
   }
 
   /// The small files beside `diff`; makes the layer known.
-  void write_frame(const StagedLayer& layer, const LayerRecord& record) {
-    const std::optional<ChainId>& parent = record.info.parent;
-    std::string lower;
-    if (parent) {
-      if (record.beneath == Beneath::Seen) lower = lower_above(parent->hex(), lower_of(*parent));
-      write_exact_file(layer.fd(), store_file::kLower, lower, 0644);
+  void write_frame(const UnpackedLayer& layer, const LayerRecord& record) {
+    LayerFrame frame{record.info.chain.hex(), LayerKind::Image, std::nullopt};
+    if (const std::optional<ChainId>& parent = record.info.parent) {
+      frame.below.emplace();
+      if (record.beneath == Beneath::Seen) {
+        for (const KnownLayer* below : stack(parent))
+          frame.below->push_back(below->record.info.chain.hex());
+      }
     }
-    write_exact_file(layer.fd(), store_file::kLink, link_name(record.info.chain.hex()), 0644);
-    write_exact_file(layer.fd(), store_file::kCommitted, "", 0600);
+    dirs_->layout().add_frame(layer.fd(), frame);
     write_exact_file(layer.fd(), store_file::kLayer, format_layer_record(record), 0600);
-    write_layer_index(layer.fd());
-    known_.insert_or_assign(record.info.chain,
-                            KnownLayer{record, layer.name(), staged_tree(layer, record)});
-  }
-
-  /// Text of the file `lower` of a layer.
-  std::string lower_of(const ChainId& chain) {
-    const KnownLayer& layer = get(chain);
-    if (!layer.staged_name) return dirs_->lower_of(chain.hex());
-    const Fd dir = open_dir_at(staging_.fd(), *layer.staged_name);
-    if (!stat_at(dir.get(), store_file::kLower)) return {};
-    return read_file_at(dir.get(), store_file::kLower, kMaxLowerBytes);
+    write_layer_index(layer.fd(), dirs_->format());
+    known_.insert_or_assign(record.info.chain, KnownLayer{record, staged_tree(layer, record)});
   }
 
   /// Valid as long as the layer is in the staging directory.
-  std::shared_ptr<const LayerTree> staged_tree(const StagedLayer& layer,
+  std::shared_ptr<const LayerTree> staged_tree(const UnpackedLayer& layer,
                                                const LayerRecord& record) const {
     return make_layer_index_tree(
         open_at(layer.fd(), store_file::kIndex, O_RDONLY | O_NOFOLLOW), record.info.chain.hex(),
@@ -228,18 +220,14 @@ class StoreTransaction final : public LayerTransaction {
         });
   }
 
-  void publish(const PendingLayer& layer) {
-    if (layer.parent) dirs_->layer(*layer.parent);
-    const std::string name = layer.chain.hex();
-    if (existing_ == ExistingLayers::Replace && stat_at(dirs_->overlay(), name)) {
-      // What was there goes with the staging directory, when the exchange is durable.
-      return exchange_at(staging_.fd(), layer.staged_name, dirs_->overlay(), name);
-    }
-    try {
-      rename_noreplace_at(staging_.fd(), layer.staged_name, dirs_->overlay(), name);
-    } catch (const Error& error) {
-      // Another process committed the same layer meanwhile; ours goes with the staging directory.
-      if (error.code() != Errc::Exists || !dirs_->find_layer(layer.chain)) throw;
+  /// Each layer's parent is in this transaction or still in the store.
+  void require_parents() const {
+    std::set<std::string> names;
+    for (const StagedDir& layer : pending_)
+      names.insert(layer.name);
+    for (const StagedDir& layer : pending_) {
+      const auto& parent = known_.at(ChainId::from_hex(layer.name)).record.info.parent;
+      if (parent && !names.contains(parent->hex())) dirs_->layer(*parent);
     }
   }
 
@@ -248,7 +236,7 @@ class StoreTransaction final : public LayerTransaction {
   ExistingLayers existing_;
   StagingDir staging_;
   std::uint64_t layers_made_ = 0;
-  std::vector<PendingLayer> pending_;  ///< parents before children
+  std::vector<StagedDir> pending_;  ///< parents before children
   std::map<ChainId, KnownLayer> known_;
 };
 

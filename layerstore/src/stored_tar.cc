@@ -31,10 +31,10 @@ std::optional<std::uint64_t> ReplacedTable::find(const RelPath& path,
   return slot->name;
 }
 
-StoredTar::StoredTar(Fd layer, OnChanged on_changed)
+StoredTar::StoredTar(Fd layer, Fd diff, OnChanged on_changed)
     : layer_(std::move(layer)),
       on_changed_(std::move(on_changed)),
-      diff_(open_dir_at(layer_.get(), store_file::kDiff)),
+      diff_(std::move(diff)),
       recipe_(layer_.get()) {
   if (!stat_at(layer_.get(), store_file::kReplaced)) return;
   replaced_ = open_dir_at(layer_.get(), store_file::kReplaced);

@@ -38,9 +38,10 @@ class StoredTar final : public ByteSource {
   /// cannot be had are zeros then, so that everything behind them stays in its place.
   using OnChanged = std::function<void(const RelPath& path, const std::string& how)>;
 
-  /// `layer` is the open layer directory. Without `on_changed` a changed file is
-  /// Error{Integrity}; so is a recipe that cannot be read in any case.
-  explicit StoredTar(Fd layer, OnChanged on_changed = {});
+  /// `layer` is the open directory of the layer's records, `diff` that of its files. Without
+  /// `on_changed` a changed file is Error{Integrity}; so is a recipe that cannot be read in any
+  /// case.
+  StoredTar(Fd layer, Fd diff, OnChanged on_changed = {});
 
   std::size_t read(std::span<std::byte> buffer) override;
 

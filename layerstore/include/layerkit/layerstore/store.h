@@ -15,6 +15,7 @@
 #include "layerkit/layerstore/diff_dir.h"
 #include "layerkit/layerstore/layer_stream.h"
 #include "layerkit/layerstore/layer_tree.h"
+#include "layerkit/layerstore/store_driver.h"
 #include "layerkit/layerstore/tar.h"
 
 namespace layerkit {
@@ -32,14 +33,14 @@ struct LayerInfo {  // NOLINT(cppcoreguidelines-pro-type-member-init): digests h
 struct LayerMount {
   std::vector<Fd> lower;  ///< nearest first; never empty but for an image without layers
   Fd upper;               ///< containers only
-  Fd work;                ///< containers only
+  Fd work;                ///< containers only, and not for AUFS
 };
 
 /// The same in the words of `docker inspect`, GraphDriver.Data.
 struct LayerPaths {
   std::vector<std::string> lower;  ///< nearest first
   std::string upper;               ///< the layer's own diff directory
-  std::string work;
+  std::string work;                ///< empty for AUFS
   std::string merged;
 };
 
@@ -64,7 +65,8 @@ class LayerTransaction {
   virtual void commit() = 0;
 };
 
-/// Content-addressed layers and container layers in one directory, laid out as Docker's overlay2.
+/// Content-addressed layers and container layers in one directory, laid out as by Docker's overlay2
+/// or AUFS driver.
 /// The format is docs/formats/store.md. Any number of processes may use one store at a time;
 /// a Store object may be shared by threads.
 ///
@@ -78,6 +80,10 @@ class Store {
   virtual ~Store() = default;
 
   virtual FileLock lock(LockKind kind) const = 0;
+
+  virtual StoreDriver driver() const = 0;
+  /// Asks the store's probe again: what works here may have changed since the store was made.
+  virtual DriverInfo driver_info() const = 0;
 
   // --- image layers ---
   virtual std::optional<LayerInfo> find(const ChainId& chain) const = 0;
@@ -125,10 +131,16 @@ class Store {
 
 struct StoreOptions {
   TarLimits tar_limits;
+  /// The driver of a new store; nullopt: overlay2 where the probe finds nothing wrong, else AUFS.
+  /// A store that exists must have this one.
+  std::optional<StoreDriver> driver = std::nullopt;
+  /// Empty: overlay2 is believed to work.
+  OverlayProbe overlay_probe;
 };
 
 /// Opens the store in `root`, creating it (0710) when absent. Throws Error{Unsupported} for a
-/// version it does not know, Error{Invalid} when `root` is not a store and not empty.
+/// version it does not know, Error{Invalid} when `root` is not a store and not empty, or when it
+/// has another driver than the options say.
 /// Cleans staging directories whose owners are dead.
 std::unique_ptr<Store> open_store(const std::string& root, const StoreOptions& options = {});
 
