@@ -7,7 +7,7 @@
 namespace layerkit::testing {
 namespace {
 
-class StoreExportTest : public StoreTest {
+class StoreExportTest : public EachDriverTest {
  protected:
   void expect_exact(const std::string& tar, const std::optional<ChainId>& parent = std::nullopt) {
     const LayerInfo info = import(tar, parent);
@@ -21,7 +21,7 @@ class StoreExportTest : public StoreTest {
   }
 };
 
-TEST_F(StoreExportTest, WritesTheSameTarAgain) {
+TEST_P(StoreExportTest, WritesTheSameTarAgain) {
   expect_exact(TarText()
                    .directory("./")
                    .directory("etc/", 0700)
@@ -33,7 +33,7 @@ TEST_F(StoreExportTest, WritesTheSameTarAgain) {
                    .end());
 }
 
-TEST_F(StoreExportTest, KeepsOddPaddingAndTrailingBytes) {
+TEST_P(StoreExportTest, KeepsOddPaddingAndTrailingBytes) {
   const TarText tar = TarText().file("a", "one");
   expect_exact(tar.end(0));
   expect_exact(tar.end(512));
@@ -46,7 +46,7 @@ TEST_F(StoreExportTest, KeepsOddPaddingAndTrailingBytes) {
   expect_exact(padded);
 }
 
-TEST_F(StoreExportTest, KeepsContentsOfWhatIsNotStored) {
+TEST_P(StoreExportTest, KeepsContentsOfWhatIsNotStored) {
   const LayerInfo base = import(TarText().file("gone", "x").file("also", "y").end());
   expect_exact(TarText()
                    .file(".wh.gone", "a whiteout with contents")
@@ -56,7 +56,7 @@ TEST_F(StoreExportTest, KeepsContentsOfWhatIsNotStored) {
                base.chain);
 }
 
-TEST_F(StoreExportTest, KeepsWhatALaterEntryReplaces) {
+TEST_P(StoreExportTest, KeepsWhatALaterEntryReplaces) {
   expect_exact(TarText()
                    .file("a", "first")
                    .file("./a", "second, which is longer")
@@ -67,7 +67,7 @@ TEST_F(StoreExportTest, KeepsWhatALaterEntryReplaces) {
                    .end());
 }
 
-TEST_F(StoreExportTest, KeepsFilesOfAReplacedDirectoryAndOnesReachedByASymlink) {
+TEST_P(StoreExportTest, KeepsFilesOfAReplacedDirectoryAndOnesReachedByASymlink) {
   const std::string tar = TarText()
                               .directory("d")
                               .directory("d/sub")
@@ -86,7 +86,7 @@ TEST_F(StoreExportTest, KeepsFilesOfAReplacedDirectoryAndOnesReachedByASymlink) 
   EXPECT_EQ(stat_at(AT_FDCWD, layer_path(chain, "replaced"))->mode, 0700U);
 }
 
-TEST_F(StoreExportTest, KeepsWhatIsReplacedThroughALowerSymlink) {
+TEST_P(StoreExportTest, KeepsWhatIsReplacedThroughALowerSymlink) {
   const LayerInfo base =
       import(TarText().directory("usr").directory("usr/lib").symlink("lib", "usr/lib").end());
   expect_exact(
@@ -94,7 +94,7 @@ TEST_F(StoreExportTest, KeepsWhatIsReplacedThroughALowerSymlink) {
       base.chain);
 }
 
-TEST_F(StoreExportTest, KeepsAReplacedFileThatHasOtherLinks) {
+TEST_P(StoreExportTest, KeepsAReplacedFileThatHasOtherLinks) {
   const std::string tar = TarText()
                               .file("a", "shared")
                               .hard_link("b", "a")
@@ -104,7 +104,7 @@ TEST_F(StoreExportTest, KeepsAReplacedFileThatHasOtherLinks) {
   expect_exact(tar);
 }
 
-TEST_F(StoreExportTest, KeepsFilesOfAufsThatLinksName) {
+TEST_P(StoreExportTest, KeepsFilesOfAufsThatLinksName) {
   const std::string tar = TarText()
                               .directory(".wh..wh.plnk/")
                               .file(".wh..wh.plnk/1.1", "linked")
@@ -117,11 +117,10 @@ TEST_F(StoreExportTest, KeepsFilesOfAufsThatLinksName) {
   const LayerInfo layer = import(tar);
   EXPECT_TRUE(exported(layer.chain) == tar);
   EXPECT_EQ(read(layer_path(layer.chain, "diff/b")), "linked, second");
-  EXPECT_EQ(names_in("overlay2/" + layer.chain.hex() + "/diff"),
-            (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(store_->view(layer.chain)->list(RelPath()), (std::vector<std::string>{"a", "b"}));
 }
 
-TEST_F(StoreExportTest, WritesSparseFilesAgain) {
+TEST_P(StoreExportTest, WritesSparseFilesAgain) {
   const std::string tar =
       TarText()
           .sparse_file("holes", 1 << 20,
@@ -137,7 +136,7 @@ TEST_F(StoreExportTest, WritesSparseFilesAgain) {
   EXPECT_EQ(holes.substr(4, 10), std::string(10, '\0'));
 }
 
-TEST_F(StoreExportTest, WritesLargeFilesAgain) {
+TEST_P(StoreExportTest, WritesLargeFilesAgain) {
   std::mt19937_64 random(1);
   std::string large(3'000'001, '\0');
   for (char& c : large)
@@ -145,7 +144,7 @@ TEST_F(StoreExportTest, WritesLargeFilesAgain) {
   expect_exact(TarText().file("large", large).file("b", "small").end());
 }
 
-TEST_F(StoreExportTest, NamesAFileThatWasChanged) {
+TEST_P(StoreExportTest, NamesAFileThatWasChanged) {
   const LayerInfo info =
       import(TarText().directory("etc").file("etc/hosts", "127.0.0.1\n").file("b", "x").end());
   const std::string hosts = layer_path(info.chain, "diff/etc/hosts");
@@ -160,7 +159,7 @@ TEST_F(StoreExportTest, NamesAFileThatWasChanged) {
   expect_changed(info, "the file 'etc/hosts' was changed in the store: it is not a regular file");
 }
 
-TEST_F(StoreExportTest, DoesNotFollowASymlinkPutIntoTheStore) {
+TEST_P(StoreExportTest, DoesNotFollowASymlinkPutIntoTheStore) {
   const LayerInfo info = import(TarText().directory("etc").file("etc/hosts", "127.0.0.1\n").end());
   const std::string outside = temp_.path("outside");
   make_dirs(outside, 0755);
@@ -170,7 +169,7 @@ TEST_F(StoreExportTest, DoesNotFollowASymlinkPutIntoTheStore) {
   EXPECT_THROW(exported(info.chain), Error);
 }
 
-TEST_F(StoreExportTest, ReportsADamagedRecipe) {
+TEST_P(StoreExportTest, ReportsADamagedRecipe) {
   const LayerInfo info = import(TarText().file("a", "one").end());
   const LayerInfo other = import(TarText().file("b", "two").end());
   const std::string recipe = read(layer_path(info.chain, "recipe"));
@@ -184,9 +183,11 @@ TEST_F(StoreExportTest, ReportsADamagedRecipe) {
   expect_changed(other, "the recipe is that of another layer");
 }
 
-TEST_F(StoreExportTest, RefusesALayerThatIsNotThere) {
+TEST_P(StoreExportTest, RefusesALayerThatIsNotThere) {
   expect_error(Errc::NotFound, "not in the store", [&] { exported(ChainId(Sha256::of("x"))); });
 }
+
+LAYERKIT_EACH_DRIVER(StoreExportTest);
 
 }  // namespace
 }  // namespace layerkit::testing

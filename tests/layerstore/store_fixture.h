@@ -117,7 +117,15 @@ class StoreTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "unpacking layers sets owners: it needs root";
-    store_ = open_store(root_);
+    store_ = open_store(root_, options());
+  }
+
+  /// What stores are made with.
+  virtual StoreDriver driver() const { return StoreDriver::Overlay2; }
+  StoreOptions options() const {
+    StoreOptions options;
+    options.driver = driver();
+    return options;
   }
 
   /// Adds one layer in a transaction of its own.
@@ -138,7 +146,17 @@ class StoreTest : public ::testing::Test {
 
   std::string path(const std::string& below) const { return root_ + "/" + below; }
   std::string layer_path(const ChainId& chain, const std::string& below) const {
-    return path("overlay2/" + chain.hex() + "/" + below);
+    return directory_path(chain.hex(), below);
+  }
+  /// `below` in the directory of a layer or container, in the words of overlay2.
+  std::string directory_path(const std::string& name, const std::string& below) const {
+    if (driver() == StoreDriver::Overlay2) return path("overlay2/" + name + "/" + below);
+    if (!below.starts_with("diff")) return path("aufs/records/" + name + "/" + below);
+    return path("aufs/diff/" + name + below.substr(4));
+  }
+  /// Where directories with records are.
+  std::string records_directory() const {
+    return driver() == StoreDriver::Overlay2 ? "overlay2" : "aufs/records";
   }
   std::string read(const std::string& file_path) const {
     return read_file_at(AT_FDCWD, file_path, 1 << 20);
@@ -162,5 +180,20 @@ class StoreTest : public ::testing::Test {
   std::string root_ = temp_.path("store");
   std::unique_ptr<Store> store_;
 };
+
+/// The same with every storage driver.
+class EachDriverTest : public StoreTest, public ::testing::WithParamInterface<StoreDriver> {
+ protected:
+  StoreDriver driver() const override { return GetParam(); }
+};
+
+inline std::string driver_test_name(const ::testing::TestParamInfo<StoreDriver>& info) {
+  return info.param == StoreDriver::Overlay2 ? "Overlay2" : "Aufs";
+}
+
+#define LAYERKIT_EACH_DRIVER(suite)                                                     \
+  INSTANTIATE_TEST_SUITE_P(EachDriver, suite,                                           \
+                           ::testing::Values(StoreDriver::Overlay2, StoreDriver::Aufs), \
+                           driver_test_name)
 
 }  // namespace layerkit::testing
