@@ -123,7 +123,8 @@ ContainerInfo create_container(ContainerStore& store,
   try {
     const auto created = parse_rfc3339(info.created).value_or(Timestamp{});
     layers.create_container(info.id, image.top(), [&](int diff_fd) {
-      write_init_layer(diff_fd, layers.view(image.top()), objects, created, context);
+      write_init_layer(diff_fd, layers.view(image.top()), objects, created, context,
+                       diff_format(layers.driver()));
     });
     fill_volumes(store, info, image, context);
   } catch (const Error&) {

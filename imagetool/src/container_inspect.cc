@@ -56,13 +56,16 @@ ordered_json mounts_json(const ContainerStore& store, const ContainerInfo& info)
 
 ordered_json driver_json(const Store& layers, const std::string& id) {
   if (!layers.has_container(id)) return nullptr;
+  const std::string_view name = driver_name(layers.driver());
+  // As docker's AUFS driver, which tells no directories.
+  if (layers.driver() == StoreDriver::Aufs) return {{"Data", nullptr}, {"Name", name}};
   const LayerPaths paths = layers.container_paths(id);
   return {{"Data",
            {{"LowerDir", fmt::format("{}", fmt::join(paths.lower, ":"))},
             {"MergedDir", paths.merged},
             {"UpperDir", paths.upper},
             {"WorkDir", paths.work}}},
-          {"Name", "overlay2"}};
+          {"Name", name}};
 }
 
 /// Docker's Config holds the image's name, too.
@@ -90,7 +93,7 @@ ordered_json inspect_container_json(ContainerStore& store, const ContainerInfo& 
           {"HostsPath", path + "/hosts"},
           {"LogPath", path + "/log"},
           {"Name", "/" + info.name},
-          {"Driver", "overlay2"},
+          {"Driver", driver_name(store.images().layers().driver())},
           {"Platform", "linux"},
           {"HostConfig", to_json(info.options)},
           {"GraphDriver", driver_json(store.images().layers(), info.id)},

@@ -8,6 +8,7 @@
 #include "layerkit/base/error.h"
 #include "layerkit/base/rel_path.h"
 #include "layerkit/base/text.h"
+#include "layerkit/imagetool/storage_driver.h"
 #include "layerkit/imagetool/user_lookup.h"
 #include "layerkit/unionmount/mounter.h"
 
@@ -132,6 +133,7 @@ ProcessSpec plan_process(const ContainerInfo& info, const RootDir& rootfs) {
 }  // namespace
 
 Fd mount_container_layers(Store& layers, const std::string& id) {
+  require_mountable(layers);
   LayerMount layer_mount = layers.mount_container(id);
   UnionSpec spec;
   spec.branches.push_back({std::move(layer_mount.upper), BranchAccess::ReadWrite});

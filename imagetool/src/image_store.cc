@@ -12,6 +12,7 @@
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
+#include "layerkit/imagetool/storage_driver.h"
 #include "names_file.h"
 #include "strict_json.h"
 #include "time_format.h"
@@ -375,9 +376,10 @@ std::uint64_t FileImageStore::size(const Image& image) const {
 
 }  // namespace
 
-std::unique_ptr<ImageStore> ImageStore::open(const std::string& root) {
+std::unique_ptr<ImageStore> ImageStore::open(const std::string& root, StoreOptions options) {
+  if (!options.overlay_probe) options.overlay_probe = find_overlay_problem;
   const std::string absolute = std::filesystem::absolute(root).lexically_normal().string();
-  return open(absolute, open_store(absolute));
+  return open(absolute, open_store(absolute, options));
 }
 
 std::unique_ptr<ImageStore> ImageStore::open(const std::string& root,

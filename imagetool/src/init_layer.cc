@@ -153,8 +153,9 @@ void write_init_layer(int diff_fd,
                       const std::shared_ptr<const LayerTree>& image,
                       const std::vector<InitObject>& objects,
                       const Timestamp& created,
-                      const Context& context) {
-  const auto writer = make_overlay_diff_writer(duplicate_fd(diff_fd), image, context);
+                      const Context& context,
+                      DiffFormat format) {
+  const auto writer = make_diff_writer(duplicate_fd(diff_fd), image, context, format);
   MemorySource empty("");
   for (const auto& object : objects) {
     with_context([&] { return "preparing " + quoted(object.path) + " of the container"; },

@@ -8,6 +8,7 @@
 
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
+#include "layerkit/imagetool/storage_driver.h"
 #include "layerkit/unionmount/mounter.h"
 #include "mount_record.h"
 #include "running_root.h"
@@ -123,6 +124,7 @@ std::string MountTable::mount_image(const Image& image,
                                     const std::optional<std::string>& directory) {
   // Until the record is on disk nobody may remove the layers.
   const FileLock layers_lock = images_.layers().lock(LockKind::Shared);
+  require_mountable(images_.layers());
   UnionSpec spec = inspection_spec(images_.layers().mount_layers(image.top()));
   spec.read_only = true;
   MountRecord record;
@@ -135,6 +137,7 @@ std::string MountTable::mount_image(const Image& image,
 std::string MountTable::mount_container(const ContainerStore& store,
                                         const ContainerInfo& container,
                                         const std::optional<std::string>& directory) {
+  require_mountable(images_.layers());
   const auto state = store.state(container.id);
   const bool running = state && state->status == ContainerStatus::Running && state->init;
   MountRecord record;

@@ -119,6 +119,10 @@ std::unique_ptr<CLI::App> make_app(Session& session) {
   app->add_option("--root", session.root, "Directory of the store")
       ->type_name("DIR")
       ->default_str(session.root);
+  app->add_option("--driver", session.driver,
+                  "Storage driver of a new store; one that exists keeps its own")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"overlay2", "aufs"}));
   app->add_flag("-D,--debug", session.debug, "Say more about errors");
   app->require_subcommand(0, 1);
   app->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);

@@ -47,8 +47,10 @@ ordered_json info_facts(Session& session) {
   utsname names{};
   if (::uname(&names) != 0) fail_errno(errno, "reading the name of this machine");
   ImageStore& store = session.store();
+  const DriverInfo driver = store.layers().driver_info();
   return {{"RootDir", store.root()},
-          {"Driver", "overlay2"},
+          {"Driver", driver_name(driver.driver)},
+          {"DriverReason", driver.reason},
           {"OverlayInterface", overlay_interface()},
           {"Images", store.list().size()},
           {"Layers", store.layers().layers().size()},
@@ -65,6 +67,7 @@ void print_info(Session& session, const std::string& format) {
       {"Version", "ServerVersion"},
       {"Root Dir", "RootDir"},
       {"Storage Driver", "Driver"},
+      {"Storage Driver Reason", "DriverReason"},
       {"Overlay Interface", "OverlayInterface"},
       {"Images", "Images"},
       {"Layers", "Layers"},

@@ -10,6 +10,7 @@
 #include "cli/run_options.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
+#include "layerkit/imagetool/storage_driver.h"
 
 namespace layerkit::cli {
 namespace {
@@ -90,6 +91,7 @@ void run(Session& session, const RunOptions& options, const std::string& image) 
   ContainerStore store(session.store());
   StartFailure failure = StartFailure::Setup;
   try {
+    require_mountable(session.store().layers());
     const ContainerInfo container = create_container(store, request, session.context);
     cidfile.write(container.id);
     run_created(session, store, container, options, failure);

@@ -29,6 +29,7 @@ _imagetool() {
     case ${typed[i]} in
       --root) program+=(--root "${typed[++i]}") ;;
       --root=*) program+=("${typed[i]}") ;;
+      --driver) ((i++)) ;;
       -*) ;;
       *)
         command=${typed[i]}

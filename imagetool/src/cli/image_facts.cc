@@ -20,6 +20,9 @@ std::string last_comment(const JsonView& config) {
 }
 
 ordered_json graph_driver(ImageStore& store, const Image& image) {
+  const StoreDriver driver = store.layers().driver();
+  // As docker's AUFS driver, which tells no directories.
+  if (driver == StoreDriver::Aufs) return {{"Data", nullptr}, {"Name", driver_name(driver)}};
   ordered_json data = ordered_json::object();
   if (const auto top = image.top()) {
     const LayerPaths paths = store.layers().paths(*top);
@@ -29,7 +32,7 @@ ordered_json graph_driver(ImageStore& store, const Image& image) {
     data["UpperDir"] = paths.upper;
     data["WorkDir"] = paths.work;
   }
-  return {{"Data", std::move(data)}, {"Name", "overlay2"}};
+  return {{"Data", std::move(data)}, {"Name", driver_name(driver)}};
 }
 
 ordered_json root_fs(const Image& image) {

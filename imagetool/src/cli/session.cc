@@ -9,7 +9,9 @@ namespace layerkit::cli {
 
 ImageStore& Session::store() {
   if (!store_) {
-    store_ = ImageStore::open(root);
+    StoreOptions options;
+    if (!driver.empty()) options.driver = parse_driver(driver);
+    store_ = ImageStore::open(root, options);
     store_->set_users(
         [&images = *store_](const ImageId& image) { return users_of_image(images, image); });
   }

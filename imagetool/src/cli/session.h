@@ -20,6 +20,7 @@ namespace layerkit::cli {
 /// and exits with `failure_exit_code`.
 struct Session {
   std::string root = "/var/lib/layerkit";
+  std::string driver;  ///< what --driver says; empty: the store's, or the best for a new one
   /// `warn` prints "imagetool: warning: …" on standard error; `interrupted` is set by SIGINT and
   /// SIGTERM.
   Context context;

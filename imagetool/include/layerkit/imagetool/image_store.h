@@ -37,8 +37,9 @@ class ImageName {
 /// Writers (put, set_name, remove_*) take the names lock for a moment; readers take none.
 class ImageStore {
  public:
-  /// Opens or creates `<root>` and the layer store in it.
-  static std::unique_ptr<ImageStore> open(const std::string& root);
+  /// Opens or creates `<root>` and the layer store in it. Where a new store names no driver, and
+  /// its options no probe, find_overlay_problem decides.
+  static std::unique_ptr<ImageStore> open(const std::string& root, StoreOptions options = {});
   /// The same on a layer store that is open already. REQUIRES: it lives in `root`.
   static std::unique_ptr<ImageStore> open(const std::string& root, std::unique_ptr<Store> layers);
 

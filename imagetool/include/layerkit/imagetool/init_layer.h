@@ -7,6 +7,7 @@
 
 #include "layerkit/base/context.h"
 #include "layerkit/base/entry.h"
+#include "layerkit/layerstore/diff_format.h"
 #include "layerkit/layerstore/layer_tree.h"
 
 namespace layerkit {
@@ -38,7 +39,8 @@ void write_init_layer(int diff_fd,
                       const std::shared_ptr<const LayerTree>& image,
                       const std::vector<InitObject>& objects,
                       const Timestamp& created,
-                      const Context& context);
+                      const Context& context,
+                      DiffFormat format = DiffFormat::overlay());
 
 /// Copies the directory at `path` of `tree` with all it holds into the empty directory
 /// `directory_fd`: owners, modes, times, xattrs. Hard links become files of their own. Nothing is

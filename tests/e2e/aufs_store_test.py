@@ -1,0 +1,97 @@
+"""A store with the storage driver aufs: all that needs no mount works as with overlay2."""
+import json
+import os
+
+import harness
+import small_images
+
+LAYERS = (
+    small_images.layer(("etc", None), ("etc/old", b"old\n"), ("etc/kept", b"kept\n"), ("d", None), ("d/x", b"x")),
+    small_images.layer(("etc/.wh.old", b""), ("etc/link", "~> kept"), ("d/.wh..wh..opq", b""), ("d/y", b"y")),
+    small_images.layer(("d", b"a file now")),
+)
+
+
+class AufsStoreTest(harness.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.archive = self.path("image.tar")
+        self.image = small_images.write_archive(self.archive, "small:latest", LAYERS)
+
+    def info(self, *options):
+        return json.loads(self.store("info", "--format", "json", *options).stdout)
+
+    def load(self, *options):
+        self.store(*options, "load", "-q", "-i", self.archive)
+
+    def test_images_come_and_go_as_with_overlay2(self):
+        self.load("--driver", "aufs")
+        self.assertEqual(self.store.image_ids(), [self.image])
+        self.assertEqual(sorted(os.listdir(os.path.join(self.store.root, "aufs"))),
+                         ["diff", "layers", "mnt", "moving", "records"])
+        self.assertFalse(os.path.exists(os.path.join(self.store.root, "overlay2")))
+        self.assertEqual(self.store.inspect("small")["GraphDriver"], {"Data": None, "Name": "aufs"})
+        self.assertEqual(len(self.store("history", "-q", "small").stdout.splitlines()), len(LAYERS))
+
+        overlay = harness.Store(self.path("overlay"))
+        overlay("--driver", "overlay2", "load", "-q", "-i", self.archive)
+        for store in (self.store, overlay):
+            store("save", "-o", store.root + ".tar", "small")
+        with open(self.store.root + ".tar", "rb") as ours, open(overlay.root + ".tar", "rb") as other:
+            self.assertEqual(ours.read(), other.read())
+
+        self.store("rmi", "small")
+        for part in ("diff", "layers", "mnt", "records"):
+            self.assertEqual(os.listdir(os.path.join(self.store.root, "aufs", part)), [])
+        self.assertEqual(self.store.staging(), [])
+
+    def test_a_store_keeps_its_driver(self):
+        self.load("--driver", "aufs")
+        self.assertEqual(self.info()["Driver"], "aufs")
+        self.load()
+        self.load("--driver", "aufs")
+        for other, command in (("overlay2", "images"), ("overlay2", "info")):
+            result = self.store("--driver", other, command, check=False)
+            self.assert_fails(result, "it has the storage driver aufs, not overlay2: a store keeps its driver")
+
+    def test_info_says_which_driver_and_why(self):
+        lines = self.store("info").stdout.splitlines()
+        self.assertIn("Storage Driver: overlay2", lines)
+        self.assertIn("Storage Driver Reason: the kernel and the file system carry it", lines)
+        other = harness.Store(self.path("forced"))
+        lines = other("--driver", "aufs", "info").stdout.splitlines()
+        self.assertIn("Storage Driver: aufs", lines)
+        self.assertIn("Storage Driver Reason: the store was made with it; overlay2 would work, too", lines)
+        self.assertEqual(self.store.staging() + other.staging(), [])
+
+    def test_where_overlay2_does_not_work_a_new_store_takes_aufs(self):
+        for name in ("lower", "upper", "work", "union"):
+            os.mkdir(self.path(name))
+        mounted = harness.run("mount", "-t", "overlay", "overlay", self.path("union"), "-o",
+                              f"lowerdir={self.path('lower')},upperdir={self.path('upper')},"
+                              f"workdir={self.path('work')}", check=False)
+        if mounted.returncode != 0:
+            self.skipTest("needs overlay mounts: " + mounted.stderr)
+        self.store = harness.Store(self.path("union", "store"))
+        self.load()
+        info = self.info()
+        self.assertEqual(info["Driver"], "aufs")
+        self.assertTrue(info["DriverReason"].startswith("overlay2 does not work here: "), info["DriverReason"])
+        self.assertEqual(self.store.image_ids(), [self.image])
+
+    def test_what_needs_a_mount_says_that_it_cannot(self):
+        self.load("--driver", "aufs")
+        reason = "mounting layers of the storage driver aufs is not supported"
+        self.assert_fails(self.store("mount", "small", check=False), reason)
+        self.assert_fails(self.store("run", "small", "true", check=False), reason, code=125)
+        self.assertEqual(self.store("ps", "-aq").stdout, "")
+        self.assertEqual(self.store.staging(), [])
+
+    def test_an_unknown_driver_is_a_usage_error(self):
+        result = self.store("--driver", "btrfs", "images", check=False)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("--driver", result.stderr)
+
+
+if __name__ == "__main__":
+    harness.main()
