@@ -78,7 +78,7 @@ class AufsContainerTest : public ImageStoreTest {
     MemorySource source(layer);
     const LayerInfo info = transaction->add(std::nullopt, source, std::nullopt, Context{});
     transaction->commit();
-    const Image image(
+    const Image image = Image::parse(
         fmt::format(R"({{"architecture":"amd64","os":"linux","config":{{"Cmd":["sh"]}},)"
                     R"("rootfs":{{"type":"layers","diff_ids":["{}"]}}}})",
                     info.diff_id.str()));
