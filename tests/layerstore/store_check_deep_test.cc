@@ -182,6 +182,7 @@ TEST_F(StoreDeepCheckTest, DamageBelowIsNotTakenForDamageAbove) {
   // Directories of the layer above that no entry names have the attributes of the one below.
   const auto child = import(TarText().file("etc/more", "x").end(), base_).chain;
   references_.stacks.push_back({"image three", {*base_, child}});
+  remove(object(*base_, "index"));
   chmod(object(*base_, "diff/etc"), 0700);
   EXPECT_EQ(deep(), Lines{line("layer-object-changed", *base_, "etc")});
   write_file_at(AT_FDCWD, layer_path(child, "diff/etc/more"), "y", 0644);
