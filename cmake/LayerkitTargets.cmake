@@ -19,7 +19,9 @@ function(layerkit_compile_settings target)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
   if(LAYERKIT_SANITIZE)
-    target_compile_options(${target} PRIVATE -fsanitize=${LAYERKIT_SANITIZE} -fno-omit-frame-pointer)
+    # Whatever is reported ends the program: a test must not pass over it.
+    target_compile_options(
+      ${target} PRIVATE -fsanitize=${LAYERKIT_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(${target} PRIVATE -fsanitize=${LAYERKIT_SANITIZE})
   endif()
 endfunction()

@@ -192,7 +192,7 @@ bool add_record(Page& page, const Record& record, std::size_t& used_bytes) {
   std::byte* at = page.data() + used_bytes;
   at[0] = static_cast<std::byte>(record.kind);
   at[1] = static_cast<std::byte>(record.name.size());
-  std::memcpy(at + kRecordHead, record.name.data(), record.name.size());
+  record.name.copy(reinterpret_cast<char*>(at + kRecordHead), record.name.size());
   used_bytes += bytes;
   if (record.is_whiteout()) return true;
   Writer writer(at + kRecordHead + record.name.size());

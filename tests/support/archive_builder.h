@@ -55,7 +55,7 @@ class TarBuilder {
 
  private:
   static void put(std::array<char, 512>& block, std::size_t offset, std::string_view text) {
-    std::memcpy(block.data() + offset, text.data(), text.size());
+    text.copy(block.data() + offset, text.size());
   }
 
   template <typename Change = void (*)(std::array<char, 512>&)>
