@@ -14,6 +14,11 @@ namespace {
 
 using nlohmann::json;
 
+/// A value takes some hundred bytes of memory, whatever it takes in the text. So a text of many
+/// short ones may not have as many as its bytes allow.
+constexpr std::size_t kBytesPerValue = 40;
+constexpr std::size_t kFreeValues = 64;
+
 /// Path of a member: "a.b"; keys that would read ambiguously are quoted.
 std::string member_path(const std::string& parent, std::string_view key) {
   const bool plain = !key.empty() && std::ranges::all_of(key, [](char c) {
@@ -39,7 +44,8 @@ std::string position(std::string_view text, std::size_t offset) {
 /// Builds the value and keeps the path to where it is, for errors.
 class Builder final : public json::json_sax_t {
  public:
-  Builder(std::string_view text, std::string_view document) : text_(text), document_(document) {}
+  Builder(std::string_view text, std::string_view document, std::size_t max_values)
+      : text_(text), document_(document), max_values_(max_values) {}
 
   json take() { return std::move(root_); }
 
@@ -107,6 +113,9 @@ class Builder final : public json::json_sax_t {
   /// Puts a value where it belongs. The pointers in `open_` stay valid: a container grows only
   /// when none of its elements is open.
   json& place(json value) {
+    if (++values_ > max_values_) {
+      fail(Errc::Limit, "parsing {}: it has more than {} values", document_, max_values_);
+    }
     if (open_.empty()) return root_ = std::move(value);
     Open& top = open_.back();
     if (top.value->is_object()) return (*top.value)[top.key] = std::move(value);
@@ -137,6 +146,8 @@ class Builder final : public json::json_sax_t {
 
   std::string_view text_;
   std::string_view document_;
+  std::size_t max_values_;
+  std::size_t values_ = 0;
   json root_;
   std::vector<Open> open_;
 };
@@ -155,7 +166,7 @@ json parse_json(std::string_view text, std::string_view document, std::size_t ma
   if (text.starts_with("\xEF\xBB\xBF")) {
     fail(Errc::Invalid, "parsing {}: line 1, column 1: a byte order mark", document);
   }
-  Builder builder(text, document);
+  Builder builder(text, document, kFreeValues + max_bytes / kBytesPerValue);
   if (!json::sax_parse(text, &builder)) fail(Errc::Invalid, "parsing {}: not JSON", document);
   return builder.take();
 }

@@ -18,8 +18,9 @@ inline constexpr std::size_t kMaxJsonDepth = 64;
 /// no two readers can understand it differently: no duplicate keys, no NUL (not as \u0000 either),
 /// valid UTF-8 only, no byte order mark, nothing after the value.
 ///
-/// `document` is what errors call it: "parsing config: …". Throws Error{Limit} above `max_bytes`
-/// or kMaxJsonDepth, Error{Invalid} with line and column, or the path of a duplicate key.
+/// `document` is what errors call it: "parsing config: …". Throws Error{Limit} above `max_bytes`,
+/// 64 values and one for each 40 of them, or kMaxJsonDepth; Error{Invalid} with line and column, or
+/// the path of a duplicate key.
 nlohmann::json parse_json(std::string_view text, std::string_view document, std::size_t max_bytes);
 
 /// The text of a value, compact. Throws Error{Invalid} "writing <document>: …" for strings that are

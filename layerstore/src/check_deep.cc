@@ -195,6 +195,7 @@ class DeepLayerCheck {
     // It was accepted once, by whatever limits held then.
     TarLimits limits;
     limits.entries = UINT64_MAX;
+    limits.unpacked_bytes = UINT64_MAX;
     const auto reader = make_tar_reader(tar, TarDialect::Layer, limits, &watch);
     std::uint64_t entries = 0;
     std::uint64_t size = 0;

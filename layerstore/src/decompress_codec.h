@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 
@@ -31,8 +32,9 @@ class DecompressCodec {
 };
 
 std::unique_ptr<DecompressCodec> make_gzip_codec();
-std::unique_ptr<DecompressCodec> make_zstd_codec();
-std::unique_ptr<DecompressCodec> make_xz_codec();
+/// `max_memory`: for the window, or all that the stream needs.
+std::unique_ptr<DecompressCodec> make_zstd_codec(std::uint64_t max_memory);
+std::unique_ptr<DecompressCodec> make_xz_codec(std::uint64_t max_memory);
 std::unique_ptr<DecompressCodec> make_bzip2_codec();
 
 }  // namespace layerkit

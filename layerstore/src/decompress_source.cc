@@ -32,16 +32,16 @@ Compression detect(std::string_view start) {
   return Compression::None;
 }
 
-std::unique_ptr<DecompressCodec> make_codec(Compression compression) {
+std::unique_ptr<DecompressCodec> make_codec(Compression compression, std::uint64_t max_memory) {
   switch (compression) {
     case Compression::None:
       break;
     case Compression::Gzip:
       return make_gzip_codec();
     case Compression::Zstd:
-      return make_zstd_codec();
+      return make_zstd_codec(max_memory);
     case Compression::Xz:
-      return make_xz_codec();
+      return make_xz_codec(max_memory);
     case Compression::Bzip2:
       return make_bzip2_codec();
   }
@@ -50,11 +50,12 @@ std::unique_ptr<DecompressCodec> make_codec(Compression compression) {
 
 class Decompressor final : public DecompressingSource {
  public:
-  Decompressor(ByteSource& source, std::string name)
-      : source_(source), name_(std::move(name)), chunk_(kChunk) {
+  Decompressor(ByteSource& source, std::string name, const DecompressionLimits& limits)
+      : source_(source), name_(std::move(name)), limits_(limits), chunk_(kChunk) {
     end_ = read_full(source_, std::span(chunk_).first(kMagicBytes));
+    compressed_bytes_ = end_;
     compression_ = detect(as_text(std::span(chunk_).first(end_)));
-    codec_ = make_codec(compression_);
+    codec_ = make_codec(compression_, limits_.memory);
   }
 
   Compression compression() const noexcept override { return compression_; }
@@ -68,6 +69,7 @@ class Decompressor final : public DecompressingSource {
  private:
   std::size_t pass_through(std::span<std::byte> buffer);
   std::size_t decompress(std::span<std::byte> buffer);
+  std::size_t counted(std::size_t produced);
   bool start_unit();
   void skip_zero_padding();
   bool refill();
@@ -77,6 +79,9 @@ class Decompressor final : public DecompressingSource {
 
   ByteSource& source_;
   std::string name_;
+  DecompressionLimits limits_;
+  std::uint64_t compressed_bytes_ = 0;
+  std::uint64_t plain_bytes_ = 0;
   std::vector<std::byte> chunk_;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
@@ -101,11 +106,22 @@ std::size_t Decompressor::decompress(std::span<std::byte> buffer) {
     const CodecStep step = codec_->step(buffered(), buffer);
     begin_ += step.consumed;
     if (step.unit_done) in_unit_ = false;
-    if (step.produced > 0) return step.produced;
+    if (step.produced > 0) return counted(step.produced);
     if (!step.unit_done && !have_input) fail(Errc::Integrity, "it ends too early");
     if (!step.unit_done && step.consumed == 0) fail(Errc::Integrity, "its data is damaged");
   }
   return 0;
+}
+
+/// Stops what a few bytes make of themselves before it fills the disk.
+std::size_t Decompressor::counted(std::size_t produced) {
+  plain_bytes_ += produced;
+  if (limits_.ratio > 0 && plain_bytes_ > limits_.ratio_free_bytes &&
+      plain_bytes_ / limits_.ratio > compressed_bytes_) {
+    fail(Errc::Limit, "{} bytes unpack to more than {} times as many (the limit max-ratio)",
+         compressed_bytes_, limits_.ratio);
+  }
+  return produced;
 }
 
 /// False at the end of the stream.
@@ -140,14 +156,16 @@ bool Decompressor::refill() {
   if (begin_ < end_) return true;
   begin_ = 0;
   end_ = source_.read(chunk_);
+  compressed_bytes_ += end_;
   return end_ > 0;
 }
 
 }  // namespace
 
 std::unique_ptr<DecompressingSource> make_decompressing_source(ByteSource& source,
-                                                               std::string name) {
-  return std::make_unique<Decompressor>(source, std::move(name));
+                                                               std::string name,
+                                                               const DecompressionLimits& limits) {
+  return std::make_unique<Decompressor>(source, std::move(name), limits);
 }
 
 }  // namespace layerkit

@@ -7,13 +7,12 @@ namespace layerkit {
 namespace {
 
 constexpr std::byte kFirst{0xfd};
-// A stream may ask for a dictionary of 4 GiB; xz -9 needs 65 MiB.
-constexpr std::uint64_t kMaxMemory = std::uint64_t{256} << 20;
 
-[[noreturn]] void fail_xz(lzma_ret result) {
+[[noreturn]] void fail_xz(lzma_ret result, std::uint64_t max_memory) {
   switch (result) {
     case LZMA_MEMLIMIT_ERROR:
-      fail(Errc::Limit, "xz: the stream needs more than {} MiB of memory", kMaxMemory >> 20);
+      fail(Errc::Limit, "xz: the stream needs more than {} MiB of memory (the limit max-memory)",
+           max_memory >> 20);
     case LZMA_MEM_ERROR:
       fail(Errc::Limit, "xz has no memory");
     case LZMA_UNSUPPORTED_CHECK:
@@ -26,7 +25,7 @@ constexpr std::uint64_t kMaxMemory = std::uint64_t{256} << 20;
 
 class XzCodec final : public DecompressCodec {
  public:
-  XzCodec() = default;
+  explicit XzCodec(std::uint64_t max_memory) : max_memory_(max_memory) {}
   XzCodec(const XzCodec&) = delete;
   XzCodec& operator=(const XzCodec&) = delete;
   ~XzCodec() override { ::lzma_end(&stream_); }
@@ -35,8 +34,8 @@ class XzCodec final : public DecompressCodec {
 
   void start_unit() override {
     const lzma_ret result =
-        ::lzma_stream_decoder(&stream_, kMaxMemory, LZMA_TELL_UNSUPPORTED_CHECK);
-    if (result != LZMA_OK) fail_xz(result);
+        ::lzma_stream_decoder(&stream_, max_memory_, LZMA_TELL_UNSUPPORTED_CHECK);
+    if (result != LZMA_OK) fail_xz(result, max_memory_);
   }
 
   CodecStep step(std::span<const std::byte> in, std::span<std::byte> out) override {
@@ -47,20 +46,21 @@ class XzCodec final : public DecompressCodec {
     const lzma_ret result = ::lzma_code(&stream_, LZMA_RUN);
     // LZMA_BUF_ERROR is no progress, of which the caller thinks.
     if (result != LZMA_OK && result != LZMA_STREAM_END && result != LZMA_BUF_ERROR) {
-      fail_xz(result);
+      fail_xz(result, max_memory_);
     }
     return {in.size() - stream_.avail_in, out.size() - stream_.avail_out,
             result == LZMA_STREAM_END};
   }
 
  private:
+  std::uint64_t max_memory_;
   lzma_stream stream_ = LZMA_STREAM_INIT;
 };
 
 }  // namespace
 
-std::unique_ptr<DecompressCodec> make_xz_codec() {
-  return std::make_unique<XzCodec>();
+std::unique_ptr<DecompressCodec> make_xz_codec(std::uint64_t max_memory) {
+  return std::make_unique<XzCodec>(max_memory);
 }
 
 }  // namespace layerkit

@@ -20,10 +20,14 @@ constexpr unsigned kMaxDepth = (kMaxPathBytes + 1) / 2;
 
 }  // namespace
 
-DiffDraft::DiffDraft(Fd diff, std::shared_ptr<const LayerTree> lower, DiffFormat format)
+DiffDraft::DiffDraft(Fd diff,
+                     std::shared_ptr<const LayerTree> lower,
+                     DiffFormat format,
+                     std::uint64_t max_directories)
     : disk_(std::move(diff)),
       lower_(std::move(lower)),
       format_(format),
+      max_directories_(max_directories),
       arena_(disk_.fd()),
       root_(*std::pmr::polymorphic_allocator<>(&arena_).new_object<DraftDir>(&arena_)) {
   root_.on_disk = true;
@@ -95,6 +99,10 @@ DraftDir& DiffDraft::add_child(DraftDir& dir, std::string_view name) {
   }
   const auto [at, added] = dir.children.try_emplace(std::pmr::string(name, &arena_));
   if (added) {
+    if (++directories_ > max_directories_) {
+      fail(Errc::Limit, "the layer has more than {} directories (the limit max-entries)",
+           max_directories_);
+    }
     at->second = std::pmr::polymorphic_allocator<>(&arena_).new_object<DraftDir>(&arena_);
     at->second->parent = &dir;
     at->second->name = at->first;

@@ -23,7 +23,10 @@ namespace layerkit {
 class DiffDraft {
  public:
   /// `lower` may be null: an empty root.
-  DiffDraft(Fd diff, std::shared_ptr<const LayerTree> lower, DiffFormat format);
+  DiffDraft(Fd diff,
+            std::shared_ptr<const LayerTree> lower,
+            DiffFormat format,
+            std::uint64_t max_directories);
 
   DraftDir& root() noexcept { return root_; }
   /// To be called between steps of work.
@@ -83,6 +86,8 @@ class DiffDraft {
   RootDir disk_;
   std::shared_ptr<const LayerTree> lower_;
   DiffFormat format_;
+  std::uint64_t max_directories_;
+  std::uint64_t directories_ = 0;  ///< made so far, in memory at least
   DraftArena arena_;
   DraftDir& root_;  ///< never destroyed: it goes with the arena, without a walk through it
   std::array<OpenDir, 8> open_;

@@ -46,11 +46,12 @@ class Writer final : public DiffWriter {
          std::shared_ptr<const LayerTree> lower,
          const Context& context,
          BeforeRemoval before_removal,
-         DiffFormat format)
+         DiffFormat format,
+         std::uint64_t max_directories)
       : context_(context),
         before_removal_(std::move(before_removal)),
         format_(format),
-        draft_(std::move(diff), std::move(lower), format),
+        draft_(std::move(diff), std::move(lower), format, max_directories),
         resolver_(draft_),
         objects_(format, context),
         aside_(draft_.disk(), objects_, before_removal_) {
@@ -353,9 +354,10 @@ std::unique_ptr<DiffWriter> make_diff_writer(Fd diff,
                                              std::shared_ptr<const LayerTree> lower,
                                              const Context& context,
                                              DiffFormat format,
-                                             BeforeRemoval before_removal) {
+                                             BeforeRemoval before_removal,
+                                             std::uint64_t max_directories) {
   return std::make_unique<Writer>(std::move(diff), std::move(lower), context,
-                                  std::move(before_removal), format);
+                                  std::move(before_removal), format, max_directories);
 }
 
 }  // namespace layerkit

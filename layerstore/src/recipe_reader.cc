@@ -14,6 +14,9 @@
 namespace layerkit {
 namespace {
 
+/// Ours: ten gigabytes of zeros behind the end of a tar are a few kilobytes of recipe.
+constexpr DecompressionLimits kRecipeLimits{.ratio = 0};
+
 [[noreturn]] void fail_damaged(std::string_view why) {
   fail(Errc::Integrity, "reading the recipe: {}", why);
 }
@@ -27,7 +30,7 @@ Fd open_recipe(int layer_fd) {
 RecipeReader::RecipeReader(int layer_fd)
     : file_(open_recipe(layer_fd)),
       source_(file_.get(), store_file::kRecipe),
-      plain_(make_decompressing_source(source_, store_file::kRecipe)) {
+      plain_(make_decompressing_source(source_, store_file::kRecipe, kRecipeLimits)) {
   if (text(recipe_format::kHeading.size()) != recipe_format::kHeading) {
     fail_damaged("it does not start as a recipe does");
   }

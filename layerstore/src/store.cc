@@ -39,7 +39,7 @@ class DirectoryStore final : public Store {
   }
 
   std::unique_ptr<LayerTransaction> begin() override {
-    return make_store_transaction(dirs_, options_.tar_limits);
+    return make_store_transaction(dirs_, options_);
   }
 
   void export_layer(const ChainId& chain, ByteSink& tar, const Context& context) const override {

@@ -141,9 +141,12 @@ std::string StoreDirs::path_of(const std::string& directory, LayerPart part) con
 }
 
 std::shared_ptr<const LayerTree> StoreDirs::tree(const std::string& directory) const {
-  const Fd layer = open_directory(directory);
   auto index =
-      open_at_if_exists(layer.get(), store_file::kIndex, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+      with_context([&] { return fmt::format("opening layer {}", quoted(directory)); },
+                   [&] {
+                     return open_at_if_exists(open_directory(directory).get(), store_file::kIndex,
+                                              O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+                   });
   if (!index) return make_diff_tree(open_diff(directory), format());
   return make_layer_index_tree(
       std::move(*index), directory, index_pages_,

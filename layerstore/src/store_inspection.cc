@@ -82,9 +82,11 @@ class DirectoryInspection final : public StoreInspection {
 
   std::unique_ptr<LayerTransaction> begin_replacing() override {
     // The layers were accepted once, by whatever limits held then.
-    TarLimits limits;
-    limits.entries = UINT64_MAX;
-    return make_store_transaction(dirs(), limits, ExistingLayers::Replace);
+    StoreOptions options;
+    options.tar_limits.entries = UINT64_MAX;
+    options.tar_limits.unpacked_bytes = UINT64_MAX;
+    options.transaction_bytes = UINT64_MAX;
+    return make_store_transaction(dirs(), options, ExistingLayers::Replace);
   }
 
  private:

@@ -63,21 +63,25 @@ class LayerUnpacker {
   LayerUnpacker(const UnpackedLayer& layer,
                 std::shared_ptr<const LayerTree> lower,
                 DiffFormat format,
+                const TarLimits& limits,
                 const Context& context)
-      : diff_(make_exact_dir(layer.fd(), store_file::kDiff, 0755)),
+      : limits_(limits),
+        diff_(make_exact_dir(layer.fd(), store_file::kDiff, 0755)),
         recipe_(layer.fd()),
         replaced_(layer.fd(), diff_, recipe_),
-        writer_(make_diff_writer(open_at(diff_.fd(), ".", O_RDONLY | O_DIRECTORY),
-                                 std::move(lower),
-                                 context,
-                                 format,
-                                 [this](const RelPath& path) { replaced_.keep(path); })),
+        writer_(make_diff_writer(
+            open_at(diff_.fd(), ".", O_RDONLY | O_DIRECTORY),
+            std::move(lower),
+            context,
+            format,
+            [this](const RelPath& path) { replaced_.keep(path); },
+            limits.entries)),
         context_(context) {}
 
   /// `parent` of the result's info is `parent`.
-  LayerRecord run(ByteSource& tar, const std::optional<ChainId>& parent, const TarLimits& limits) {
+  LayerRecord run(ByteSource& tar, const std::optional<ChainId>& parent) {
     HashingSource hashed(tar);
-    const auto reader = make_tar_reader(hashed, TarDialect::Layer, limits, &recipe_);
+    const auto reader = make_tar_reader(hashed, TarDialect::Layer, limits_, &recipe_);
     std::uint64_t entries = 0;
     while (const auto entry = reader->next()) {
       context_.check_interrupted();
@@ -108,6 +112,7 @@ class LayerUnpacker {
     recipe_.end_file(*file, entry.size);
   }
 
+  TarLimits limits_;
   RootDir diff_;
   RecipeWriter recipe_;
   ReplacedFiles replaced_;
@@ -118,9 +123,12 @@ class LayerUnpacker {
 class StoreTransaction final : public LayerTransaction {
  public:
   StoreTransaction(std::shared_ptr<const StoreDirs> dirs,
-                   const TarLimits& limits,
+                   const StoreOptions& options,
                    ExistingLayers existing)
-      : dirs_(std::move(dirs)), limits_(limits), existing_(existing), staging_(dirs_->staging()) {}
+      : dirs_(std::move(dirs)),
+        options_(options),
+        existing_(existing),
+        staging_(dirs_->staging()) {}
 
   LayerInfo add(const std::optional<ChainId>& parent,
                 ByteSource& tar,
@@ -128,7 +136,9 @@ class StoreTransaction final : public LayerTransaction {
                 const Context& context) override {
     UnpackedLayer layer(staging_.fd(), std::to_string(layers_made_++));
     const LayerRecord record =
-        LayerUnpacker(layer, view(parent), dirs_->format(), context).run(tar, parent, limits_);
+        LayerUnpacker(layer, view(parent), dirs_->format(), options_.tar_limits, context)
+            .run(tar, parent);
+    count_bytes(record.info);
     if (expected && record.info.diff_id != *expected) {
       fail(Errc::Integrity, "layer {} does not match its digest: the archive's config says {}",
            record.info.diff_id.str(), expected->str());
@@ -155,6 +165,13 @@ class StoreTransaction final : public LayerTransaction {
   }
 
  private:
+  void count_bytes(const LayerInfo& layer) {
+    unpacked_bytes_ += std::max(layer.size, layer.tar_size);
+    if (unpacked_bytes_ <= options_.transaction_bytes) return;
+    fail(Errc::Limit, "the layers unpack to more than {} bytes together (the limit max-size)",
+         options_.transaction_bytes);
+  }
+
   /// Null when neither the store nor this transaction has it.
   const KnownLayer* find(const ChainId& chain) {
     const auto found = known_.find(chain);
@@ -232,7 +249,8 @@ class StoreTransaction final : public LayerTransaction {
   }
 
   std::shared_ptr<const StoreDirs> dirs_;
-  TarLimits limits_;
+  StoreOptions options_;
+  std::uint64_t unpacked_bytes_ = 0;  ///< by all layers so far
   ExistingLayers existing_;
   StagingDir staging_;
   std::uint64_t layers_made_ = 0;
@@ -243,9 +261,9 @@ class StoreTransaction final : public LayerTransaction {
 }  // namespace
 
 std::unique_ptr<LayerTransaction> make_store_transaction(std::shared_ptr<const StoreDirs> dirs,
-                                                         const TarLimits& limits,
+                                                         const StoreOptions& options,
                                                          ExistingLayers existing) {
-  return std::make_unique<StoreTransaction>(std::move(dirs), limits, existing);
+  return std::make_unique<StoreTransaction>(std::move(dirs), options, existing);
 }
 
 }  // namespace layerkit

@@ -15,7 +15,7 @@ enum class ExistingLayers {
 
 std::unique_ptr<LayerTransaction> make_store_transaction(
     std::shared_ptr<const StoreDirs> dirs,
-    const TarLimits& limits,
+    const StoreOptions& options,
     ExistingLayers existing = ExistingLayers::Keep);
 
 }  // namespace layerkit

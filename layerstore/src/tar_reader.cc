@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <utility>
@@ -60,6 +61,8 @@ class TarReader final : public LayerReader {
   void start_gnu_sparse(std::uint64_t stored, Entry& entry);
   std::uint64_t stored_bytes(const PaxValues& pax);
   bool followed_by_header();
+  void count_bytes(std::uint64_t file_bytes, std::uint64_t stored);
+  [[noreturn]] void fail_too_large() const;
   PaxValues pax_with_globals(std::optional<PaxValues> pax) const;
 
   TarHeader header() const { return TarHeader(block_); }
@@ -73,6 +76,7 @@ class TarReader final : public LayerReader {
   Extensions extensions_;
   PaxValues globals_;
   std::uint64_t entries_ = 0;
+  std::uint64_t file_bytes_ = 0;
   bool ended_ = false;
 };
 
@@ -126,7 +130,10 @@ bool TarReader::read_header() {
 
 void TarReader::end() {
   ended_ = true;
-  input_.skip_framing(UINT64_MAX);
+  const std::uint64_t allowed =
+      limits_.unpacked_bytes - std::min(input_.offset(), limits_.unpacked_bytes);
+  input_.skip_framing(allowed);
+  if (!input_.peek(1).empty()) fail_too_large();
 }
 
 /// True when the header was one that speaks about others.
@@ -148,6 +155,7 @@ bool TarReader::take_extension() {
     default:
       return false;
   }
+  count_bytes(0, header().size());
   contents_.set_framing(header().size());
   return true;
 }
@@ -176,7 +184,7 @@ void TarReader::set_once(std::optional<std::string>& name) {
 
 std::optional<Entry> TarReader::read_entry() {
   if (++entries_ > limits_.entries) {
-    fail(Errc::Limit, "the tar has more than {} entries", limits_.entries);
+    fail(Errc::Limit, "the tar has more than {} entries (the limit max-entries)", limits_.entries);
   }
   Extensions extensions = std::exchange(extensions_, {});
   PaxValues pax = pax_with_globals(std::move(extensions.pax));
@@ -185,11 +193,26 @@ std::optional<Entry> TarReader::read_entry() {
   const std::uint64_t stored = stored_bytes(pax);
   std::optional<Entry> entry = make_tar_entry(header(), pax, std::move(names), limits_);
   start_contents(pax, stored, *entry);
+  count_bytes(entry->size, stored);
   entry->xattrs = std::move(pax.xattrs);
   if (dialect_ == TarDialect::Layer) entry = as_layer_entry(std::move(*entry));
   if (entry) check_path_limits(entry->path, limits_);
   if (!entry || entry->is_whiteout() || entry->hides == Hides::Below) contents_.drop_file();
   return entry;
+}
+
+/// Sizes are believed only as far as they do not ask for more than is allowed.
+void TarReader::count_bytes(std::uint64_t file_bytes, std::uint64_t stored) {
+  if (file_bytes > limits_.unpacked_bytes - file_bytes_ ||
+      stored > limits_.unpacked_bytes - std::min(input_.offset(), limits_.unpacked_bytes)) {
+    fail_too_large();
+  }
+  file_bytes_ += file_bytes;
+}
+
+void TarReader::fail_too_large() const {
+  fail(Errc::Limit, "the tar unpacks to more than {} bytes (the limit max-layer-size)",
+       limits_.unpacked_bytes);
 }
 
 TarNames TarReader::take_names(const PaxValues& pax, Extensions& extensions) const {

@@ -226,6 +226,49 @@ TEST_F(DockerArchiveTest, RefusesALargeConfig) {
                      .file("manifest.json", manifest_json("c", "null", "null")));
 }
 
+TEST_F(DockerArchiveTest, BoundsTheConfigsOfAllImagesTogether) {
+  TarBuilder tar;
+  std::string manifest;
+  for (int i = 0; i < 3; ++i) {
+    const std::string config = image_config({}) + std::string(3 << 20, ' ') +
+                               std::string(static_cast<std::size_t>(i), ' ');
+    tar.file(fmt::format("c{}", i), config);
+    manifest +=
+        fmt::format(R"({}{{"Config":"c{}","RepoTags":null,"Layers":null}})", i == 0 ? "" : ",", i);
+  }
+  expect_refused(Errc::Limit, "config 'c2': the configs of all images have more than 8388608 bytes",
+                 tar.file("manifest.json", "[" + manifest + "]"));
+}
+
+TEST_F(DockerArchiveTest, BoundsTheMembersOfAnArchive) {
+  std::string tar;
+  const std::string member = TarBuilder().file("a", "").finish().substr(0, 512);
+  for (int i = 0; i <= 100'000; ++i)
+    tar += member;
+  expect_error(Errc::Limit, "the tar has more than 100000 entries", [&] { open(tar); });
+}
+
+TEST_F(DockerArchiveTest, SpoolsNoMoreThanIsAllowed) {
+  const std::string tar = TarBuilder().file("manifest.json", "[]").finish();
+  std::string compressed;
+  MemorySink sink(compressed);
+  const auto gzip = make_compressing_sink(sink, Compression::Gzip);
+  gzip->write(as_bytes(tar));
+  gzip->finish();
+  const std::string path = write("archive", compressed);
+  LoadLimits limits;
+  limits.archive_bytes = tar.size();
+  open_archive(path, store(), context_, limits);
+  limits.archive_bytes = tar.size() - 1;
+  expect_error(Errc::Limit,
+               "reading archive '" + path + "': it is too large to be spooled (the limit max-size)",
+               [&] { open_archive(path, store(), context_, limits); });
+  limits = {};
+  limits.decompression = {.ratio = 3, .ratio_free_bytes = 0};
+  expect_error(Errc::Limit, "(the limit max-ratio)",
+               [&] { open_archive(path, store(), context_, limits); });
+}
+
 TEST_F(DockerArchiveTest, RefusesSparseMembers) {
   expect_error(Errc::Invalid, "'hole' is a sparse file", [this] {
     open(TarBuilder().sparse_file("hole", 1 << 20).file("manifest.json", "[]"));

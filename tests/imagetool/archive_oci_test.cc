@@ -270,7 +270,7 @@ TEST_F(OciArchiveTest, BoundsTheWorkThatAnIndexCanAskFor) {
     entries.push_back(fmt::format(R"({{"mediaType":"{}","digest":"{}","size":{}}})", kManifestType,
                                   sha256(std::to_string(i)), 4 << 20));
   }
-  expect_refused(Errc::Limit, "more than 4194304 bytes in one or 67108864 in all are not read",
+  expect_refused(Errc::Limit, "more than 4194304 bytes in one or 8388608 in all are not read",
                  layout(index_of(entries), {}));
 }
 

@@ -50,6 +50,18 @@ TEST(StrictJsonTest, RefusesTextAboveTheSizeLimit) {
   EXPECT_TRUE(parse_json("[  ]", "config", 4).is_array());
 }
 
+TEST(StrictJsonTest, RefusesMoreValuesThanMemoryShouldHold) {
+  const auto list = [](std::size_t values) {
+    std::string text = "[0";
+    for (std::size_t i = 1; i < values; ++i)
+      text += ",0";
+    return text + "]";
+  };
+  EXPECT_EQ(parse_json(list(163), "config", 4000).size(), 163U);
+  expect_error(Errc::Limit, "parsing config: it has more than 164 values",
+               [&] { parse_json(list(164), "config", 4000); });
+}
+
 TEST(StrictJsonTest, RefusesNulInAnyForm) {
   using std::string_literals::operator""s;
   expect_error(Errc::Invalid, "line 1, column 5: a NUL byte", [] { parse("[1] \0 [2]"s); });

@@ -170,7 +170,47 @@ TEST(CompressionTest, GzipChecksumAndLengthAreVerified) {
 TEST(CompressionTest, ZstdWindowsAreBounded) {
   // RFC 8878: magic, descriptor without content size, window of 2^28 bytes, an empty last block.
   const std::string bytes("\x28\xb5\x2f\xfd\x00\x90\x01\x00\x00", 9);
-  expect_error(Errc::Limit, "decompressing 'blob': zstd:", [&] { decompress(bytes + "x"); });
+  expect_error(Errc::Limit,
+               "decompressing 'blob': zstd: the stream needs more than 24 MiB of memory (the limit "
+               "max-memory)",
+               [&] { decompress(bytes + "x"); });
+}
+
+TEST(CompressionTest, MemoryIsAllowedByTheCaller) {
+  // The same with a window of 2^25 bytes, and a checksum of nothing: absent.
+  const std::string bytes("\x28\xb5\x2f\xfd\x00\x78\x01\x00\x00", 9);
+  const auto read = [&bytes](std::uint64_t memory) {
+    MemorySource source(bytes);
+    return drain(*make_decompressing_source(source, "blob", {.memory = memory}));
+  };
+  EXPECT_EQ(read(std::uint64_t{1} << 25), 0U);
+  expect_error(Errc::Limit, "zstd: the stream needs more than 31 MiB",
+               [&] { read((std::uint64_t{1} << 25) - 1); });
+  const std::string xz = compress_by_filter(sample_text(), ARCHIVE_FILTER_XZ);
+  MemorySource source(xz);
+  expect_error(
+      Errc::Limit, "xz: the stream needs more than 1 MiB of memory (the limit max-memory)", [&] {
+        drain(*make_decompressing_source(source, "blob", {.memory = std::uint64_t{1} << 20}));
+      });
+}
+
+TEST(CompressionTest, ABombIsStoppedByItsRatio) {
+  const std::string zeros(std::size_t{1} << 20, '\0');
+  for (const auto& [format, bytes] : in_all_formats(zeros)) {
+    SCOPED_TRACE(compression_name(format));
+    const auto read = [&bytes = bytes](DecompressionLimits limits) {
+      MemorySource source(bytes);
+      return drain(*make_decompressing_source(source, "blob", limits));
+    };
+    expect_error(Errc::Limit,
+                 fmt::format("decompressing 'blob': {} bytes unpack to more than 100 times as many "
+                             "(the limit max-ratio)",
+                             bytes.size()),
+                 [&] { read({.ratio = 100, .ratio_free_bytes = 1000}); });
+    EXPECT_EQ(read({.ratio = 100, .ratio_free_bytes = zeros.size()}), zeros.size());
+    EXPECT_EQ(read({.ratio = 0, .ratio_free_bytes = 0}), zeros.size());
+    EXPECT_EQ(read({.ratio = zeros.size(), .ratio_free_bytes = 0}), zeros.size());
+  }
 }
 
 TEST(CompressionTest, XzDictionariesAreBounded) {
@@ -180,7 +220,7 @@ TEST(CompressionTest, XzDictionariesAreBounded) {
       "7zXZ\0\0\x01\x69\x22\xde\x36"
       "\x02\0\x21\x01\x28\0\0\0\xe6\xa0\x11\xb3",
       24);
-  expect_error(Errc::Limit, "xz: the stream needs more than 256 MiB", [&] { decompress(bytes); });
+  expect_error(Errc::Limit, "xz: the stream needs more than 24 MiB", [&] { decompress(bytes); });
 }
 
 TEST(CompressionTest, CompressedBytesDependOnTheContentsAlone) {

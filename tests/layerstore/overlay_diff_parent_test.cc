@@ -90,6 +90,19 @@ TEST_F(OverlayDiffParentTest, SymlinkBombIsAnErrorAndNotACrash) {
   expect_error(Errc::Limit, "directories deep", [&] { stack_.apply(bomb); });
 }
 
+TEST_F(OverlayDiffParentTest, DirectoriesThatNoEntryNamesAreCounted) {
+  make_dir_at(stack_.temp().fd(), "diff", 0755);
+  const auto writer = make_overlay_diff_writer(open_dir_at(stack_.temp().fd(), "diff"), nullptr,
+                                               stack_.context(), {}, stack_.space(), 5);
+  MemorySource nothing("");
+  writer->add(file("a/b/c/x").entry, nothing);
+  writer->add(file("a/b/c/y").entry, nothing);
+  writer->add(dir("a/d/e").entry, nothing);
+  expect_error(Errc::Limit,
+               "unpacking '/a/f/x': the layer has more than 5 directories (the limit max-entries)",
+               [&] { writer->add(file("a/f/x").entry, nothing); });
+}
+
 TEST_F(OverlayDiffParentTest, LowerFileAsAParentIsReplacedByADirectory) {
   stack_.apply({file("f", "old"), fifo("p"), dir("d"), file("d/f")});
   stack_.apply({file("f/x"), file("p/y/z"), file("d/f/w")});

@@ -165,6 +165,49 @@ TEST_F(StoreTest, RefusesAParentThatIsNotThere) {
                [&] { transaction->add(parent, source, std::nullopt, Context{}); });
 }
 
+TEST_F(StoreTest, BoundsWhatTheLayersOfATransactionUnpackTo) {
+  const std::string tar = TarText().file("a", std::string(3000, 'x')).end();
+  const std::string other = TarText().file("b", "").end();
+  const auto limited = open_store(root_, {.transaction_bytes = tar.size() + 100});
+  const auto transaction = limited->begin();
+  MemorySource source(tar);
+  const LayerInfo base = transaction->add(std::nullopt, source, std::nullopt, Context{});
+  MemorySource more(other);
+  expect_error(Errc::Limit,
+               "the layers unpack to more than " + std::to_string(tar.size() + 100) +
+                   " bytes together (the limit max-size)",
+               [&] { transaction->add(base.chain, more, std::nullopt, Context{}); });
+  const auto unlimited = limited->begin();
+  MemorySource again(other);
+  unlimited->add(std::nullopt, again, std::nullopt, Context{});
+}
+
+TEST_F(StoreTest, ALayerIsBuiltOnWhatTheIndexesSay) {
+  const LayerInfo base = import(TarText().directory("d", 0700).file("d/a", "").end());
+  // As if the tree below could not be looked at: its index is enough to know what it holds.
+  remove_tree_at(AT_FDCWD, layer_path(base.chain, "diff/d"));
+  const LayerInfo top = import(TarText().file("d/.wh.a", "").file("d/b", "").end(), base.chain);
+  EXPECT_EQ(stat_at(AT_FDCWD, layer_path(top.chain, "diff/d/a"))->type, FileType::CharDevice);
+  EXPECT_EQ(stat_at(AT_FDCWD, layer_path(top.chain, "diff/d"))->mode, 0700U);
+}
+
+TEST_F(StoreTest, ReadsLayersWithoutAnIndexAndNamesTheOneWhoseIndexIsDamaged) {
+  const LayerInfo base = import(TarText().directory("d", 0700).file("d/a", "one").end());
+  const LayerInfo top = import(TarText().file("d/b", "two").end(), base.chain);
+  const auto names = store_->view(top.chain)->list(RelPath::parse("d"));
+  EXPECT_EQ(names, (Names{"a", "b"}));
+  unlink_at(AT_FDCWD, layer_path(base.chain, "index"));
+  EXPECT_EQ(store_->view(top.chain)->list(RelPath::parse("d")), names);
+  import(TarText().file("d/.wh.a", "").end(), top.chain);
+  write(layer_path(top.chain, "index"), "not an index");
+  expect_error(Errc::Integrity, "reading the index of layer '" + top.chain.hex() + "': ", [&] {
+    store_->view(top.chain);
+  });
+  expect_error(Errc::Integrity, "reading the index of layer '" + top.chain.hex() + "': ", [&] {
+    import(TarText().file("x", "").end(), top.chain);
+  });
+}
+
 TEST_F(StoreTest, StopsWhenInterrupted) {
   const std::string tar = TarText().file("a", "one").end();
   const std::atomic<bool> interrupted = true;

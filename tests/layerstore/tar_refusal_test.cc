@@ -140,8 +140,12 @@ TEST(TarRefusalTest, PaxValuesThatMeanNothing) {
 TEST(TarRefusalTest, SizesNoFileCanHave) {
   expect_pax_refused(Errc::Invalid, "its size 9223372036854775808 is too large",
                      pax_record("size", "9223372036854775808"));
-  expect_pax_refused(Errc::Integrity, "reading tar entry 'f' at byte 1024: the tar ends inside it",
+  expect_pax_refused(Errc::Limit,
+                     "reading tar entry 'f' at byte 1024: the tar unpacks to more than "
+                     "137438953472 bytes (the limit max-layer-size)",
                      pax_record("size", "9223372036854775807"));
+  expect_pax_refused(Errc::Integrity, "reading tar entry 'f' at byte 1024: the tar ends inside it",
+                     pax_record("size", "1000000000"));
 }
 
 TEST(TarRefusalTest, EntriesWithTwoNames) {
@@ -183,8 +187,8 @@ TEST(TarRefusalTest, WhatIsAboveALimit) {
   const auto expect_limit = [](const std::string& text, const std::string& tar, TarLimits limits) {
     expect_error(Errc::Limit, text, [&] { read_tar(tar, TarDialect::Layer, limits); });
   };
-  expect_limit("more than 2 entries", raw_file("a") + raw_file("b") + raw_file("c"),
-               {.entries = 2});
+  expect_limit("the tar has more than 2 entries (the limit max-entries)",
+               raw_file("a") + raw_file("b") + raw_file("c"), {.entries = 2});
   expect_limit("the extended header has 2048 bytes, more than 1024",
                pax_header(std::string(2048, ' ')), {.extended_header_bytes = 1024});
   expect_limit("its path is longer than 5 bytes", raw_file("abcdef"), {.path_bytes = 5});
@@ -199,6 +203,43 @@ TEST(TarRefusalTest, WhatIsAboveALimit) {
   for (int i = 0; i < 1025; ++i)
     xattrs += pax_record("SCHILY.xattr.user." + std::to_string(i), "");
   expect_limit("it has more than 1024 xattrs", pax_header(xattrs) + raw_file("f"), {});
+}
+
+TEST(TarRefusalTest, WhatUnpacksToMoreThanIsAllowed) {
+  const auto refused = [](const std::string& tar, std::uint64_t bytes) {
+    expect_error(Errc::Limit,
+                 "the tar unpacks to more than " + std::to_string(bytes) +
+                     " bytes (the limit max-layer-size)",
+                 [&] { read_tar(tar, TarDialect::Layer, {.unpacked_bytes = bytes}); });
+  };
+  const auto accepted = [](const std::string& tar, std::uint64_t bytes) {
+    read_tar(tar, TarDialect::Layer, {.unpacked_bytes = bytes});
+  };
+  const std::string tar = raw_member({.name = "a"}, std::string(1000, 'x')) + tar_end();
+  accepted(tar, tar.size());
+  refused(tar, tar.size() - 1);
+  // What comes behind the end counts as well.
+  const std::string trailing = tar + std::string(5000, '\0');
+  accepted(trailing, trailing.size());
+  refused(trailing, trailing.size() - 1);
+  // Holes count: reading them takes time.
+  const std::string map = "1\n0\n0\n" + std::string(506, '\0');
+  const std::string sparse =
+      pax_header(pax_record("GNU.sparse.major", "1") + pax_record("GNU.sparse.minor", "0") +
+                 pax_record("GNU.sparse.realsize", "1000000")) +
+      raw_member({.name = "s"}, map) + tar_end();
+  accepted(sparse, 1'000'000);
+  refused(sparse, 999'999);
+  refused(sparse + sparse.substr(0, sparse.size() - 1024), 999'999);
+  // Headers that belong to nothing count.
+  std::string globals;
+  for (int i = 0; i < 20; ++i)
+    globals += pax_header(pax_record("comment", std::string(900, 'c')), 'g');
+  refused(globals, 10'000);
+  // A claim is not waited for.
+  RawHeader huge{.name = "x"};
+  huge.size = 077777777777U;
+  refused(raw_header(huge), 8'589'934'590);
 }
 
 TEST(TarRefusalTest, ClaimedSizesAreNotAllocated) {

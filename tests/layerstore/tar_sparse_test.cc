@@ -109,7 +109,9 @@ TEST(TarSparseTest, AHugeHoleCostsNothingToSkip) {
   const std::string tar =
       sparse_1_0("1\n9223372036854775800\n7\n", "1234567", "9223372036854775807") + kNext;
   MemorySource source(tar);
-  const auto reader = make_tar_reader(source, TarDialect::Layer);
+  TarLimits limits;
+  limits.unpacked_bytes = UINT64_MAX;
+  const auto reader = make_tar_reader(source, TarDialect::Layer, limits);
   EXPECT_EQ(reader->next()->size, 9223372036854775807U);
   std::array<std::byte, 100> some{};
   EXPECT_EQ(reader->contents().read(some), 100U);

@@ -22,6 +22,8 @@ inline constexpr std::size_t kMaxDockerManifestBytes = 4 << 20;
 inline constexpr std::size_t kMaxIndexBytes = 4 << 20;
 inline constexpr std::size_t kMaxManifestBytes = 4 << 20;
 inline constexpr std::size_t kMaxConfigBytes = 4 << 20;
+/// Of all images of one archive together: they are in memory at the same time.
+inline constexpr std::size_t kMaxConfigsBytes = 8 << 20;
 inline constexpr std::size_t kMaxLayoutBytes = 64 << 10;
 
 inline constexpr std::string_view kOciIndexType = "application/vnd.oci.image.index.v1+json";

@@ -10,6 +10,7 @@
 #include "layerkit/base/context.h"
 #include "layerkit/base/fd.h"
 #include "layerkit/base/rel_path.h"
+#include "layerkit/imagetool/archive.h"
 #include "layerkit/layerstore/store.h"
 
 namespace layerkit {
@@ -51,7 +52,8 @@ std::unique_ptr<BlobContainer> make_directory_container(Fd dir, std::string name
 /// to a temporary file of the store.
 std::unique_ptr<BlobContainer> open_container(const std::string& input,
                                               const Store& store,
-                                              const Context& context);
+                                              const Context& context,
+                                              const LoadLimits& limits);
 
 /// As BlobContainer::open, but absence is Error{NotFound} "the archive has no 'x'".
 StoredFile open_existing(const BlobContainer& container, const RelPath& path);

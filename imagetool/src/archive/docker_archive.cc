@@ -64,10 +64,14 @@ class DockerArchiveReader final : public ArchiveReader {
     return file;
   }
 
-  ArchivedImage read_image(const DockerManifestItem& item) const {
+  ArchivedImage read_image(const DockerManifestItem& item) {
     const StoredFile config = open_verified(RelPath::parse(item.config));
-    ArchivedImage image{
-        Image::parse(read_all(*config.bytes, kMaxConfigBytes, item.config)), {}, item.layers};
+    std::string text = read_all(*config.bytes, kMaxConfigBytes, item.config);
+    config_bytes_ += text.size();
+    if (config_bytes_ > kMaxConfigsBytes) {
+      fail(Errc::Limit, "the configs of all images have more than {} bytes", kMaxConfigsBytes);
+    }
+    ArchivedImage image{Image::parse(std::move(text)), {}, item.layers};
     if (image.image.diff_ids().size() != item.layers.size()) {
       fail(Errc::Invalid, "manifest.json lists {} layers, the config {}", item.layers.size(),
            image.image.diff_ids().size());
@@ -90,6 +94,7 @@ class DockerArchiveReader final : public ArchiveReader {
   std::unique_ptr<BlobContainer> container_;
   const Context& context_;
   std::vector<DockerManifestItem> items_;
+  std::uint64_t config_bytes_ = 0;
 };
 
 }  // namespace

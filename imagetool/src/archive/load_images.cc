@@ -75,8 +75,8 @@ class Publication {
 
 class Load {
  public:
-  Load(ImageStore& store, ArchiveReader& archive, const Context& context)
-      : store_(store), archive_(archive), context_(context) {}
+  Load(ImageStore& store, ArchiveReader& archive, const Context& context, const LoadLimits& limits)
+      : store_(store), archive_(archive), context_(context), limits_(limits) {}
 
   std::vector<LoadResult> run(const std::optional<Platform>& platform) {
     images_ = archive_.images(platform);
@@ -131,7 +131,7 @@ class Load {
           fmt::format("{}: layer {}/{}", describe(images_, number), layer + 1, image.layers.size());
       const ArchivedLayer archived = archive_.open_layer(image.layers[layer]);
       ProgressSource counted(*archived.bytes, what, archived.size, context_);
-      const auto plain = make_decompressing_source(counted, "layer");
+      const auto plain = make_decompressing_source(counted, "layer", limits_.decompression);
       transaction.add(parent, *plain, image.image.diff_ids()[layer], context_);
       // The end is where the archive's own size and digest are compared.
       drain(*plain);
@@ -180,6 +180,7 @@ class Load {
   ImageStore& store_;
   ArchiveReader& archive_;
   const Context& context_;
+  LoadLimits limits_;
   std::vector<ArchivedImage> images_;
   std::set<ChainId> unpacked_;
 };
@@ -189,9 +190,10 @@ class Load {
 std::vector<LoadResult> load_images(ImageStore& store,
                                     ArchiveReader& archive,
                                     const std::optional<Platform>& platform,
-                                    const Context& context) {
+                                    const Context& context,
+                                    const LoadLimits& limits) {
   return with_context([&] { return "loading " + quoted(archive.name()); },
-                      [&] { return Load(store, archive, context).run(platform); });
+                      [&] { return Load(store, archive, context, limits).run(platform); });
 }
 
 }  // namespace layerkit

@@ -7,7 +7,7 @@ namespace layerkit {
 namespace {
 
 /// Indexes may name one document many times over; this bounds the work they can ask for.
-constexpr std::uint64_t kMaxDocumentBytes = 64ULL << 20;
+constexpr std::uint64_t kMaxDocumentBytes = 8ULL << 20;
 /// What reading a document costs apart from its bytes, so that many empty ones count as well.
 constexpr std::uint64_t kDocumentCost = 4096;
 

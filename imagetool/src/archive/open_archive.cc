@@ -39,8 +39,9 @@ bool is_docker_archive(const BlobContainer& container) {
 
 std::unique_ptr<ArchiveReader> open_archive(const std::string& input,
                                             const Store& store,
-                                            const Context& context) {
-  auto container = open_container(input, store, context);
+                                            const Context& context,
+                                            const LoadLimits& limits) {
+  auto container = open_container(input, store, context, limits);
   const auto reading = [name = container->name()] { return "reading archive " + quoted(name); };
   const bool is_docker = with_context(reading, [&] { return is_docker_archive(*container); });
   if (!is_docker && !has_file(*container, "index.json")) fail_not_an_archive(*container);

@@ -14,9 +14,9 @@ namespace {
 /// As the kernel's own bound on symlinks in one path (path_resolution(7)).
 constexpr int kMaxLinks = 40;
 /// Names an archive may have; an image of 500 layers in docker's oldest layout has 2,000.
-constexpr std::uint64_t kMaxMembers = 1'000'000;
+constexpr std::uint64_t kMaxMembers = 100'000;
 /// Bytes of all names together.
-constexpr std::uint64_t kMaxNameBytes = 64ULL << 20;
+constexpr std::uint64_t kMaxNameBytes = 8ULL << 20;
 /// Contents below this are read through rather than jumped over: one read(2) has them anyway.
 constexpr std::uint64_t kMinJump = std::uint64_t{64} * 1024;
 
@@ -101,6 +101,7 @@ class Indexer {
   Index run() {
     TarLimits limits;
     limits.entries = kMaxMembers;
+    limits.unpacked_bytes = UINT64_MAX;  // nothing is unpacked
     const auto reader = make_tar_reader(source_, TarDialect::Literal, limits, &position_);
     std::optional<Entry> previous;
     while (auto entry = reader->next()) {

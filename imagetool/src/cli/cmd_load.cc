@@ -1,11 +1,13 @@
 #include <unistd.h>
 
+#include <functional>
 #include <memory>
 
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/progress_line.h"
 #include "layerkit/imagetool/archive.h"
+#include "layerkit/imagetool/option_values.h"
 
 namespace layerkit::cli {
 namespace {
@@ -14,7 +16,49 @@ struct Options {
   std::string input;
   std::string platform;
   bool quiet = false;
+  StoreOptions store;
+  LoadLimits limits;
 };
+
+std::string size_text(std::uint64_t bytes) {
+  return fmt::format("{}g", bytes >> 30);
+}
+
+/// What an archive may ask for at most.
+void add_limits(CLI::App& command, Options& options) {
+  const auto add = [&command](const char* name, const char* help, std::string value,
+                              const std::function<void(const std::string&)>& set) {
+    command.add_option_function<std::string>(name, set, help)
+        ->type_name("SIZE")
+        ->default_str(std::move(value))
+        ->group("Limits");
+  };
+  command
+      .add_option("--max-entries", options.store.tar_limits.entries,
+                  "Refuse a layer with more entries or directories")
+      ->type_name("N")
+      ->capture_default_str()
+      ->group("Limits");
+  add("--max-layer-size", "Refuse a layer that unpacks to more bytes",
+      size_text(options.store.tar_limits.unpacked_bytes), [&options](const std::string& text) {
+        options.store.tar_limits.unpacked_bytes = parse_size(text);
+      });
+  add("--max-size", "Refuse an archive whose layers unpack to more bytes together",
+      size_text(options.store.transaction_bytes), [&options](const std::string& text) {
+        options.store.transaction_bytes = parse_size(text);
+        options.limits.archive_bytes = options.store.transaction_bytes;
+      });
+  add("--max-memory", "Refuse compressed data that needs more memory to unpack", "24m",
+      [&options](const std::string& text) {
+        options.limits.decompression.memory = parse_size(text);
+      });
+  command
+      .add_option("--max-ratio", options.limits.decompression.ratio,
+                  "Refuse more than 1 GiB that is compressed better than N to 1; 0 for no limit")
+      ->type_name("N")
+      ->capture_default_str()
+      ->group("Limits");
+}
 
 /// In docker's words.
 void print_result(const LoadResult& result) {
@@ -40,10 +84,11 @@ void load(Session& session, const Options& options) {
   {
     ProgressLine line;
     const Context context = options.quiet ? session.context : line.attach(session.context);
+    session.store_options = options.store;
     ImageStore& store = session.store();
-    const auto archive =
-        open_archive(options.input.empty() ? "-" : options.input, store.layers(), context);
-    results = load_images(store, *archive, platform, context);
+    const auto archive = open_archive(options.input.empty() ? "-" : options.input, store.layers(),
+                                      context, options.limits);
+    results = load_images(store, *archive, platform, context, options.limits);
   }
   for (const LoadResult& result : results) {
     print_result(result);
@@ -64,6 +109,7 @@ void add_load(CLI::App& app, Session& session) {
                    "Load the image for this platform, instead of this machine's")
       ->type_name("PLATFORM");
   command->add_flag("-q,--quiet", options->quiet, "Suppress the progress output");
+  add_limits(*command, *options);
   command->callback([&session, options] { load(session, *options); });
 }
 

@@ -9,9 +9,8 @@ namespace layerkit::cli {
 
 ImageStore& Session::store() {
   if (!store_) {
-    StoreOptions options;
-    if (!driver.empty()) options.driver = parse_driver(driver);
-    store_ = ImageStore::open(root, options);
+    if (!driver.empty()) store_options.driver = parse_driver(driver);
+    store_ = ImageStore::open(root, store_options);
     store_->set_users(
         [&images = *store_](const ImageId& image) { return users_of_image(images, image); });
   }

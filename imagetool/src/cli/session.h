@@ -21,6 +21,8 @@ namespace layerkit::cli {
 struct Session {
   std::string root = "/var/lib/layerkit";
   std::string driver;  ///< what --driver says; empty: the store's, or the best for a new one
+  /// Of the layer store, but for the driver; to be changed before the first call of `store`.
+  StoreOptions store_options;
   /// `warn` prints "imagetool: warning: …" on standard error; `interrupted` is set by SIGINT and
   /// SIGTERM.
   Context context;

@@ -47,13 +47,22 @@ class ArchiveReader {
   virtual ArchivedLayer open_layer(const std::string& handle) = 0;
 };
 
+/// Bounds on what an archive may ask of us, apart from those of the store it is loaded into. One
+/// that is hit is Error{Limit} and named in it.
+struct LoadLimits {
+  DecompressionLimits decompression;  ///< of the archive and of each layer
+  /// Plain bytes of an archive that must be spooled.
+  std::uint64_t archive_bytes = std::uint64_t{512} << 30;
+};
+
 /// `input`: a file, "-" for standard input, or a directory. What cannot be read at random (a pipe,
 /// a compressed file) is spooled to a nameless file on the store's file system. Throws
 /// Error{Invalid} "'x' is not an image archive: …". See docs/formats/archives.md.
 /// `store` and `context` must outlive the reader.
 std::unique_ptr<ArchiveReader> open_archive(const std::string& input,
                                             const Store& store,
-                                            const Context& context);
+                                            const Context& context,
+                                            const LoadLimits& limits = {});
 
 struct LoadResult {
   ImageId image;
@@ -65,7 +74,8 @@ struct LoadResult {
 std::vector<LoadResult> load_images(ImageStore& store,
                                     ArchiveReader& archive,
                                     const std::optional<Platform>& platform,
-                                    const Context& context);
+                                    const Context& context,
+                                    const LoadLimits& limits = {});
 
 enum class ArchiveFormat { DockerArchive, OciArchive, OciDirectory };
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,13 +19,24 @@ class DecompressingSource : public ByteSource {
   virtual Compression compression() const noexcept = 0;
 };
 
+/// Bounds on what a compressed stream may ask of us. One that is hit is Error{Limit} and named in
+/// it.
+struct DecompressionLimits {
+  /// What a format's window or dictionary may take: a zstd window is a power of two, so 16 MiB; xz
+  /// counts all it needs. What `zstd -19` and `xz -7` write is below, `zstd --ultra -22` and
+  /// `xz -9` are not.
+  std::uint64_t memory = std::uint64_t{24} << 20;
+  /// Plain bytes for each compressed one; 0: no limit.
+  std::uint64_t ratio = 250;
+  /// So many plain bytes may come whatever the ratio is.
+  std::uint64_t ratio_free_bytes = std::uint64_t{1} << 30;
+};
+
 /// Reads `source` (which must outlive it) to its end. Checksums and lengths are verified; several
 /// gzip members or zstd frames in a row are one stream; zero padding after the last is accepted,
-/// other trailing bytes and truncation are Error{Integrity}. Memory: bounded by the format's window
-/// (zstd: 128 MiB at most, xz: 256 MiB, else Error{Limit}).
-/// `name` appears in errors.
-std::unique_ptr<DecompressingSource> make_decompressing_source(ByteSource& source,
-                                                               std::string name);
+/// other trailing bytes and truncation are Error{Integrity}. `name` appears in errors.
+std::unique_ptr<DecompressingSource> make_decompressing_source(
+    ByteSource& source, std::string name, const DecompressionLimits& limits = {});
 
 /// Writes compressed bytes; `finish` completes the stream and must be called.
 class CompressingSink : public ByteSink {

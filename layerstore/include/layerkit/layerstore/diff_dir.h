@@ -47,12 +47,14 @@ using BeforeRemoval = std::function<void(const RelPath& path)>;
 /// `diff` is an empty directory; `lower` is the merged view below, null for a base layer.
 /// Directory times are set by `finish`. Needs CAP_MKNOD and friends of the owning user namespace.
 /// A file is never rewritten in place: what replaces it is a new inode.
-/// `before_removal` may be empty.
+/// `before_removal` may be empty. More than `max_directories`, those that no entry names but only a
+/// path included, are Error{Limit}.
 std::unique_ptr<DiffWriter> make_diff_writer(Fd diff,
                                              std::shared_ptr<const LayerTree> lower,
                                              const Context& context,
                                              DiffFormat format,
-                                             BeforeRemoval before_removal = {});
+                                             BeforeRemoval before_removal = {},
+                                             std::uint64_t max_directories = 10'000'000);
 
 /// What becomes of an object of the upper directory that is exactly as in the lower layers: it was
 /// copied up and not changed in the end. A directory in which something changed is never dropped.
@@ -94,9 +96,10 @@ inline std::unique_ptr<DiffWriter> make_overlay_diff_writer(
     std::shared_ptr<const LayerTree> lower,
     const Context& context,
     BeforeRemoval before_removal = {},
-    OverlayXattrs space = OverlayXattrs::Trusted) {
+    OverlayXattrs space = OverlayXattrs::Trusted,
+    std::uint64_t max_directories = 10'000'000) {
   return make_diff_writer(std::move(diff), std::move(lower), context, DiffFormat::overlay(space),
-                          std::move(before_removal));
+                          std::move(before_removal), max_directories);
 }
 
 inline std::unique_ptr<LayerReader> make_overlay_diff_reader(

@@ -130,12 +130,14 @@ class Store {
 };
 
 struct StoreOptions {
-  TarLimits tar_limits;
+  TarLimits tar_limits = {};  ///< of each layer
+  /// What the layers of one transaction may unpack to together.
+  std::uint64_t transaction_bytes = std::uint64_t{512} << 30;
   /// The driver of a new store; nullopt: overlay2 where the probe finds nothing wrong, else AUFS.
   /// A store that exists must have this one.
   std::optional<StoreDriver> driver = std::nullopt;
   /// Empty: overlay2 is believed to work.
-  OverlayProbe overlay_probe;
+  OverlayProbe overlay_probe = {};
 };
 
 /// Opens the store in `root`, creating it (0710) when absent. Throws Error{Unsupported} for a

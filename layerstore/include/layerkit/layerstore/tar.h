@@ -12,6 +12,8 @@ namespace layerkit {
 /// Bounds on what a tar may ask of us. A bound that is hit is Error{Limit} and named in it.
 struct TarLimits {
   std::uint64_t entries = 10'000'000;
+  /// Bytes of the tar, and bytes of all its files together, holes included.
+  std::uint64_t unpacked_bytes = std::uint64_t{128} << 30;
   std::uint64_t path_bytes = 4095;                ///< PATH_MAX without NUL; names over 255 fail too
   std::uint64_t extended_header_bytes = 1 << 20;  ///< one PAX or GNU long-name header
   std::uint64_t sparse_pieces = 65'536;           ///< runs of data in one sparse file
