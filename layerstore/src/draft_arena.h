@@ -19,7 +19,7 @@ namespace layerkit {
 class DraftArena final : public std::pmr::memory_resource {
  public:
   /// `directory` is where the file is made when it is needed; it must outlive the arena.
-  explicit DraftArena(int directory, std::size_t max_memory = std::size_t{4} << 20);
+  explicit DraftArena(int directory, std::size_t max_memory = std::size_t{2} << 20);
   DraftArena(const DraftArena&) = delete;
   DraftArena& operator=(const DraftArena&) = delete;
   ~DraftArena() override;

@@ -20,7 +20,7 @@ constexpr std::size_t kMemoryPiece = std::size_t{256} << 10;
 constexpr std::size_t kFilePiece = std::size_t{4} << 20;
 constexpr std::size_t kWindow = std::size_t{256} << 20;
 /// Pages of files that may be mapped before the arena lets go of its own.
-constexpr std::uint64_t kMaxResident = std::uint64_t{24} << 20;
+constexpr std::uint64_t kMaxResident = std::uint64_t{16} << 20;
 
 /// Bytes of this process's memory that are mapped from files: the second number that is resident
 /// in /proc/self/statm (proc(5)), approximately. 0 when it cannot be read.

@@ -16,7 +16,7 @@ namespace layerkit {
 class NameSorter {
  public:
   /// `directory` is where the file is made when it is needed; it must outlive the sorter.
-  explicit NameSorter(int directory, std::size_t max_memory = std::size_t{4} << 20)
+  explicit NameSorter(int directory, std::size_t max_memory = std::size_t{2} << 20)
       : directory_(directory), max_memory_(max_memory) {}
 
   /// At most 65535 bytes. REQUIRES: `next` was not called since the last `clear`.

@@ -48,7 +48,7 @@ void add_limits(CLI::App& command, Options& options) {
         options.store.transaction_bytes = parse_size(text);
         options.limits.archive_bytes = options.store.transaction_bytes;
       });
-  add("--max-memory", "Refuse compressed data that needs more memory to unpack", "24m",
+  add("--max-memory", "Refuse compressed data that needs more memory to unpack", "34m",
       [&options](const std::string& text) {
         options.limits.decompression.memory = parse_size(text);
       });

@@ -22,10 +22,10 @@ class DecompressingSource : public ByteSource {
 /// Bounds on what a compressed stream may ask of us. One that is hit is Error{Limit} and named in
 /// it.
 struct DecompressionLimits {
-  /// What a format's window or dictionary may take: a zstd window is a power of two, so 16 MiB; xz
-  /// counts all it needs. What `zstd -19` and `xz -7` write is below, `zstd --ultra -22` and
+  /// What a format's window or dictionary may take: a zstd window is a power of two, so 32 MiB; xz
+  /// counts all it needs. What `zstd -19` and `xz -8` write is below, `zstd --ultra -22` and
   /// `xz -9` are not.
-  std::uint64_t memory = std::uint64_t{24} << 20;
+  std::uint64_t memory = std::uint64_t{34} << 20;
   /// Plain bytes for each compressed one; 0: no limit.
   std::uint64_t ratio = 250;
   /// So many plain bytes may come whatever the ratio is.
