@@ -1,14 +1,11 @@
 // The parts of load and save, each by itself, sized so that the growth is visible.
 
 #include <benchmark/benchmark.h>
-#include <fcntl.h>
 
-#include <cstdlib>
-
-#include "layerkit/base/error.h"
 #include "layerkit/layerstore/compression.h"
 #include "layerkit/layerstore/store.h"
 #include "sample_layer.h"
+#include "work_dir.h"
 
 namespace layerkit::bench {
 namespace {
@@ -19,13 +16,6 @@ void set_throughput(benchmark::State& state, std::size_t bytes, std::size_t entr
   const auto iterations = static_cast<std::size_t>(state.iterations());
   state.SetBytesProcessed(static_cast<std::int64_t>(iterations * bytes));
   state.SetItemsProcessed(static_cast<std::int64_t>(iterations * entries));
-}
-
-std::string make_work_dir() {
-  const char* base = std::getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe): nobody sets it
-  std::string path = std::string(base != nullptr ? base : "/tmp") + "/layerkit-bench-XXXXXX";
-  if (::mkdtemp(path.data()) == nullptr) fail_errno(errno, "creating a temporary directory");
-  return path;
 }
 
 void hash_sha256(benchmark::State& state) {
@@ -77,8 +67,8 @@ BENCHMARK(decompress)
 void import_layer(benchmark::State& state) {
   const auto files = static_cast<std::size_t>(state.range(0));
   const std::string tar = make_sample_layer(files, kFileBytes);
-  const std::string work = make_work_dir();
-  const auto store = open_store(work);
+  const WorkDir work;
+  const auto store = open_store(work.path());
   for (auto _ : state) {
     MemorySource source(tar);
     const auto transaction = store->begin();
@@ -89,7 +79,6 @@ void import_layer(benchmark::State& state) {
     store->remove_unreferenced({});
     state.ResumeTiming();
   }
-  remove_tree_at(AT_FDCWD, work);
   set_throughput(state, tar.size(), files);
 }
 BENCHMARK(import_layer)->RangeMultiplier(10)->Range(100, 10'000)->Unit(benchmark::kMillisecond);
@@ -98,8 +87,8 @@ BENCHMARK(import_layer)->RangeMultiplier(10)->Range(100, 10'000)->Unit(benchmark
 void export_layer(benchmark::State& state) {
   const auto files = static_cast<std::size_t>(state.range(0));
   const std::string tar = make_sample_layer(files, kFileBytes);
-  const std::string work = make_work_dir();
-  const auto store = open_store(work);
+  const WorkDir work;
+  const auto store = open_store(work.path());
   MemorySource source(tar);
   const auto transaction = store->begin();
   const LayerInfo info = transaction->add(std::nullopt, source, std::nullopt, {});
@@ -108,7 +97,6 @@ void export_layer(benchmark::State& state) {
     HashingSink sink;
     store->export_layer(info.chain, sink, {});
   }
-  remove_tree_at(AT_FDCWD, work);
   set_throughput(state, tar.size(), files);
 }
 BENCHMARK(export_layer)->RangeMultiplier(10)->Range(100, 10'000)->Unit(benchmark::kMillisecond);

@@ -1,8 +1,6 @@
 // What exactness costs: unpacking a layer with its recipe beside unpacking it without, and how
 // large the recipe is. The layer is the plain tar in $LAYERKIT_BENCH_LAYER, or a sample.
 
-#include "recipe_writer.h"
-
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
 
@@ -11,6 +9,7 @@
 
 #include "layerkit/base/file.h"
 #include "layerkit/layerstore/diff_dir.h"
+#include "recipe_writer.h"
 #include "sample_layer.h"
 #include "work_dir.h"
 
@@ -38,8 +37,7 @@ std::uint64_t unpack(const std::string& tar, int layer_fd, Exactness exactness) 
   const auto writer = make_overlay_diff_writer(open_dir_at(layer_fd, "diff"), nullptr, context);
   MemorySource source(tar);
   HashingSource hashed(source);
-  const auto reader =
-      make_tar_reader(hashed, TarDialect::Layer, {}, recipe ? &*recipe : nullptr);
+  const auto reader = make_tar_reader(hashed, TarDialect::Layer, {}, recipe ? &*recipe : nullptr);
   while (const auto entry = reader->next()) {
     const bool is_file = recipe && is_stored_file(*entry);
     if (is_file) recipe->begin_file();

@@ -64,7 +64,7 @@ class Surveyor {
       try {
         LayerRecord record = parse_layer_record(*file.text);
         if (record.info.chain == chain) {
-          survey_.layers.emplace(chain, std::move(record));
+          survey_.layers.emplace(chain, record);
           return;
         }
         problem = "it is the record of another layer";

@@ -20,5 +20,7 @@ inline constexpr std::size_t kMaxFramingBytes = std::size_t{64} << 10;
 /// PATH_MAX without the NUL.
 inline constexpr std::size_t kMaxPathBytes = 4095;
 inline constexpr std::size_t kChecksumBytes = 4;
+/// Of one file. A tar has no more (TarLimits::sparse_pieces).
+inline constexpr std::size_t kMaxPieces = 65'536;
 
 }  // namespace layerkit::recipe_format

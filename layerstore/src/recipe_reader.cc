@@ -57,6 +57,7 @@ recipe::File RecipeReader::file() {
   file.path = path();
   file.size = number();
   const std::uint64_t pieces = number();
+  if (pieces > recipe_format::kMaxPieces) fail_damaged("a file of too many pieces");
   for (std::uint64_t i = 0; i < pieces; ++i) {
     const std::uint64_t offset = number();
     const std::uint64_t length = number();

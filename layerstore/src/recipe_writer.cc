@@ -49,6 +49,10 @@ void RecipeWriter::on_contents(std::uint64_t file_offset, std::span<const std::b
   if (!pieces_.empty() && pieces_.back().offset + pieces_.back().length == file_offset) {
     pieces_.back().length += bytes.size();
   } else {
+    if (pieces_.size() == recipe_format::kMaxPieces) {
+      fail(Errc::Limit, "writing down a layer: a file of more than {} pieces",
+           recipe_format::kMaxPieces);
+    }
     pieces_.push_back({file_offset, bytes.size()});
   }
 }

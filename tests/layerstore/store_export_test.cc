@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "layerkit/layerstore/compression.h"
 #include "store_fixture.h"
 
 namespace layerkit::testing {
@@ -181,6 +182,23 @@ TEST_P(StoreExportTest, ReportsADamagedRecipe) {
   write(layer_path(other.chain, "diff/a"), "one");
   write(layer_path(other.chain, "recipe"), recipe);
   expect_changed(other, "the recipe is that of another layer");
+}
+
+TEST_P(StoreExportTest, ARecipeOfEndlessPiecesIsNotReadIntoMemory) {
+  const LayerInfo info = import(TarText().file("a", "one").end());
+  // A file of size 3 with 2^56 pieces, of which some are there.
+  std::string records =
+      "layerkit-recipe 1\n\x02\x01"
+      "a\x03\x80\x80\x80\x80\x80\x80\x80\x80\x01";
+  records.append(1'000'000, '\0');
+  std::string packed;
+  MemorySink sink(packed);
+  const auto compressor = make_compressing_sink(sink, Compression::Zstd);
+  compressor->write(as_bytes(records));
+  compressor->finish();
+  write(layer_path(info.chain, "recipe"), packed);
+  expect_error(Errc::Integrity, "reading the recipe: a file of too many pieces",
+               [&] { exported(info.chain); });
 }
 
 TEST_P(StoreExportTest, RefusesALayerThatIsNotThere) {
