@@ -51,7 +51,8 @@ std::uint32_t checked_device(std::uint64_t number) {
 
 void check_name_length(std::string_view name, const TarLimits& limits) {
   if (name.size() > limits.path_bytes) {
-    fail(Errc::Limit, "its path is longer than {} bytes", limits.path_bytes);
+    fail(Errc::Limit, "its path is longer than {} bytes (the limit max-path-length)",
+         limits.path_bytes);
   }
 }
 

@@ -48,7 +48,8 @@ std::optional<std::string> parse_name(const PaxRecord& record, const TarLimits& 
     fail(Errc::Invalid, "its PAX {} contains a NUL byte", record.key);
   }
   if (record.value.size() > limits.path_bytes) {
-    fail(Errc::Limit, "its PAX {} has more than {} bytes", record.key, limits.path_bytes);
+    fail(Errc::Limit, "its PAX {} has more than {} bytes (the limit max-path-length)", record.key,
+         limits.path_bytes);
   }
   if (record.value.empty()) return std::nullopt;
   return std::string(record.value);

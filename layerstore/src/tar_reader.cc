@@ -177,7 +177,8 @@ void TarReader::set_once(std::optional<std::string>& name) {
   const std::string_view body = peek_extension();
   const std::string_view text = body.substr(0, body.find('\0'));
   if (text.size() > limits_.path_bytes) {
-    fail(Errc::Limit, "the long name has more than {} bytes", limits_.path_bytes);
+    fail(Errc::Limit, "the long name has more than {} bytes (the limit max-path-length)",
+         limits_.path_bytes);
   }
   name = std::string(text);
 }

@@ -150,7 +150,7 @@ class BoundsTest(harness.TestCase):
         archive = Archive(self.archive)
         archive.layer([header(b"a"), END])
         archive.finish(lambda document: 1 << 30)
-        self.check_refused("config 'config'", "larger than 4194304 bytes")
+        self.check_refused("config 'config'", "larger than 4194304 bytes (the limit max-json-size)")
 
     def test_a_config_of_many_values(self):
         archive = Archive(self.archive)
@@ -172,6 +172,8 @@ class BoundsTest(harness.TestCase):
         archive.finish()
         for option, value, text in [("--max-entries", "2", "more than 2 entries"),
                                     ("--max-entries", "1", "more than 1 directories"),
+                                    ("--max-path-length", "4", "its path is longer than 4 bytes"),
+                                    ("--max-json-size", "30", "larger than 30 bytes"),
                                     ("--max-layer-size", "2k", "more than 2048 bytes"),
                                     ("--max-size", "2k", "more than 2048 bytes together")]:
             with self.subTest(option=option, value=value):

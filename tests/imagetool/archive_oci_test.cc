@@ -248,7 +248,7 @@ TEST_F(OciArchiveTest, RefusesIndexesNestedTooDeeply) {
     tar.file(blob_name(index), index);
     entry = descriptor(kIndexType, index);
   }
-  expect_refused(Errc::Limit, "indexes are nested more than 8 deep",
+  expect_refused(Errc::Limit, "indexes are nested more than 8 deep (the limit max-nesting)",
                  tar.file("index.json", index_of({entry})));
 }
 
@@ -270,7 +270,7 @@ TEST_F(OciArchiveTest, BoundsTheWorkThatAnIndexCanAskFor) {
     entries.push_back(fmt::format(R"({{"mediaType":"{}","digest":"{}","size":{}}})", kManifestType,
                                   sha256(std::to_string(i)), 4 << 20));
   }
-  expect_refused(Errc::Limit, "more than 4194304 bytes in one or 8388608 in all are not read",
+  expect_refused(Errc::Limit, "the documents of all images have more than 8388608 bytes",
                  layout(index_of(entries), {}));
 }
 
@@ -348,7 +348,7 @@ TEST_F(OciArchiveTest, HoldsTheLayoutAgainstItsVersion) {
 
 TEST_F(OciArchiveTest, RefusesALargeIndex) {
   expect_refused(
-      Errc::Limit, "'index.json': it is larger than 4194304 bytes",
+      Errc::Limit, "'index.json': it is larger than 4194304 bytes (the limit max-json-size)",
       TarBuilder().file("oci-layout", kLayout).file("index.json", std::string(5 << 20, ' ')));
 }
 

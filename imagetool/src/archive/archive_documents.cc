@@ -130,7 +130,7 @@ std::string Descriptor::annotation(std::string_view key) const {
 }
 
 std::vector<DockerManifestItem> parse_docker_manifest(std::string_view text) {
-  const nlohmann::json json = parse_json(text, "manifest.json", kMaxDockerManifestBytes);
+  const nlohmann::json json = parse_json(text, "manifest.json", kMaxJsonBytes);
   std::vector<DockerManifestItem> items;
   for (const JsonView& view : JsonView(json, "manifest.json").items()) {
     items.push_back({.config = view.at("Config").string(),
@@ -143,7 +143,7 @@ std::vector<DockerManifestItem> parse_docker_manifest(std::string_view text) {
 ImageIndex parse_index(std::string_view text,
                        const std::string& document,
                        std::string_view media_type) {
-  const nlohmann::json json = parse_json(text, document, kMaxIndexBytes);
+  const nlohmann::json json = parse_json(text, document, kMaxJsonBytes);
   const JsonView view(json, document);
   check_kind(view, media_type, {"layers", "config", "fsLayers"});
   const auto own_type = view.find("mediaType");
@@ -162,7 +162,7 @@ ImageIndex parse_index(std::string_view text,
 ImageManifest parse_manifest(std::string_view text,
                              const std::string& document,
                              std::string_view media_type) {
-  const nlohmann::json json = parse_json(text, document, kMaxManifestBytes);
+  const nlohmann::json json = parse_json(text, document, kMaxJsonBytes);
   const JsonView view(json, document);
   check_kind(view, media_type, {"manifests", "fsLayers"});
   ImageManifest manifest;

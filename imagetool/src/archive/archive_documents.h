@@ -18,12 +18,10 @@ namespace layerkit {
 // layout, index and manifest (OCI image spec 1.1: image-layout.md, image-index.md, manifest.md,
 // descriptor.md). `document` is what errors call the text.
 
-inline constexpr std::size_t kMaxDockerManifestBytes = 4 << 20;
-inline constexpr std::size_t kMaxIndexBytes = 4 << 20;
-inline constexpr std::size_t kMaxManifestBytes = 4 << 20;
-inline constexpr std::size_t kMaxConfigBytes = 4 << 20;
-/// Of all images of one archive together: they are in memory at the same time.
-inline constexpr std::size_t kMaxConfigsBytes = 8 << 20;
+/// Of one document, whatever the caller's limit is.
+inline constexpr std::size_t kMaxJsonBytes = 4 << 20;
+/// Of all configs, or all OCI documents, of one archive: they are in memory at the same time.
+inline constexpr std::size_t kMaxAllJsonBytes = 8 << 20;
 inline constexpr std::size_t kMaxLayoutBytes = 64 << 10;
 
 inline constexpr std::string_view kOciIndexType = "application/vnd.oci.image.index.v1+json";

@@ -11,12 +11,22 @@ StoredFile open_existing(const BlobContainer& container, const RelPath& path) {
   return std::move(*file);
 }
 
-std::optional<std::string> read_text(const BlobContainer& container,
-                                     const RelPath& path,
-                                     std::size_t max_bytes) {
+std::string read_document(const StoredFile& file,
+                          const std::string& name,
+                          const LoadLimits& limits) {
+  if (file.size > limits.json_bytes) {
+    fail(Errc::Limit, "reading {}: it is larger than {} bytes (the limit max-json-size)",
+         quoted(name), limits.json_bytes);
+  }
+  return read_all(*file.bytes, limits.json_bytes, name);
+}
+
+std::optional<std::string> read_document(const BlobContainer& container,
+                                         const RelPath& path,
+                                         const LoadLimits& limits) {
   const auto file = container.open(path);
   if (!file) return std::nullopt;
-  return read_all(*file->bytes, max_bytes, path.str());
+  return read_document(*file, path.str(), limits);
 }
 
 }  // namespace layerkit

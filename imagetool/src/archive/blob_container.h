@@ -57,9 +57,13 @@ std::unique_ptr<BlobContainer> open_container(const std::string& input,
 
 /// As BlobContainer::open, but absence is Error{NotFound} "the archive has no 'x'".
 StoredFile open_existing(const BlobContainer& container, const RelPath& path);
-/// The whole of a small file; nullopt when absent. Throws Error{Limit} above `max_bytes`.
-std::optional<std::string> read_text(const BlobContainer& container,
-                                     const RelPath& path,
-                                     std::size_t max_bytes);
+/// The whole text of a JSON document. Throws Error{Limit} above `limits.json_bytes`.
+std::string read_document(const StoredFile& file,
+                          const std::string& name,
+                          const LoadLimits& limits);
+/// The same; nullopt when it is absent.
+std::optional<std::string> read_document(const BlobContainer& container,
+                                         const RelPath& path,
+                                         const LoadLimits& limits);
 
 }  // namespace layerkit

@@ -22,8 +22,13 @@ std::optional<BlobId> promised_digest(const RelPath& path) {
 
 class DockerArchiveReader final : public ArchiveReader {
  public:
-  DockerArchiveReader(std::unique_ptr<BlobContainer> container, const Context& context)
-      : container_(std::move(container)), context_(context), items_(read_manifest(*container_)) {}
+  DockerArchiveReader(std::unique_ptr<BlobContainer> container,
+                      const Context& context,
+                      const LoadLimits& limits)
+      : container_(std::move(container)),
+        context_(context),
+        limits_(limits),
+        items_(read_manifest(*container_, limits)) {}
 
   const std::string& name() const noexcept override { return container_->name(); }
   std::string_view format() const noexcept override { return "docker-archive"; }
@@ -51,10 +56,10 @@ class DockerArchiveReader final : public ArchiveReader {
   }
 
  private:
-  static std::vector<DockerManifestItem> read_manifest(const BlobContainer& container) {
+  static std::vector<DockerManifestItem> read_manifest(const BlobContainer& container,
+                                                       const LoadLimits& limits) {
     const RelPath path = RelPath::parse("manifest.json");
-    return parse_docker_manifest(
-        read_all(*open_existing(container, path).bytes, kMaxDockerManifestBytes, path.str()));
+    return parse_docker_manifest(read_document(open_existing(container, path), path.str(), limits));
   }
 
   StoredFile open_verified(const RelPath& path) const {
@@ -65,11 +70,11 @@ class DockerArchiveReader final : public ArchiveReader {
   }
 
   ArchivedImage read_image(const DockerManifestItem& item) {
-    const StoredFile config = open_verified(RelPath::parse(item.config));
-    std::string text = read_all(*config.bytes, kMaxConfigBytes, item.config);
+    std::string text =
+        read_document(open_verified(RelPath::parse(item.config)), item.config, limits_);
     config_bytes_ += text.size();
-    if (config_bytes_ > kMaxConfigsBytes) {
-      fail(Errc::Limit, "the configs of all images have more than {} bytes", kMaxConfigsBytes);
+    if (config_bytes_ > kMaxAllJsonBytes) {
+      fail(Errc::Limit, "the configs of all images have more than {} bytes", kMaxAllJsonBytes);
     }
     ArchivedImage image{Image::parse(std::move(text)), {}, item.layers};
     if (image.image.diff_ids().size() != item.layers.size()) {
@@ -84,7 +89,7 @@ class DockerArchiveReader final : public ArchiveReader {
 
   void add_index_names(std::vector<ArchivedImage>& images) const {
     if (!container_->open(RelPath::parse("index.json"))) return;
-    const auto names = oci_image_names(*container_, context_);
+    const auto names = oci_image_names(*container_, context_, limits_);
     for (ArchivedImage& image : images) {
       const auto found = names.find(image.image.id());
       if (found != names.end()) add_names(image.names, found->second);
@@ -93,6 +98,7 @@ class DockerArchiveReader final : public ArchiveReader {
 
   std::unique_ptr<BlobContainer> container_;
   const Context& context_;
+  LoadLimits limits_;
   std::vector<DockerManifestItem> items_;
   std::uint64_t config_bytes_ = 0;
 };
@@ -100,8 +106,9 @@ class DockerArchiveReader final : public ArchiveReader {
 }  // namespace
 
 std::unique_ptr<ArchiveReader> make_docker_archive_reader(std::unique_ptr<BlobContainer> container,
-                                                          const Context& context) {
-  return std::make_unique<DockerArchiveReader>(std::move(container), context);
+                                                          const Context& context,
+                                                          const LoadLimits& limits) {
+  return std::make_unique<DockerArchiveReader>(std::move(container), context, limits);
 }
 
 }  // namespace layerkit

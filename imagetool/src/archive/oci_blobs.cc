@@ -6,10 +6,8 @@
 namespace layerkit {
 namespace {
 
-/// Indexes may name one document many times over; this bounds the work they can ask for.
-constexpr std::uint64_t kMaxDocumentBytes = 8ULL << 20;
 /// What reading a document costs apart from its bytes, so that many empty ones count as well.
-constexpr std::uint64_t kDocumentCost = 4096;
+constexpr std::uint64_t kDocumentCost = 1024;
 
 }  // namespace
 
@@ -21,16 +19,15 @@ std::optional<StoredFile> OciBlobs::open(const Descriptor& descriptor) const {
   return file;
 }
 
-std::optional<std::string> OciBlobs::read(const Descriptor& descriptor, std::size_t max_bytes) {
-  read_bytes_ += kDocumentCost + descriptor.size;
-  if (descriptor.size > max_bytes || read_bytes_ > kMaxDocumentBytes) {
-    fail(Errc::Limit,
-         "document {} of {} bytes: more than {} bytes in one or {} in all are not read",
-         descriptor.digest.str(), descriptor.size, max_bytes, kMaxDocumentBytes);
-  }
+std::optional<std::string> OciBlobs::read(const Descriptor& descriptor) {
   const auto file = open(descriptor);
+  // Indexes may name one document many times over; this bounds the work they can ask for.
+  read_bytes_ += kDocumentCost + descriptor.size;
+  if (read_bytes_ > kMaxAllJsonBytes) {
+    fail(Errc::Limit, "the documents of all images have more than {} bytes", kMaxAllJsonBytes);
+  }
   if (!file) return descriptor.data;
-  return read_all(*file->bytes, max_bytes, descriptor.digest.str());
+  return read_document(*file, descriptor.digest.str(), limits_);
 }
 
 }  // namespace layerkit

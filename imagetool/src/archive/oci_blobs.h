@@ -12,19 +12,22 @@ namespace layerkit {
 class OciBlobs {
  public:
   /// `container` must outlive it.
-  explicit OciBlobs(const BlobContainer& container) : container_(container) {}
+  OciBlobs(const BlobContainer& container, const LoadLimits& limits)
+      : container_(container), limits_(limits) {}
 
   const BlobContainer& container() const noexcept { return container_; }
+  const LoadLimits& limits() const noexcept { return limits_; }
 
   /// nullopt when the layout lacks the blob. Throws Error{Integrity} when its size differs from the
   /// descriptor's; the digest is verified when the source was read to its end.
   std::optional<StoredFile> open(const Descriptor& descriptor) const;
   /// A whole JSON document, verified; from the descriptor's `data` when only that is there.
-  /// Throws Error{Limit} above `max_bytes`, or when all documents together are too much to read.
-  std::optional<std::string> read(const Descriptor& descriptor, std::size_t max_bytes);
+  /// Throws Error{Limit} when it, or all documents together, are too much to read.
+  std::optional<std::string> read(const Descriptor& descriptor);
 
  private:
   const BlobContainer& container_;
+  LoadLimits limits_;
   std::uint64_t read_bytes_ = 0;
 };
 

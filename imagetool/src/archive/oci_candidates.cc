@@ -7,8 +7,6 @@
 namespace layerkit {
 namespace {
 
-constexpr int kMaxIndexDepth = 8;
-
 /// BuildKit's provenance and SBOM manifests, stored next to the image they speak about.
 bool is_attestation(const Descriptor& descriptor) {
   return !descriptor.annotation("vnd.docker.reference.type").empty() ||
@@ -29,7 +27,7 @@ std::vector<OciCandidate> OciWalker::candidates(const Descriptor& entry) {
   return std::move(walk.found);
 }
 
-void OciWalker::visit(const Descriptor& descriptor, int depth, Walk& walk) {
+void OciWalker::visit(const Descriptor& descriptor, unsigned depth, Walk& walk) {
   context_.check_interrupted();
   if (is_attestation(descriptor) || !walk.seen.insert(descriptor.digest).second) return;
   if (is_index_type(descriptor.media_type)) {
@@ -42,11 +40,11 @@ void OciWalker::visit(const Descriptor& descriptor, int depth, Walk& walk) {
   }
 }
 
-void OciWalker::visit_index(const Descriptor& descriptor, int depth, Walk& walk) {
-  if (depth > kMaxIndexDepth) {
-    fail(Errc::Limit, "indexes are nested more than {} deep", kMaxIndexDepth);
+void OciWalker::visit_index(const Descriptor& descriptor, unsigned depth, Walk& walk) {
+  if (const unsigned most = blobs_.limits().index_nesting; depth > most) {
+    fail(Errc::Limit, "indexes are nested more than {} deep (the limit max-nesting)", most);
   }
-  const auto text = blobs_.read(descriptor, kMaxIndexBytes);
+  const auto text = blobs_.read(descriptor);
   if (!text) {
     missing_.push_back(fmt::format("index {} is missing", descriptor.digest.str()));
     return;
@@ -59,7 +57,7 @@ void OciWalker::visit_index(const Descriptor& descriptor, int depth, Walk& walk)
 }
 
 void OciWalker::visit_manifest(const Descriptor& descriptor, Walk& walk) {
-  const auto text = blobs_.read(descriptor, kMaxManifestBytes);
+  const auto text = blobs_.read(descriptor);
   if (!text) {
     missing_.push_back(fmt::format("manifest {} is missing", descriptor.digest.str()));
     return;
@@ -84,7 +82,7 @@ Platform OciWalker::platform_of(const Descriptor& descriptor, const Descriptor& 
   if (descriptor.platform && !descriptor.platform->architecture.empty()) {
     return *descriptor.platform;
   }
-  const auto text = blobs_.read(config, kMaxConfigBytes);
+  const auto text = blobs_.read(config);
   return text ? Image::parse(*text).platform() : Platform{};
 }
 

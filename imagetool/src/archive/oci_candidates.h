@@ -38,8 +38,8 @@ class OciWalker {
     std::vector<OciCandidate> found;
     std::set<BlobId> seen;
   };
-  void visit(const Descriptor& descriptor, int depth, Walk& walk);
-  void visit_index(const Descriptor& descriptor, int depth, Walk& walk);
+  void visit(const Descriptor& descriptor, unsigned depth, Walk& walk);
+  void visit_index(const Descriptor& descriptor, unsigned depth, Walk& walk);
   void visit_manifest(const Descriptor& descriptor, Walk& walk);
   Platform platform_of(const Descriptor& descriptor, const Descriptor& config);
 

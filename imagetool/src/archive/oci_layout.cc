@@ -23,8 +23,8 @@ struct Reference {
   std::vector<OciCandidate> candidates;
 };
 
-ImageIndex read_index(const BlobContainer& container, OciWalker& walker) {
-  const auto text = read_text(container, RelPath::parse("index.json"), kMaxIndexBytes);
+ImageIndex read_index(const OciBlobs& blobs, OciWalker& walker) {
+  const auto text = read_document(blobs.container(), RelPath::parse("index.json"), blobs.limits());
   if (!text) fail(Errc::NotFound, "the archive has no 'index.json'");
   ImageIndex index = parse_index(*text, "index.json", "");
   for (const std::string& digest : index.unknown_digests) {
@@ -49,11 +49,11 @@ Reference& reference_for(std::vector<Reference>& references, const Descriptor& e
   return references.back();
 }
 
-std::vector<Reference> read_references(const BlobContainer& container,
+std::vector<Reference> read_references(const OciBlobs& blobs,
                                        OciWalker& walker,
                                        const Context& context) {
   std::vector<Reference> references;
-  for (const Descriptor& entry : read_index(container, walker).manifests) {
+  for (const Descriptor& entry : read_index(blobs, walker).manifests) {
     std::vector<OciCandidate> candidates = walker.candidates(entry);
     if (candidates.empty()) continue;
     Reference& reference = reference_for(references, entry);
@@ -110,8 +110,10 @@ std::vector<const OciCandidate*> choose(const Reference& reference,
 
 class OciLayoutReader final : public ArchiveReader {
  public:
-  OciLayoutReader(std::unique_ptr<BlobContainer> container, const Context& context)
-      : container_(std::move(container)), context_(context), blobs_(*container_) {}
+  OciLayoutReader(std::unique_ptr<BlobContainer> container,
+                  const Context& context,
+                  const LoadLimits& limits)
+      : container_(std::move(container)), context_(context), blobs_(*container_, limits) {}
 
   const std::string& name() const noexcept override { return container_->name(); }
   std::string_view format() const noexcept override {
@@ -120,7 +122,7 @@ class OciLayoutReader final : public ArchiveReader {
 
   std::vector<ArchivedImage> images(const std::optional<Platform>& platform) override {
     OciWalker walker(blobs_, context_);
-    const std::vector<Reference> references = read_references(*container_, walker, context_);
+    const std::vector<Reference> references = read_references(blobs_, walker, context_);
     if (references.empty()) fail_no_image(walker);
     std::vector<ArchivedImage> images;
     std::vector<Platform> offered;
@@ -167,7 +169,7 @@ class OciLayoutReader final : public ArchiveReader {
   }
 
   ArchivedImage read_image(const ImageManifest& manifest) {
-    auto config = blobs_.read(*manifest.config, kMaxConfigBytes);
+    auto config = blobs_.read(*manifest.config);
     if (!config) fail(Errc::NotFound, "config {} is missing", manifest.config->digest.str());
     ArchivedImage image{Image::parse(std::move(*config)), {}, {}};
     if (image.image.diff_ids().size() != manifest.layers.size()) {
@@ -199,8 +201,9 @@ class OciLayoutReader final : public ArchiveReader {
 }  // namespace
 
 std::unique_ptr<ArchiveReader> make_oci_layout_reader(std::unique_ptr<BlobContainer> container,
-                                                      const Context& context) {
-  const auto version = read_text(*container, RelPath::parse("oci-layout"), kMaxLayoutBytes);
+                                                      const Context& context,
+                                                      const LoadLimits& limits) {
+  const auto version = read_document(*container, RelPath::parse("oci-layout"), limits);
   if (version) {
     check_layout_version(*version);
   } else if (container->is_directory()) {
@@ -208,7 +211,7 @@ std::unique_ptr<ArchiveReader> make_oci_layout_reader(std::unique_ptr<BlobContai
   } else {
     context.warn(fmt::format("{} has no file 'oci-layout'", quoted(container->name())));
   }
-  return std::make_unique<OciLayoutReader>(std::move(container), context);
+  return std::make_unique<OciLayoutReader>(std::move(container), context, limits);
 }
 
 void merge_image(std::vector<ArchivedImage>& images, ArchivedImage image) {
@@ -222,11 +225,12 @@ void merge_image(std::vector<ArchivedImage>& images, ArchivedImage image) {
 }
 
 std::map<ImageId, std::vector<ImageName>> oci_image_names(const BlobContainer& container,
-                                                          const Context& context) {
-  OciBlobs blobs(container);
+                                                          const Context& context,
+                                                          const LoadLimits& limits) {
+  OciBlobs blobs(container, limits);
   OciWalker walker(blobs, context);
   std::map<ImageId, std::vector<ImageName>> names;
-  for (const Reference& reference : read_references(container, walker, context)) {
+  for (const Reference& reference : read_references(blobs, walker, context)) {
     for (const OciCandidate& candidate : reference.candidates) {
       add_names(names[ImageId(candidate.manifest.config->digest.digest())], reference.names);
     }

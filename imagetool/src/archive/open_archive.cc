@@ -18,9 +18,8 @@ bool is_docker_manifest(const std::string& text) {
 
 /// BuildKit and docker ≥ 25 write both kinds into one archive. manifest.json then decides: it lists
 /// every image, index.json only the tagged ones (moby#51389). Names are taken from both.
-bool is_docker_archive(const BlobContainer& container) {
-  const auto manifest =
-      read_text(container, RelPath::parse("manifest.json"), kMaxDockerManifestBytes);
+bool is_docker_archive(const BlobContainer& container, const LoadLimits& limits) {
+  const auto manifest = read_document(container, RelPath::parse("manifest.json"), limits);
   return manifest && (is_docker_manifest(*manifest) || !has_file(container, "index.json"));
 }
 
@@ -43,11 +42,12 @@ std::unique_ptr<ArchiveReader> open_archive(const std::string& input,
                                             const LoadLimits& limits) {
   auto container = open_container(input, store, context, limits);
   const auto reading = [name = container->name()] { return "reading archive " + quoted(name); };
-  const bool is_docker = with_context(reading, [&] { return is_docker_archive(*container); });
+  const bool is_docker =
+      with_context(reading, [&] { return is_docker_archive(*container, limits); });
   if (!is_docker && !has_file(*container, "index.json")) fail_not_an_archive(*container);
   return with_context(reading, [&] {
-    return is_docker ? make_docker_archive_reader(std::move(container), context)
-                     : make_oci_layout_reader(std::move(container), context);
+    return is_docker ? make_docker_archive_reader(std::move(container), context, limits)
+                     : make_oci_layout_reader(std::move(container), context, limits);
   });
 }
 

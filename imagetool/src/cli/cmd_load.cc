@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 
@@ -39,6 +40,13 @@ void add_limits(CLI::App& command, Options& options) {
       ->type_name("N")
       ->capture_default_str()
       ->group("Limits");
+  command
+      .add_option("--max-path-length", options.store.tar_limits.path_bytes,
+                  "Refuse a layer with longer paths; the kernel takes no more than 4095 bytes")
+      ->type_name("N")
+      ->check(CLI::Range(1, 4095))
+      ->capture_default_str()
+      ->group("Limits");
   add("--max-layer-size", "Refuse a layer that unpacks to more bytes",
       size_text(options.store.tar_limits.unpacked_bytes), [&options](const std::string& text) {
         options.store.tar_limits.unpacked_bytes = parse_size(text);
@@ -52,6 +60,17 @@ void add_limits(CLI::App& command, Options& options) {
       [&options](const std::string& text) {
         options.limits.decompression.memory = parse_size(text);
       });
+  add("--max-json-size", "Refuse manifests, indexes and configs of more bytes, up to 4m", "4m",
+      [&options](const std::string& text) {
+        options.limits.json_bytes = std::min(parse_size(text), LoadLimits().json_bytes);
+      });
+  command
+      .add_option("--max-nesting", options.limits.index_nesting,
+                  "Refuse indexes that are nested more deeply in each other")
+      ->type_name("N")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str()
+      ->group("Limits");
   command
       .add_option("--max-ratio", options.limits.decompression.ratio,
                   "Refuse more than 1 GiB that is compressed better than N to 1; 0 for no limit")

@@ -51,6 +51,9 @@ class ArchiveReader {
 /// that is hit is Error{Limit} and named in it.
 struct LoadLimits {
   DecompressionLimits decompression;  ///< of the archive and of each layer
+  /// Of each JSON document. More than the default is not read again from a store.
+  std::uint64_t json_bytes = std::uint64_t{4} << 20;
+  unsigned index_nesting = 8;  ///< of OCI indexes in each other
   /// Plain bytes of an archive that must be spooled.
   std::uint64_t archive_bytes = std::uint64_t{512} << 30;
 };
