@@ -15,7 +15,7 @@ namespace {
 
 class StoreRepair {
  public:
-  StoreRepair(std::string root, const RepairOptions& options, const Context& context)
+  StoreRepair(const std::string& root, const RepairOptions& options, const Context& context)
       : root_(std::filesystem::absolute(root).lexically_normal().string()),
         options_(options),
         context_(context),
