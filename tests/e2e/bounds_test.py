@@ -179,6 +179,7 @@ class BoundsTest(harness.TestCase):
             with self.subTest(option=option, value=value):
                 self.check_refused(text, f"(the limit {option.removeprefix('--')})", options=(option, value))
         self.assert_fails(self.load("--max-size", "much"), "much")
+        self.assert_fails(self.load("--max-json-size", "5m"), "a store takes no more than 4m")
         self.check_loads("--max-entries", "3", "--max-layer-size", "4k", "--max-size", "4k")
 
 

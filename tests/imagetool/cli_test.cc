@@ -85,6 +85,15 @@ TEST(CliTest, AMistypedCommandGetsASuggestion) {
             "Run 'imagetool --help' for more information.\n");
 }
 
+TEST(CliTest, HelpNamesDefaultsAndValues) {
+  const std::string help = run("load --help").output;
+  for (const char* text : {"--max-entries N ", "more entries or directories (default 10000000)\n",
+                           "--max-path-length N ", "paths of more bytes (default 4095)\n",
+                           "to more bytes (default 128g)\n"}) {
+    EXPECT_NE(help.find(text), std::string::npos) << text << "\n" << help;
+  }
+}
+
 TEST(CliTest, UsageErrorsExitWithTwoAndPointToTheHelp) {
   const auto expect_usage = [](const std::string& arguments, const std::string& message) {
     const CommandResult result = run(arguments);

@@ -121,7 +121,7 @@ std::unique_ptr<CLI::App> make_app(Session& session) {
       ->default_str(session.root);
   app->add_option("--driver", session.driver,
                   "Storage driver of a new store; one that exists keeps its own")
-      ->type_name("NAME")
+      ->type_name("overlay2|aufs")
       ->check(CLI::IsMember({"overlay2", "aufs"}));
   app->add_flag("-D,--debug", session.debug, "Say more about errors");
   app->require_subcommand(0, 1);

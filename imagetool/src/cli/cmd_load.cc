@@ -1,12 +1,13 @@
 #include <unistd.h>
 
-#include <algorithm>
 #include <functional>
 #include <memory>
 
 #include "cli/commands.h"
 #include "cli/output.h"
 #include "cli/progress_line.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/text.h"
 #include "layerkit/imagetool/archive.h"
 #include "layerkit/imagetool/option_values.h"
 
@@ -42,7 +43,7 @@ void add_limits(CLI::App& command, Options& options) {
       ->group("Limits");
   command
       .add_option("--max-path-length", options.store.tar_limits.path_bytes,
-                  "Refuse a layer with longer paths; the kernel takes no more than 4095 bytes")
+                  "Refuse a layer with paths of more bytes")
       ->type_name("N")
       ->check(CLI::Range(1, 4095))
       ->capture_default_str()
@@ -60,9 +61,11 @@ void add_limits(CLI::App& command, Options& options) {
       [&options](const std::string& text) {
         options.limits.decompression.memory = parse_size(text);
       });
-  add("--max-json-size", "Refuse manifests, indexes and configs of more bytes, up to 4m", "4m",
+  add("--max-json-size", "Refuse manifests, indexes and configs of more bytes", "4m",
       [&options](const std::string& text) {
-        options.limits.json_bytes = std::min(parse_size(text), LoadLimits().json_bytes);
+        options.limits.json_bytes = parse_size(text);
+        if (options.limits.json_bytes <= LoadLimits().json_bytes) return;
+        fail(Errc::Invalid, "--max-json-size {}: a store takes no more than 4m", escaped(text));
       });
   command
       .add_option("--max-nesting", options.limits.index_nesting,

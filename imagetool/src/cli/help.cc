@@ -58,7 +58,7 @@ std::string commands_text(const CLI::App& app) {
 std::string options_text(const CLI::App& command) {
   std::vector<std::pair<std::string, std::string>> rows;
   for (const CLI::Option* option : flags_of(command)) {
-    rows.emplace_back(option_heading(*option), option->get_description());
+    rows.emplace_back(option_heading(*option), description(*option));
   }
   return rows.empty() ? std::string() : "\nOptions:\n" + two_columns(rows);
 }
@@ -126,9 +126,17 @@ bool takes_value(const CLI::Option& option) {
 }
 
 std::string value_name(const CLI::Option& option) {
-  // CLI11 appends what its validators say, such as ":{image,container}".
-  const std::string name = option.get_type_name();
-  return name.substr(0, name.find(":{"));
+  // CLI11 appends what its validators say, such as ":{image,container}" or ":INT in [1 - 64]".
+  std::string name = option.get_type_name();
+  for (const char* validator : {":{", ":INT in "})
+    name.resize(std::min(name.size(), name.find(validator)));
+  return name;
+}
+
+std::string description(const CLI::Option& option) {
+  const std::string standard = option.get_default_str();
+  if (!takes_value(option) || standard.empty()) return option.get_description();
+  return fmt::format("{} (default {})", option.get_description(), standard);
 }
 
 std::vector<std::string> value_words(const CLI::Option& option) {

@@ -30,6 +30,8 @@ std::vector<const CLI::Option*> positionals_of(const CLI::App& command);
 bool takes_value(const CLI::Option& option);
 /// "IMAGE": what stands for the value.
 std::string value_name(const CLI::Option& option);
+/// What it does, and its default: "Directory of the store (default /var/lib/layerkit)".
+std::string description(const CLI::Option& option);
 /// The words an option takes, when its value name lists them.
 std::vector<std::string> value_words(const CLI::Option& option);
 /// "IMAGE [IMAGE...]", "[COMMAND] [ARG...]": docker's notation.

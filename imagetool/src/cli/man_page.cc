@@ -47,10 +47,7 @@ std::string option_entry(const CLI::Option& option) {
     add("--" + name);
   }
   if (takes_value(option)) names += fmt::format(" \\fI{}\\fR", roff(value_name(option)));
-  const std::string standard = option.get_default_str();
-  const std::string note =
-      takes_value(option) && !standard.empty() ? fmt::format(" (default: {})", standard) : "";
-  return fmt::format(".TP\n{}\n{}\n", names, roff(option.get_description() + note));
+  return fmt::format(".TP\n{}\n{}\n", names, roff(description(option)));
 }
 
 std::string options_text(const CLI::App& command) {
