@@ -53,6 +53,11 @@ BEGIN {
   plain = "mount|chroot|clone|fallocate|statfs|fstatfs|sethostname|setrlimit|prlimit|splice|" \
           "sendfile|syncfs|dup3"
   raw_call = "(^|[^A-Za-z0-9_>.:])((::)?(" rare ")|::(" plain "))[ ]*\\("
+  # Whatever of an image is read is read by our own code: no helper programs, no plug-ins, and no
+  # name services, which load them.
+  foreign_call = "(^|[^A-Za-z0-9_>.])(popen|system|posix_spawnp?|exec[lv]p?e?|dlopen|" \
+                 "get(pw|gr)(nam|uid|gid|ent)(_r)?|getgrouplist|initgroups|getaddrinfo|" \
+                 "gethostby[a-z]+|wordexp)[ ]*\\("
   print_call = "std::(cout|cerr|clog)|fmt::v?print|" \
                "(^|[^A-Za-z0-9_>.])(v?f?printf|v?dprintf|f?puts|f?putc|putchar|perror)[ ]*\\("
 }
@@ -95,6 +100,8 @@ in_cmake {
   code = code_of($0)
   if (!may_call && code ~ raw_call)
     report("a Linux system call belongs in base or in a _linux.cc file")
+  if (code ~ foreign_call)
+    report("no foreign code: neither helper programs nor plug-ins nor name services")
   if (!may_print && code ~ print_call)
     report("only main.cc, cmd_*.cc and the command line may print")
 }
