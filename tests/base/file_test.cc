@@ -48,6 +48,14 @@ TEST(FileTest, AbsenceIsNotAnError) {
   remove_tree_at(dir.fd(), "none");
 }
 
+TEST(FileTest, OpeningADirectoryRefusesSymlinks) {
+  const TempDir dir;
+  make_dir_at(dir.fd(), "dir", 0755);
+  make_symlink_at("dir", dir.fd(), "link");
+  open_dir_at(dir.fd(), "dir");
+  expect_error(Errc::Io, "opening 'link': Not a directory", [&] { open_dir_at(dir.fd(), "link"); });
+}
+
 TEST(FileTest, RemoveTreeDoesNotFollowSymlinks) {
   const TempDir dir;
   make_dir_at(dir.fd(), "keep", 0755);

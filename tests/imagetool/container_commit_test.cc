@@ -23,6 +23,11 @@ class CommitTest : public ContainerTest {
     }
     return names;
   }
+  /// What is mounted for the host to see gives nobody there a set-user-ID program or a device.
+  static void expect_no_privilege(const std::string& target) {
+    const auto options = run_command("grep ' " + target + " ' /proc/self/mountinfo").output;
+    EXPECT_NE(options.find("nosuid,nodev"), std::string::npos) << options;
+  }
 };
 
 constexpr const char* kChanges =
@@ -34,6 +39,11 @@ TEST_F(CommitTest, DiffListsWhatChanged) {
   EXPECT_EQ(output("diff cc"),
             "C /data\nD /data/seed\nC /etc\nC /etc/passwd\nA /new\nA /new/file\nC /opt\n"
             "C /opt/version");
+}
+
+TEST_F(CommitTest, DiffEscapesWhatTerminalsObey) {
+  run_output("--name cc box sh -c 'touch \"/a$(printf \"\\033[2J\\nb\")\"'");
+  EXPECT_EQ(output("diff cc"), "A /a\\x1b[2J\\nb");
 }
 
 TEST_F(CommitTest, AnUntouchedContainerHasNoChanges) {
@@ -128,8 +138,7 @@ TEST_F(CommitTest, ImagesAreMountedReadOnly) {
   EXPECT_EQ(read_file_at(AT_FDCWD, target + "/opt/version", 100), "two\n");
   const auto write = run_command("touch " + target + "/x");
   EXPECT_NE(write.output.find("Read-only file system"), std::string::npos) << write.output;
-  const auto options = run_command("grep ' " + target + " ' /proc/self/mountinfo").output;
-  EXPECT_NE(options.find("nosuid,nodev"), std::string::npos) << options;
+  expect_no_privilege(target);
   const auto busy = tool("rmi box");
   EXPECT_EQ(busy.exit_code, 1);
   EXPECT_NE(busy.output.find("mount at"), std::string::npos) << busy.output;
@@ -154,6 +163,7 @@ TEST_F(CommitTest, ContainersAreMountedAsTheyAre) {
   run_output("--name stopped box sh -c 'echo 6 > /opt/version'");
   const std::string target = output("mount stopped");
   EXPECT_EQ(read_file_at(AT_FDCWD, target + "/opt/version", 100), "6\n");
+  expect_no_privilege(target);
   const auto busy = tool("rm stopped");
   EXPECT_EQ(busy.exit_code, 1);
   EXPECT_NE(busy.output.find("it is mounted at"), std::string::npos) << busy.output;
@@ -163,6 +173,7 @@ TEST_F(CommitTest, ContainersAreMountedAsTheyAre) {
   await("diff running | grep -q version");
   const std::string live = output("mount running");
   EXPECT_EQ(read_file_at(AT_FDCWD, live + "/opt/version", 100), "7\n");
+  expect_no_privilege(live);
   output("rm -f running");
   EXPECT_EQ(leftovers(), "");
 }

@@ -31,19 +31,32 @@ TEST_P(Conformance, C11_MissingParentsTakeTheLowerAttributesAndNeverThePresent) 
 
 TEST_P(Conformance, C12_SymlinkedParentsOfLowerLayersAreFollowed) {
   run([](LayerStack& stack) {
-    EXPECT_EQ(shown_paths(stack, {tar_file("usr/lib/old") + tar_symlink("lib", "usr/lib") +
-                                      tar_symlink("abs", "/usr/lib"),
-                                  tar_file("lib/b") + tar_file("abs/c") + tar_file("lib/.wh.old")}),
-              (Lines{"abs", "lib", "usr", "usr/lib", "usr/lib/b", "usr/lib/c"}));
+    EXPECT_EQ(
+        shown_paths(stack, {tar_file("usr/lib/old") + tar_symlink("lib", "usr/lib") +
+                                tar_symlink("d/abs", "/usr/lib"),
+                            tar_file("lib/b") + tar_file("d/abs/c") + tar_file("lib/.wh.old")}),
+        (Lines{"d", "d/abs", "lib", "usr", "usr/lib", "usr/lib/b", "usr/lib/c"}));
   });
 }
 
 TEST_P(Conformance, C13_SymlinksOfTheSameLayerAreFollowedInsideTheRoot) {
   run([](LayerStack& stack) {
-    EXPECT_EQ(shown_paths(stack, {tar_symlink("l", "target") + tar_file("l/f") +
-                                  tar_symlink("out", "../../../../../../etc") + tar_file("out/g") +
-                                  tar_symlink("abs", "/tmp") + tar_file("abs/h")}),
-              (Lines{"abs", "etc", "etc/g", "l", "out", "target", "target/f", "tmp", "tmp/h"}));
+    EXPECT_EQ(
+        shown_paths(stack, {tar_symlink("l", "target") + tar_file("l/f") +
+                            tar_symlink("out", "../../../../../../etc") + tar_file("out/g") +
+                            tar_symlink("d/abs", "/tmp") + tar_file("d/abs/h")}),
+        (Lines{"d", "d/abs", "etc", "etc/g", "l", "out", "target", "target/f", "tmp", "tmp/h"}));
+  });
+}
+
+TEST_P(Conformance, C13_AFileOverASymlinkOfItsLayerReplacesItAndWritesNothingBehindIt) {
+  run([](LayerStack& stack) {
+    const std::string secret = stack.temp().path("secret");
+    write_file_at(AT_FDCWD, secret, "host", 0600);
+    apply_tar(stack, tar_symlink("s", secret) + tar_file("s", "mine"));
+    const TreeDump shown = stack.shown();
+    EXPECT_EQ(shown.at("s"), "file 0644 0:0 0.000000000 'mine'");
+    EXPECT_EQ(read_file_at(AT_FDCWD, secret, 100), "host");
   });
 }
 

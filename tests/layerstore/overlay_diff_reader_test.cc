@@ -165,6 +165,38 @@ TEST_F(OverlayDiffReaderTest, SocketsAreLeftOutWithAWarning) {
   EXPECT_EQ(stack_.warnings(), Lines{"leaving out 's': a layer cannot hold a socket"});
 }
 
+/// A container that goes on while it is read: what it swaps must not lead out of its files.
+TEST_F(OverlayDiffReaderTest, FilesSwappedMeanwhileAreNeitherFollowedNorWaitedFor) {
+  stack_.apply({file("f", "inside")});
+  write_file_at(stack_.temp().fd(), "secret", "secret", 0600);
+  auto reader = make_overlay_diff_reader(stack_.diff_fd(), nullptr, stack_.context());
+  while (reader->next()->path != RelPath::parse("f")) {
+  }
+  const Fd diff = stack_.diff_fd();
+  EXPECT_TRUE(unlink_at(diff.get(), "f"));
+  make_symlink_at(stack_.temp().path("secret"), diff.get(), "f");
+  expect_error(Errc::Io, "opening 'f': Too many levels of symbolic links",
+               [&] { read_all(reader->contents(), 100, "contents"); });
+  ASSERT_FALSE(HasFailure());
+  EXPECT_TRUE(unlink_at(diff.get(), "f"));
+  ASSERT_EQ(::mkfifo(in_diff("f").c_str(), 0600), 0);
+  expect_error(Errc::NotFound, "reading '/f': it is not a regular file",
+               [&] { read_all(reader->contents(), 100, "contents"); });
+}
+
+TEST_F(OverlayDiffReaderTest, DirectoriesSwappedMeanwhileAreNotFollowed) {
+  stack_.apply({dir("d"), dir("d/deep"), file("d/deep/x"), file("d/f", "inside"), dir("e"),
+                file("e/f", "moved")});
+  auto reader = make_overlay_diff_reader(stack_.diff_fd(), nullptr, stack_.context());
+  while (reader->next()->path != RelPath::parse("d/deep/x")) {
+  }
+  const Fd diff = stack_.diff_fd();
+  rename_at(diff.get(), "d", stack_.temp().fd(), "gone");
+  make_symlink_at("e", diff.get(), "d");
+  expect_error(Errc::Io, "opening '/d': Too many levels of symbolic links",
+               [&] { reader->next(); });
+}
+
 TEST_F(OverlayDiffReaderTest, ReadsWhatTheKernelWroteIntoAnUpperDirectory) {
   stack_.apply({dir("d"), file("d/gone"), file("d/kept", "old"), dir("r"), file("r/old"), file("m"),
                 file("n", "linked"), link("o", "n")});
