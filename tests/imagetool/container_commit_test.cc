@@ -46,6 +46,15 @@ TEST_F(CommitTest, DiffEscapesWhatTerminalsObey) {
   EXPECT_EQ(output("diff cc"), "A /a\\x1b[2J\\nb");
 }
 
+TEST_F(CommitTest, ListingsEscapeWhatTerminalsObey) {
+  run_output("--name cc box true");
+  output("commit -m \"$(printf 'a\\033[2J\\nb')\" cc out:1");
+  for (const char* format : {"table", "'{{.Comment}}'"}) {
+    const std::string listing = output(std::string("history out:1 --format ") + format);
+    EXPECT_NE(listing.find("a\\x1b[2J\\nb"), std::string::npos) << listing;
+  }
+}
+
 TEST_F(CommitTest, AnUntouchedContainerHasNoChanges) {
   run_output("--name cc -v /tmp:/mnt/a -v /etc/hostname:/x/y --tmpfs /z box true");
   EXPECT_EQ(output("diff cc"), "");
