@@ -11,7 +11,7 @@ namespace layerkit {
 
 /// How symlinks inside the tree are treated. Neither way leaves the tree.
 enum class Follow {
-  No,      ///< any symlink on the way is Error{Invalid} (ELOOP): RESOLVE_BENEATH | NO_SYMLINKS
+  No,      ///< any symlink on the way is Error{Io} (ELOOP): RESOLVE_BENEATH | NO_SYMLINKS
   InRoot,  ///< symlinks are followed as a chroot would: RESOLVE_IN_ROOT
 };
 
