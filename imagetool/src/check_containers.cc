@@ -144,7 +144,7 @@ class ContainersCheck {
   }
 
   void examine_layers(const std::string& id, const ContainerState& state) {
-    const std::string layer = "overlay2/" + id;
+    const std::string layer = ground_.records_of(id);
     if (stat_at(ground_.root, layer)) return;
     if (state.status != ContainerStatus::Created) {
       examination_.found(

@@ -37,7 +37,7 @@ class AufsLayout final : public DriverLayout {
       case LayerPart::Mount:
         return in(store_file::kMnt);
       case LayerPart::Records:
-        return in(store_file::kRecords);
+        return records_place(driver(), name);
       case LayerPart::Work:
         break;
     }
@@ -52,10 +52,8 @@ class AufsLayout final : public DriverLayout {
   }
 
   void add_frame(int staged_dir, const LayerFrame& frame) const override {
-    std::string parents;
-    for (const std::string& name : frame.below.value_or(std::vector<std::string>()))
-      parents += name + "\n";
-    write_exact_file(staged_dir, store_file::kLayers, parents, 0644);
+    write_exact_file(staged_dir, store_file::kLayers,
+                     parents_text(frame.below.value_or(std::vector<std::string>())), 0644);
   }
 
   void prepare(const std::vector<StagedDir>& /*layers*/) const override {}
@@ -166,9 +164,12 @@ void AufsLayout::take_parts(int to_dir, const std::string& name, const std::stri
   const auto take = [&](const Fd& dir, const char* part) {
     if (exists(dir, name)) rename_at(dir.get(), name, records.get(), part);
   };
-  take(diffs_, store_file::kDiff);
-  take(parents_, store_file::kLayers);
-  take(mounts_, store_file::kMnt);
+  // Else the parts are those of a layer that is in place.
+  if (!exists(records_, name)) {
+    take(diffs_, store_file::kDiff);
+    take(parents_, store_file::kLayers);
+    take(mounts_, store_file::kMnt);
+  }
   rename_at(moving_.get(), name, to_dir, as);
 }
 
@@ -205,7 +206,8 @@ void AufsLayout::withdraw(const StagingDir& staging, const std::vector<std::stri
 void AufsLayout::remove_litter(int staging) const {
   const FileLock held = lock();
   for (const DirEntry& entry : list_dir(moving_.get())) {
-    if (entry.name != store_file::kMovingLock) bury(staging, entry.name);
+    const auto stat = stat_at(moving_.get(), entry.name);
+    if (stat && stat->type == FileType::Directory) bury(staging, entry.name);
   }
   sync_parts();
   sync_records();

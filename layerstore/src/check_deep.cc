@@ -58,11 +58,14 @@ bool has_contents(const Entry& entry) {
 /// should look like. The contents are compared while the tar is made.
 class ExpectedTree {
  public:
-  ExpectedTree(int staging_fd, std::shared_ptr<const LayerTree> lower, const Context& context)
+  ExpectedTree(int staging_fd,
+               std::shared_ptr<const LayerTree> lower,
+               DiffFormat format,
+               const Context& context)
       : staging_(staging_fd),
         diff_(make_exact_dir(staging_.fd(), store_file::kDiff, 0755)),
         lower_(lower ? std::make_shared<const WatchedTree>(std::move(lower)) : nullptr),
-        writer_(make_overlay_diff_writer(open_dir_at(diff_.fd(), "."), lower_, context)) {}
+        writer_(make_diff_writer(open_dir_at(diff_.fd(), "."), lower_, context, format)) {}
 
   int fd() const noexcept { return diff_.fd(); }
 
@@ -109,7 +112,7 @@ class ExpectedTree {
   StagingDir staging_;
   RootDir diff_;
   std::shared_ptr<const WatchedTree> lower_;
-  std::unique_ptr<OverlayDiffWriter> writer_;
+  std::unique_ptr<DiffWriter> writer_;
 };
 
 /// What the check itself cannot do is no finding.
@@ -141,9 +144,9 @@ class DeepLayerCheck {
 
  private:
   std::string object(const RelPath* path = nullptr) const {
-    std::string text = fmt::format("{}/{}", store_file::kOverlay, name_);
-    if (path != nullptr) text += fmt::format("/{}{}", store_file::kDiff, path->absolute());
-    return escaped(text);
+    const DriverLayout& layout = dirs_.layout();
+    if (path == nullptr) return escaped(*layout.place(name_, LayerPart::Records));
+    return escaped(*layout.place(name_, LayerPart::Diff) + path->absolute());
   }
 
   void add(const char* kind, const std::string& where, const std::string& detail) {
@@ -176,7 +179,8 @@ class DeepLayerCheck {
   void compare_index() {
     const std::string where = object() + "/" + store_file::kIndex;
     try {
-      const auto differences = verify_layer_index(dirs_.open_directory(name_).get(), name_);
+      const auto differences = verify_layer_index(dirs_.open_directory(name_).get(),
+                                                  dirs_.open_diff(name_), name_, 1, dirs_.format());
       if (differences.empty()) return;
       add("index-damaged", where,
           fmt::format("it does not say what diff holds, at {} first",
@@ -190,7 +194,7 @@ class DeepLayerCheck {
 
   void compare_with(ByteSource& tar) {
     auto lower = record_.info.parent ? dirs_.view(record_.info.parent) : nullptr;
-    ExpectedTree expected(dirs_.staging(), std::move(lower), context_);
+    ExpectedTree expected(dirs_.staging(), std::move(lower), dirs_.format(), context_);
     ContentsWatch watch;
     // It was accepted once, by whatever limits held then.
     TarLimits limits;
@@ -213,7 +217,7 @@ class DeepLayerCheck {
         [this](Difference what, const RelPath& path, const std::string& detail) {
           add_difference(what, path, detail);
         },
-        context_);
+        dirs_.format(), context_);
   }
 
   void compare_record(std::uint64_t entries, std::uint64_t size) {

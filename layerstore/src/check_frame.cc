@@ -59,15 +59,17 @@ bool has_live_staging(int staging_fd) {
 }  // namespace
 
 void StoreFrame::discard(const std::string& name) const {
-  if (!overlay || !staging) fail(Errc::NotFound, "there is nowhere to work");
+  if (!staging) fail(Errc::NotFound, "there is nowhere to work");
   const StagingDir away(staging->get());
-  if (!away.take(overlay->get(), name)) return;  // whoever removes it was faster
-  sync_fd(overlay->get(), store_file::kOverlay);
-  if (links) {
-    unlink_at(links->get(), link_name(name));
-    sync_fd(links->get(), store_file::kLinks);
-  }
+  make_driver_layout(driver, ground.root)->withdraw(away, {name});
   remove_tree_at(away.fd(), name);
+}
+
+std::unique_ptr<const DriverCheck> examine_driver(Examination& examination,
+                                                  const StoreGround& ground,
+                                                  StoreDriver driver) {
+  return driver == StoreDriver::Aufs ? examine_aufs(examination, ground)
+                                     : examine_overlay(examination, ground);
 }
 
 StoreFrame examine_frame(Examination& examination, int root) {
@@ -80,15 +82,8 @@ StoreFrame examine_frame(Examination& examination, int root) {
   frame.staging =
       examine_directory(examination, ground, top, store_file::kStaging, 0700, IfAbsent::MakeEmpty);
   frame.work_in_progress = frame.staging && has_live_staging(frame.staging->get());
-  // An empty directory in the place of a symlink would hide the layers that it leads to.
-  const bool is_absent = !stat_at(root, store_file::kOverlay);
-  frame.overlay = examine_directory(examination, ground, top, store_file::kOverlay, 0710,
-                                    is_absent ? IfAbsent::MakeEmpty : IfAbsent::Report);
-  if (frame.overlay) {
-    frame.links =
-        examine_directory(examination, ground, {frame.overlay->get(), store_file::kOverlay},
-                          store_file::kLinks, 0700, IfAbsent::MakeEmpty);
-  }
+  frame.driver = find_driver(root).value_or(StoreDriver::Overlay2);
+  frame.check = examine_driver(examination, ground, frame.driver);
   return frame;
 }
 

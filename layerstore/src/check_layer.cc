@@ -21,15 +21,10 @@ class LayerCheck {
 
   void run() {
     const StoreGround& ground = frame_.ground;
-    examine_names(
-        examination_, ground, dir_,
-        {store_file::kDiff, store_file::kLink, store_file::kLower, store_file::kCommitted,
-         store_file::kLayer, store_file::kRecipe, store_file::kReplaced, store_file::kIndex});
+    frame_.check->examine_layer(
+        examination_, dir_, expected_frame(survey_, record_),
+        {store_file::kLayer, store_file::kRecipe, store_file::kReplaced, store_file::kIndex});
     examine_file(examination_, ground, dir_, store_file::kLayer, 0600);
-    examine_small_file(examination_, frame_, dir_, store_file::kLink, link_name(chain().hex()),
-                       "link-wrong", chain());
-    examine_lower();
-    examine_committed();
     examine_diff();
     examine_index();
     examine_recipe();
@@ -42,32 +37,12 @@ class LayerCheck {
     examination_.found({kind, object, detail, Severity::Damage, Mend::Archive, record_.info.chain});
   }
 
-  void examine_lower() {
-    std::optional<std::string> expected;
-    try {
-      expected = expected_lower(survey_, record_);
-    } catch (const Error&) {
-      return;  // a layer below is reported itself, and nothing else tells what is right
-    }
-    examine_small_file(examination_, frame_, dir_, store_file::kLower, expected, "lower-wrong",
-                       chain());
-  }
-
-  void examine_committed() {
-    const SmallFile file = read_small_file(dir_.fd, store_file::kCommitted, 0);
-    if (file.text) {
-      return examine_file(examination_, frame_.ground, dir_, store_file::kCommitted, 0600);
-    }
-    examination_.found({"committed-wrong", dir_.object(store_file::kCommitted),
-                        file.is_absent() ? "it is missing" : file.problem, Severity::Damage,
-                        Mend::Repair, chain()},
-                       [&] { frame_.ground.put_file(dir_.fd, store_file::kCommitted, "", 0600); });
-  }
-
   void examine_diff() {
-    const auto stat = stat_at(dir_.fd, store_file::kDiff);
+    const auto diff = frame_.check->diff(dir_, chain().hex());
+    if (!diff) return;
+    const auto stat = stat_at(diff->parent.fd, diff->name);
     if (stat && stat->type == FileType::Directory) return;
-    damaged("layer-diff-missing", dir_.object(store_file::kDiff),
+    damaged("layer-diff-missing", diff->object(),
             stat ? "it is not a directory" : "the layer's files are missing");
   }
 
@@ -98,10 +73,17 @@ class LayerCheck {
           if (stat && stat->type == FileType::Directory) {
             frame_.ground.set_aside(dir_.fd, store_file::kIndex);
           }
-          write_layer_index(dir_.fd);
+          write_index();
           sync_file_at(dir_.fd, store_file::kIndex);
           sync_fd(dir_.fd, store_file::kIndex);
         });
+  }
+
+  void write_index() const {
+    const auto diff = frame_.check->diff(dir_, chain().hex());
+    if (!diff) fail(Errc::NotFound, "the layer's files cannot be reached");
+    write_layer_index(dir_.fd, open_dir_at(diff->parent.fd, diff->name),
+                      diff_format(frame_.driver));
   }
 
   void examine_recipe() {
@@ -161,11 +143,11 @@ void examine_layer(Examination& examination,
                    const Survey& survey,
                    const LayerRecord& record) {
   const std::string name = record.info.chain.hex();
-  const FrameDir overlay{frame.overlay->get(), store_file::kOverlay};
+  const FrameDir records = frame.check->records();
   const auto dir =
-      examine_directory(examination, frame.ground, overlay, name, 0710, IfAbsent::Report);
+      examine_directory(examination, frame.ground, records, name, 0710, IfAbsent::Report);
   if (!dir) return;
-  const FrameDir own{dir->get(), overlay.path + "/" + name};
+  const FrameDir own{dir->get(), records.path + "/" + name};
   LayerCheck(examination, frame, survey, record, own).run();
 }
 

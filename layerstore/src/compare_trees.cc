@@ -80,12 +80,17 @@ struct Object {
   bool is_whiteout = false;
 };
 
-std::optional<Object> read_object(int dir_fd, const std::string& name) {
+bool is_whiteout(const FileStat& stat, const std::string& name, DiffFormat format) {
+  if (format.is_aufs()) return stat.type == FileType::Regular && name.starts_with(kWhiteoutPrefix);
+  return is_overlay_whiteout(stat.type, stat.device_major, stat.device_minor);
+}
+
+std::optional<Object> read_object(int dir_fd, const std::string& name, DiffFormat format) {
   const auto stat = stat_at(dir_fd, name);
   if (!stat) return std::nullopt;
   Object object;
   object.stat = *stat;
-  object.is_whiteout = is_overlay_whiteout(stat->type, stat->device_major, stat->device_minor);
+  object.is_whiteout = is_whiteout(*stat, name, format);
   if (stat->type == FileType::Symlink) object.target = read_link_at(dir_fd, name);
   if (!object.is_whiteout) object.xattrs = read_compared_xattrs(dir_fd, name);
   return object;
@@ -129,10 +134,15 @@ std::string describe(const Object& expected, const Object& actual) {
 
 class Comparison {
  public:
-  Comparison(int expected_fd, int actual_fd, const OnDifference& report, const Context& context)
+  Comparison(int expected_fd,
+             int actual_fd,
+             const OnDifference& report,
+             DiffFormat format,
+             const Context& context)
       : expected_(open_dir_at(expected_fd, ".")),
         actual_(open_dir_at(actual_fd, ".")),
         report_(report),
+        format_(format),
         context_(context) {}
 
   void run() {
@@ -177,8 +187,8 @@ class Comparison {
                       int actual_dir,
                       const std::string& name,
                       const RelPath& path) {
-    const auto expected = read_object(expected_dir, name);
-    const auto actual = read_object(actual_dir, name);
+    const auto expected = read_object(expected_dir, name, format_);
+    const auto actual = read_object(actual_dir, name, format_);
     if (!expected || !actual) {
       report_(Difference::Missing, path, "it is missing");
       return;
@@ -231,6 +241,7 @@ class Comparison {
   RootDir expected_;
   RootDir actual_;
   const OnDifference& report_;
+  DiffFormat format_;
   const Context& context_;
   std::vector<RelPath> pending_;
   std::map<Inode, Inode> actual_of_;
@@ -250,8 +261,9 @@ void mark_contents(int dir_fd, const std::string& name) {
 void compare_diff_trees(int expected_fd,
                         int actual_fd,
                         const OnDifference& report,
+                        DiffFormat format,
                         const Context& context) {
-  Comparison(expected_fd, actual_fd, report, context).run();
+  Comparison(expected_fd, actual_fd, report, format, context).run();
 }
 
 bool is_zero_range(int fd, std::uint64_t offset, std::uint64_t size) {

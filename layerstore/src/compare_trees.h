@@ -5,6 +5,7 @@
 
 #include "layerkit/base/context.h"
 #include "layerkit/base/rel_path.h"
+#include "layerkit/layerstore/diff_format.h"
 
 namespace layerkit {
 
@@ -23,12 +24,14 @@ using OnDifference =
 /// only the attributes do.
 void mark_contents(int dir_fd, const std::string& name);
 
-/// Compares two diff directories object by object: kinds, attributes, xattrs as they are stored,
-/// and which names are the same file. Of whiteouts only that they are some. Memory: the names of
-/// one directory, the directories still to be looked at, and files that have several names.
+/// Compares two diff directories of one format object by object: kinds, attributes, xattrs as they
+/// are stored, and which names are the same file. Of whiteouts, and of the opaque marks that are
+/// files, only that they are some. Memory: the names of one directory, the directories still to be
+/// looked at, and files that have several names.
 void compare_diff_trees(int expected_fd,
                         int actual_fd,
                         const OnDifference& report,
+                        DiffFormat format,
                         const Context& context);
 
 /// True when `size` bytes from `offset` of the file are zeros or a hole.

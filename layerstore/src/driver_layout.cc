@@ -26,6 +26,11 @@ std::unique_ptr<const DriverLayout> make_driver_layout(StoreDriver driver, int r
   return driver == StoreDriver::Aufs ? make_aufs_layout(root) : make_overlay_layout(root);
 }
 
+std::string records_place(StoreDriver driver, const std::string& name) {
+  if (driver == StoreDriver::Overlay2) return fmt::format("{}/{}", store_file::kOverlay, name);
+  return fmt::format("{}/{}/{}", store_file::kAufs, store_file::kRecords, name);
+}
+
 void make_driver_directories(StoreDriver driver, int root) {
   driver == StoreDriver::Aufs ? make_aufs_directories(root) : make_overlay_directories(root);
 }

@@ -76,6 +76,8 @@ class DriverLayout {
 /// `root` is the store's open directory.
 std::unique_ptr<const DriverLayout> make_driver_layout(StoreDriver driver, int root);
 
+/// Path of the records of a layer or container below the store's directory.
+std::string records_place(StoreDriver driver, const std::string& name);
 /// Makes the driver's directories in a new store.
 void make_driver_directories(StoreDriver driver, int root);
 /// The driver whose layout `root` has; nullopt when there is none yet. Throws Error{Integrity} for

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "driver_layout.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "store_files_linux.h"
@@ -112,10 +113,14 @@ std::set<Examination::Key> keys_of(const std::vector<Finding>& findings) {
 }
 
 StoreGround StoreGround::of(int root) {
-  for (const char* name : {store_file::kVersion, store_file::kOverlay}) {
+  for (const char* name : {store_file::kVersion, store_file::kOverlay, store_file::kAufs}) {
     if (const auto stat = stat_at(root, name)) return {root, stat->uid};
   }
   return {root, stat_fd(root).uid};
+}
+
+std::string StoreGround::records_of(const std::string& name) const {
+  return records_place(find_driver(root).value_or(StoreDriver::Overlay2), name);
 }
 
 void StoreGround::set_aside(int dir_fd, const std::string& name) const {

@@ -21,6 +21,8 @@ class IndexPageCache;
 /// one. Memory is bounded, whatever `diff` holds. Not durable: the caller syncs. Throws
 /// Error{Unsupported} for redirect and metacopy entries.
 void write_layer_index(int layer_dir_fd, DiffFormat format = DiffFormat::overlay());
+/// The same for a `diff` that lies elsewhere.
+void write_layer_index(int layer_dir_fd, Fd diff, DiffFormat format);
 
 /// One path at which an index and its `diff` say different things.
 struct IndexDifference {
@@ -41,6 +43,12 @@ std::vector<IndexDifference> verify_layer_index(int layer_dir_fd,
                                                 const std::string& name,
                                                 std::size_t max_differences = 1000,
                                                 DiffFormat format = DiffFormat::overlay());
+/// The same for a `diff` that lies elsewhere.
+std::vector<IndexDifference> verify_layer_index(int layer_dir_fd,
+                                                Fd diff,
+                                                const std::string& name,
+                                                std::size_t max_differences,
+                                                DiffFormat format);
 
 /// Pages of any number of indexes, at most `max_pages` of 4 KiB. Thread-safe.
 std::shared_ptr<IndexPageCache> make_index_page_cache(std::size_t max_pages);

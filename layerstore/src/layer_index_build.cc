@@ -37,7 +37,14 @@ void index_directory(DiffWalk& walk,
 void write_layer_index(int layer_dir_fd, DiffFormat format) {
   with_context([] { return "indexing a layer"; },
                [&] {
-                 Fd diff = open_dir_at(layer_dir_fd, store_file::kDiff);
+                 write_layer_index(layer_dir_fd, open_dir_at(layer_dir_fd, store_file::kDiff),
+                                   format);
+               });
+}
+
+void write_layer_index(int layer_dir_fd, Fd diff, DiffFormat format) {
+  with_context([] { return "indexing a layer"; },
+               [&] {
                  LayerIndexWriter writer(layer_dir_fd, read_diff_root(diff.get(), format).entry);
                  NameSorter names(layer_dir_fd);
                  DiffWalk walk(std::move(diff), layer_dir_fd);

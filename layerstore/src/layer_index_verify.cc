@@ -26,11 +26,15 @@ constexpr std::size_t kCachePages = 64;
 /// Goes through the diff directory, and in each directory through both lists of names side by side.
 class Verifier {
  public:
-  Verifier(int layer_dir, const std::string& name, std::size_t max_differences, DiffFormat format)
+  Verifier(int layer_dir,
+           Fd diff,
+           const std::string& name,
+           std::size_t max_differences,
+           DiffFormat format)
       : file_(open_at(layer_dir, store_file::kIndex, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
               name,
               make_index_page_cache(kCachePages)),
-        walk_(open_dir_at(layer_dir, store_file::kDiff), layer_dir),
+        walk_(std::move(diff), layer_dir),
         names_(layer_dir),
         max_(max_differences),
         format_(format) {}
@@ -98,7 +102,16 @@ std::vector<IndexDifference> verify_layer_index(int layer_dir_fd,
                                                 const std::string& name,
                                                 std::size_t max_differences,
                                                 DiffFormat format) {
-  return Verifier(layer_dir_fd, name, max_differences, format).run();
+  return verify_layer_index(layer_dir_fd, open_dir_at(layer_dir_fd, store_file::kDiff), name,
+                            max_differences, format);
+}
+
+std::vector<IndexDifference> verify_layer_index(int layer_dir_fd,
+                                                Fd diff,
+                                                const std::string& name,
+                                                std::size_t max_differences,
+                                                DiffFormat format) {
+  return Verifier(layer_dir_fd, std::move(diff), name, max_differences, format).run();
 }
 
 }  // namespace layerkit

@@ -1,6 +1,3 @@
-#include <fmt/ranges.h>
-
-#include <algorithm>
 #include <set>
 
 #include "driver_layout.h"
@@ -22,7 +19,7 @@ class OverlayLayout final : public DriverLayout {
   StoreDriver driver() const noexcept override { return StoreDriver::Overlay2; }
 
   std::optional<std::string> place(const std::string& name, LayerPart part) const override {
-    const std::string directory = fmt::format("{}/{}", store_file::kOverlay, name);
+    const std::string directory = records_place(driver(), name);
     switch (part) {
       case LayerPart::Diff:
         return directory + "/" + store_file::kDiff;
@@ -46,7 +43,8 @@ class OverlayLayout final : public DriverLayout {
 
   void add_frame(int staged_dir, const LayerFrame& frame) const override {
     write_exact_file(staged_dir, store_file::kLink, link_name(frame.name), 0644);
-    if (frame.below) write_exact_file(staged_dir, store_file::kLower, lower(*frame.below), 0644);
+    if (frame.below)
+      write_exact_file(staged_dir, store_file::kLower, lower_text(*frame.below), 0644);
     if (frame.kind == LayerKind::Image) {
       write_exact_file(staged_dir, store_file::kCommitted, "", 0600);
     }
@@ -99,14 +97,6 @@ class OverlayLayout final : public DriverLayout {
   }
 
  private:
-  static std::string lower(const std::vector<std::string>& below) {
-    std::vector<std::string> links;
-    std::transform(below.begin(), below.end(), std::back_inserter(links), [](const auto& name) {
-      return std::string(store_file::kLinks) + "/" + link_name(name);
-    });
-    return fmt::format("{}", fmt::join(links, ":"));
-  }
-
   void add_link(const std::string& name) const {
     const std::string link = link_name(name);
     const std::string target = fmt::format("../{}/{}", name, store_file::kDiff);

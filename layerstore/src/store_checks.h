@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "check_driver.h"
 #include "layerkit/layerstore/examination.h"
 #include "store_layout.h"
 
@@ -14,36 +15,36 @@ namespace layerkit {
 
 // The parts of StoreInspection::quick. Each reports to an Examination, which mends what it may.
 
-/// What is in `overlay2`, as far as it can be read.
+/// The layers and containers of a store, as far as their records can be read.
 struct Survey {
   std::map<ChainId, LayerRecord> layers;              ///< their records are sound
   std::set<ChainId> unsound_layers;                   ///< directories of layers, records damaged
   std::map<std::string, ContainerRecord> containers;  ///< both roles
   std::set<std::string> unsound_containers;
-  std::set<std::string> directories;  ///< that have, or should have, a link in `l`
+  std::set<std::string> directories;  ///< of all these
 };
 
 /// The directories that everything else is in; absent where they cannot be used.
 struct StoreFrame {
   StoreGround ground;
-  std::optional<Fd> overlay;
-  std::optional<Fd> links;
+  StoreDriver driver = StoreDriver::Overlay2;
+  std::unique_ptr<const DriverCheck> check;
   std::optional<Fd> staging;
   /// A process works in staging, so that directories may be on their way out or links on their
   /// way in.
   bool work_in_progress = false;
 
-  /// Removes `overlay2/<name>` and its link, out of sight first.
+  /// Removes a layer or container with all its parts, out of sight first.
   void discard(const std::string& name) const;
 };
 
-/// `version`, `lock`, `staging`, `overlay2`, `overlay2/l`.
+/// `version`, `lock`, `staging`, and the directories of the driver.
 StoreFrame examine_frame(Examination& examination, int root);
 /// Litter in staging.
 void examine_staging(Examination& examination, const StoreFrame& frame);
 
 /// Reads every record; reports those that cannot be read, and what is neither.
-Survey survey_overlay(Examination& examination, const StoreFrame& frame);
+Survey survey_layers(Examination& examination, const StoreFrame& frame);
 
 void examine_layer(Examination& examination,
                    const StoreFrame& frame,
@@ -54,8 +55,6 @@ void examine_container(Examination& examination,
                        const Survey& survey,
                        const std::string& name,
                        const ContainerRecord& record);
-/// `overlay2/l` against the directories.
-void examine_links(Examination& examination, const StoreFrame& frame, const Survey& survey);
 /// What should be there and is not; what is there and needed by nobody.
 void examine_references(Examination& examination,
                         const StoreFrame& frame,
@@ -64,15 +63,14 @@ void examine_references(Examination& examination,
 
 /// Whether the name is that of a ChainID.
 bool is_chain_name(const std::string& name);
-/// Text that the file `lower` of a layer should have; nullopt: no file. Throws Error{NotFound}
-/// when a layer below is not in the survey.
-std::optional<std::string> expected_lower(const Survey& survey, const LayerRecord& record);
-/// The same for a directory right above `chain`; empty for none.
-std::string expected_lower_above(const Survey& survey, const std::optional<ChainId>& chain);
+ExpectedFrame expected_frame(const Survey& survey, const LayerRecord& record);
+ExpectedFrame expected_frame(const Survey& survey,
+                             const std::string& name,
+                             const ContainerRecord& record);
 
-/// The files `link` and `lower` of a directory.
+/// A file that other tools read and that can be made again; unset `expected`: there is none.
 void examine_small_file(Examination& examination,
-                        const StoreFrame& frame,
+                        const StoreGround& ground,
                         const FrameDir& directory,
                         const std::string& name,
                         const std::optional<std::string>& expected,

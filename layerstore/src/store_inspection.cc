@@ -23,10 +23,7 @@ void require_store(int root) {
     fail(Errc::Unsupported, "its format is {}; this program reads {}", quoted(*version.text),
          quoted(kVersionText));
   }
-  if (find_driver(root) == StoreDriver::Aufs) {
-    fail(Errc::Unsupported, "checking a store with the storage driver aufs is not supported");
-  }
-  if (version.is_absent() && !stat_at(root, store_file::kOverlay)) {
+  if (!find_driver(root) && version.is_absent()) {
     fail(Errc::NotFound, "there is no store");
   }
 }
@@ -34,15 +31,15 @@ void require_store(int root) {
 void examine(Examination& examination, int root, const StoreReferences& references) {
   const StoreFrame frame = examine_frame(examination, root);
   examine_staging(examination, frame);
-  if (!frame.overlay) return;
-  const Survey survey = survey_overlay(examination, frame);
+  if (!frame.check) return;
+  const Survey survey = survey_layers(examination, frame);
   for (const auto& [chain, record] : survey.layers) {
     examination.context().check_interrupted();
     examine_layer(examination, frame, survey, record);
   }
   for (const auto& [name, record] : survey.containers)
     examine_container(examination, frame, survey, name, record);
-  examine_links(examination, frame, survey);
+  frame.check->examine_rest(examination, frame, survey);
   examine_references(examination, frame, survey, references);
 }
 

@@ -170,9 +170,19 @@ std::string link_name(std::string_view directory) {
   return base32(Sha256::of(directory).hex(), 26);
 }
 
-std::string lower_above(std::string_view parent, std::string_view parent_lower) {
-  std::string text = "l/" + link_name(parent);
-  if (!parent_lower.empty()) text.append(":").append(parent_lower);
+std::string lower_text(const std::vector<std::string>& below) {
+  std::string text;
+  for (const std::string& name : below) {
+    if (!text.empty()) text += ':';
+    text += std::string(store_file::kLinks) + "/" + link_name(name);
+  }
+  return text;
+}
+
+std::string parents_text(const std::vector<std::string>& below) {
+  std::string text;
+  for (const std::string& name : below)
+    text += name + "\n";
   return text;
 }
 

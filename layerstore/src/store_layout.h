@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "layerkit/base/digest.h"
 #include "layerkit/layerstore/store.h"
@@ -78,9 +79,10 @@ ContainerRecord parse_container_record(std::string_view text);
 /// The 26 characters that stand for a layer directory in `l/` and in `lower`: a function of its
 /// name, so that every process gives a layer the same one.
 std::string link_name(std::string_view directory);
-/// Text of `lower` for a layer right above the directory `parent`, whose own `lower` is given
-/// (empty when it has none).
-std::string lower_above(std::string_view parent, std::string_view parent_lower);
+/// Text of `lower` for a layer on these, nearest first.
+std::string lower_text(const std::vector<std::string>& below);
+/// The same for its file in `aufs/layers`.
+std::string parents_text(const std::vector<std::string>& below);
 
 /// Throws Error{Invalid} unless `id` may name a container.
 void require_container_id(const std::string& id);

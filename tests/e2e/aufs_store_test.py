@@ -1,6 +1,7 @@
 """A store with the storage driver aufs: all that needs no mount works as with overlay2."""
 import json
 import os
+import shutil
 
 import harness
 import small_images
@@ -78,6 +79,63 @@ class AufsStoreTest(harness.TestCase):
         self.assertEqual(info["Driver"], "aufs")
         self.assertTrue(info["DriverReason"].startswith("overlay2 does not work here: "), info["DriverReason"])
         self.assertEqual(self.store.image_ids(), [self.image])
+
+    def aufs(self, *names):
+        return os.path.join(self.store.root, "aufs", *names)
+
+    def check(self, *options):
+        result = self.store("check", "--format", "json", *options, check=False)
+        report = json.loads(result.stdout)
+        self.assertEqual(result.returncode, 1 if report["findings"] else 0, result.stdout)
+        return ({key: sorted((found["kind"], found["object"], found["mend"]) for found in report.get(key, []))
+                 for key in ("findings", "mended")})
+
+    def test_a_sound_store_has_no_findings(self):
+        self.load("--driver", "aufs")
+        self.assertEqual(self.store("check").stdout, "No findings.\n")
+        self.assertEqual(self.check("--deep")["findings"], [])
+        self.assertEqual(self.check("--deep", "--repair"), {"findings": [], "mended": []})
+        self.assertFalse(os.path.exists(os.path.join(self.store.root, "damaged")))
+
+    def test_damage_is_found_and_mended(self):
+        self.load("--driver", "aufs")
+        base, middle, top = sorted(os.listdir(self.aufs("layers")),
+                                   key=lambda name: os.path.getsize(self.aufs("layers", name)))
+        os.unlink(self.aufs("layers", middle))
+        os.rmdir(self.aufs("mnt", base))
+        os.mkdir(self.aufs("diff", "stray"))
+        os.makedirs(self.aufs("moving", "dead", "diff"))
+        quick = [("directory-missing", f"aufs/mnt/{base}", "repair"),
+                 ("moving-leftover", "aufs/moving/dead", "repair"),
+                 ("parents-wrong", f"aufs/layers/{middle}", "repair"),
+                 ("part-without-record", "aufs/diff/stray", "repair")]
+        self.assertEqual(self.check()["findings"], quick)
+        os.unlink(self.aufs("diff", middle, "etc", ".wh.old"))
+        found = self.check("--deep")["findings"]
+        self.assertIn(("layer-object-missing", f"aufs/diff/{middle}/etc/.wh.old", "repair"), found)
+        repaired = self.check("--deep", "--repair")
+        self.assertEqual(repaired, {"findings": [], "mended": found})
+        self.assertEqual(self.check("--deep", "--repair"), {"findings": [], "mended": []})
+        self.store("save", "-o", "/dev/null", "small")
+        self.assertTrue(os.path.exists(self.aufs("diff", top)))
+        self.assertEqual(self.store.staging(), [])
+
+    def test_what_is_lost_comes_from_an_archive(self):
+        self.load("--driver", "aufs")
+        base, middle, top = sorted(os.listdir(self.aufs("layers")),
+                                   key=lambda name: os.path.getsize(self.aufs("layers", name)))
+        with open(self.aufs("diff", base, "etc", "kept"), "wb") as file:
+            file.write(b"KEPT\n")
+        shutil.rmtree(self.aufs("diff", middle))
+        shutil.rmtree(self.aufs("records", top))
+        lost = [("layer-diff-missing", f"aufs/diff/{middle}", "archive"),
+                ("layer-file-changed", f"aufs/diff/{base}/etc/kept", "archive"),
+                ("layer-missing", f"aufs/records/{top}", "archive")]
+        left = self.check("--deep", "--repair")["findings"]
+        self.assertEqual([found for found in left if found in lost], lost)
+        self.assertEqual([mend for _, _, mend in left], ["archive"] * len(left), left)
+        self.assertEqual(self.check("--deep", "--repair", "--from", self.archive)["findings"], [])
+        self.store("save", "-o", "/dev/null", "small")
 
     def test_what_needs_a_mount_says_that_it_cannot(self):
         self.load("--driver", "aufs")

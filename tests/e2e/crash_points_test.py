@@ -22,17 +22,23 @@ SIDE = small_images.layer(("side", b"another image on the same base\n"))
 
 
 class CrashPointsTest(harness.TestCase):
+    DRIVER = "overlay2"
+
     def setUp(self):
         super().setUp()
         self.images = {
             "one:latest": small_images.write_archive(self.path("one.tar"), "one:latest", [BASE, TOP]),
             "two:latest": small_images.write_archive(self.path("two.tar"), "two:latest", [BASE, SIDE])}
 
+    def load(self, store, archive):
+        store("--driver", self.DRIVER, "load", "-i", self.path(archive))
+
     def killed(self, at, arguments):
         """The command, killed before its call number `at`. The name of the call, or None when the
         command ended before."""
         report = self.path("report")
-        harness.run(KILLER, str(at), report, harness.IMAGETOOL, "--root", self.store.root, *arguments)
+        harness.run(KILLER, str(at), report, harness.IMAGETOOL, "--root", self.store.root,
+                    "--driver", self.DRIVER, *arguments)
         with open(report, encoding="ascii") as file:
             words = file.read().split()
         if words[0] == "killed":
@@ -40,11 +46,11 @@ class CrashPointsTest(harness.TestCase):
         self.assertEqual(words[2], "0", f"{arguments} failed")
         return None
 
-    def check_after(self, call, known):
+    def check_after(self, call, known, *, deep=False):
         """Mends the store; every image in it is one of `known` and whole."""
         if not os.path.exists(os.path.join(self.store.root, "version")):
             return  # killed while the store itself was made: there is none
-        repaired = self.store("check", "--repair", check=False)
+        repaired = self.store("check", "--repair", *(["--deep"] if deep else []), check=False)
         self.assertEqual(repaired.returncode, 0, f"{call}: {repaired.stdout}{repaired.stderr}")
         again = self.store("check", "--deep", check=False)
         self.assertEqual(again.returncode, 0, f"{call}: {again.stdout}{again.stderr}")
@@ -53,9 +59,9 @@ class CrashPointsTest(harness.TestCase):
             self.store("save", "-o", "/dev/null", image)
         self.assertEqual(self.store.staging(), [], call)
 
-    def kill_everywhere(self, prepare, arguments, known, *, finish=None):
+    def kill_everywhere(self, prepare, arguments, known, *, finish=None, deep=False):
         """Runs the command anew for each of its calls. `finish` is the command that must then
-        succeed, the same one by default."""
+        succeed, the same one by default; `deep`: only a deep repair mends what it leaves."""
         template = harness.Store(self.path("template"))
         prepare(template)
         for at in itertools.count(1):
@@ -67,11 +73,11 @@ class CrashPointsTest(harness.TestCase):
                 break
             where = f"{arguments[0]} killed before call {at} ({call})"
             with self.subTest(where):
-                self.check_after(where, known)
-                self.store(*(finish or arguments))
+                self.check_after(where, known, deep=deep)
+                self.store("--driver", self.DRIVER, *(finish or arguments))
                 self.check_after(where + ", and finished", known)
         self.assertGreater(at, 10)
-        print(f"{arguments[0]}: killed before each of {at - 1} calls")
+        print(f"{self.DRIVER}, {arguments[0]}: killed before each of {at - 1} calls")
 
     def test_load_into_a_new_store(self):
         self.kill_everywhere(lambda store: None, ["load", "-i", self.path("one.tar")],
@@ -79,17 +85,36 @@ class CrashPointsTest(harness.TestCase):
         self.assertEqual(self.store.image_ids(), [self.images["one:latest"]])
 
     def test_load_beside_an_image_that_shares_a_layer(self):
-        self.kill_everywhere(lambda store: store("load", "-i", self.path("one.tar")),
+        self.kill_everywhere(lambda store: self.load(store, "one.tar"),
                              ["load", "-i", self.path("two.tar")], set(self.images.values()))
         self.assertEqual(set(self.store.image_ids()), set(self.images.values()))
 
     def test_removal_of_an_image(self):
         def prepare(store):
-            store("load", "-i", self.path("one.tar"))
-            store("load", "-i", self.path("two.tar"))
+            self.load(store, "one.tar")
+            self.load(store, "two.tar")
 
         self.kill_everywhere(prepare, ["rmi", "two:latest"], set(self.images.values()),
                              finish=["rmi", "-f", "two:latest", self.images["two:latest"]])
+        self.assertEqual(self.store.image_ids(), [self.images["one:latest"]])
+
+
+class AufsCrashPointsTest(CrashPointsTest):
+    """A layer comes and goes in more steps."""
+    DRIVER = "aufs"
+
+    def test_repair_of_layers(self):
+        def prepare(store):
+            self.load(store, "one.tar")
+            aufs = os.path.join(store.root, "aufs")
+            for layer in os.listdir(os.path.join(aufs, "diff")):
+                os.chmod(os.path.join(aufs, "diff", layer, "d"), 0o700)
+                os.unlink(os.path.join(aufs, "layers", layer))
+            os.mkdir(os.path.join(aufs, "records", "stray"))
+            os.mkdir(os.path.join(aufs, "diff", "stray"))
+
+        self.kill_everywhere(prepare, ["check", "--deep", "--repair"], {self.images["one:latest"]},
+                             deep=True)
         self.assertEqual(self.store.image_ids(), [self.images["one:latest"]])
 
 

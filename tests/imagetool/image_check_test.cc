@@ -239,6 +239,36 @@ TEST_F(ImageCheckTest, AContainerWhoseMakerDiedIsRemovedAndOneThatRanIsReported)
   expect_healthy();
 }
 
+TEST_F(ImageCheckTest, InAStoreOfTheAufsDriverAContainersLayersAreLookedForInItsRecords) {
+  StoreOptions options;
+  options.driver = StoreDriver::Aufs;
+  open_store(dir_.path("aufs"), options);
+  const auto store = ImageStore::open(dir_.path("aufs"));
+  ContainerStore containers(*store);
+  const std::string id = containers
+                             .create({.id = "",
+                                      .name = "c1",
+                                      .image = images().find("app:1").image.id(),
+                                      .image_name = "app:1",
+                                      .created = "2024-01-01T00:00:00Z",
+                                      .config = {},
+                                      .options = {},
+                                      .volumes = {}},
+                                     {})
+                             .id;
+  ContainerState state;
+  state.status = ContainerStatus::Exited;
+  containers.set_state(id, state);
+  const auto kinds = [&] {
+    Lines found = lines(check_store(dir_.path("aufs"), CheckDepth::Quick, context_).findings);
+    std::erase_if(found, [](const auto& line) { return !line.starts_with("container-layer"); });
+    return found;
+  };
+  EXPECT_EQ(kinds(), Lines{"container-layer-missing aufs/records/" + id});
+  store->layers().create_container(id, std::nullopt, {});
+  EXPECT_EQ(kinds(), Lines{});
+}
+
 TEST_F(ImageCheckTest, AHalfRemovedContainerIsRemovedAltogether) {
   rename_at(AT_FDCWD, path("containers/" + container_), AT_FDCWD,
             path("containers/.removing-" + container_));

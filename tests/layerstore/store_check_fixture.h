@@ -14,7 +14,7 @@ namespace layerkit::testing {
 
 /// A healthy store with what is hard to keep healthy: three layers with everything that a layer
 /// can have, one of them with an opaque root, a layer in two stacks, and a container.
-class StoreCheckTest : public StoreTest {
+class StoreCheckFixture : public StoreTest {
  protected:
   void SetUp() override {
     StoreTest::SetUp();
@@ -87,8 +87,14 @@ class StoreCheckTest : public StoreTest {
     inspected->rebuild(chain, Context{});
   }
 
-  static std::string object(const ChainId& chain, const std::string& below) {
-    return "overlay2/" + chain.hex() + (below.empty() ? "" : "/" + below);
+  /// What findings call it: `below` in the words of overlay2.
+  std::string object(const std::string& name, const std::string& below) const {
+    std::string text = directory_path(name, below).substr(root_.size() + 1);
+    if (below.empty()) text.pop_back();
+    return text;
+  }
+  std::string object(const ChainId& chain, const std::string& below) const {
+    return object(chain.hex(), below);
   }
   void expect_healthy() const {
     EXPECT_EQ(quick(), std::vector<std::string>{});
@@ -98,6 +104,13 @@ class StoreCheckTest : public StoreTest {
   }
 
   void remove(const std::string& below) const { remove_tree_at(AT_FDCWD, path(below)); }
+  /// A layer or container with all its parts.
+  void remove_layer(const std::string& name) const {
+    remove(object(name, ""));
+    if (driver() == StoreDriver::Overlay2) return;
+    for (const char* parts : {"aufs/diff/", "aufs/layers/", "aufs/mnt/"})
+      remove(parts + name);
+  }
   void chmod(const std::string& below, mode_t mode) const {
     ASSERT_EQ(::chmod(path(below).c_str(), mode), 0);
   }
@@ -107,6 +120,12 @@ class StoreCheckTest : public StoreTest {
   std::optional<ChainId> opaque_;
   std::optional<ChainId> above_;
   StoreReferences references_;
+};
+
+/// The same with every storage driver.
+class StoreCheckTest : public StoreCheckFixture, public ::testing::WithParamInterface<StoreDriver> {
+ protected:
+  StoreDriver driver() const override { return GetParam(); }
 };
 
 }  // namespace layerkit::testing

@@ -80,6 +80,8 @@ struct StoreGround {
   /// The owner is that of the file that completed the store.
   static StoreGround of(int root);
 
+  /// Path below `root` of the records of a layer or container.
+  std::string records_of(const std::string& name) const;
   /// Moves an object to `damaged/<name>-<random>`, durably.
   void set_aside(int dir_fd, const std::string& name) const;
   /// Puts a file of the store's frame in the place of whatever has its name. Durable.
