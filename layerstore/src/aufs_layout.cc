@@ -134,8 +134,12 @@ void AufsLayout::require_image_layer(const std::string& name, IfTaken if_taken) 
 void AufsLayout::replace(int staging, const StagedDir& layer) const {
   const Fd staged = open_dir_at(staging, layer.staged_name);
   const auto put = [&](const char* part, const Fd& dir) {
-    const auto move = exists(dir, layer.name) ? exchange_at : rename_noreplace_at;
-    move(staged.get(), part, dir.get(), layer.name);
+    if (!exists(dir, layer.name)) {
+      return rename_noreplace_at(staged.get(), part, dir.get(), layer.name);
+    }
+    exchange_at(staged.get(), part, dir.get(), layer.name);
+    // What is left in the staged directory comes to the records with it.
+    rename_noreplace_at(staged.get(), part, staging, layer.staged_name + "." + part);
   };
   put(store_file::kDiff, diffs_);
   put(store_file::kLayers, parents_);
