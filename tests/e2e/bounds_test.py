@@ -10,16 +10,9 @@ import zlib
 import harness
 
 MAX_RSS = 64 << 20
-
-
-def is_sanitized():
-    return subprocess.run(["grep", "-qaE", "__(asan|tsan)_init", harness.IMAGETOOL], check=False).returncode == 0
-
-
 # With a sanitizer memory says nothing, and time would be minutes.
-SANITIZED = is_sanitized()
-MANY = 5_000 if SANITIZED else 200_000
-TRAILING_ZEROS = (64 << 20) if SANITIZED else (3 << 30)
+MANY = 5_000 if harness.SANITIZED else 200_000
+TRAILING_ZEROS = (64 << 20) if harness.SANITIZED else (3 << 30)
 # The kernel counts the memory of what starts a program into the program's: this is small.
 MEASURED = """
 import resource, subprocess, sys
@@ -113,7 +106,7 @@ class BoundsTest(harness.TestCase):
             [sys.executable, "-c", MEASURED, self.path("rss"),
              harness.IMAGETOOL, "--root", self.store.root, "load", "-q", *options, "-i", self.archive],
             capture_output=True, text=True, check=False)
-        if not SANITIZED:
+        if not harness.SANITIZED:
             with open(self.path("rss"), encoding="utf-8") as file:
                 self.assertLess(int(file.read()) * 1024, MAX_RSS)
         return result

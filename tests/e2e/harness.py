@@ -13,6 +13,10 @@ import tempfile
 import unittest
 
 IMAGETOOL = os.environ["IMAGETOOL"]
+# Whether the program is built with a sanitizer, which makes it many times slower: long tests then
+# take fewer steps.
+SANITIZED = subprocess.run(
+    ["grep", "-qaE", "__(asan|tsan)_init", IMAGETOOL], check=False).returncode == 0
 
 
 def skip_program(reason):
