@@ -20,7 +20,7 @@ void set_throughput(benchmark::State& state, std::size_t bytes, std::size_t entr
 
 void hash_sha256(benchmark::State& state) {
   const std::string bytes(static_cast<std::size_t>(state.range(0)), 'x');
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     benchmark::DoNotOptimize(Sha256::of(bytes));
   }
   set_throughput(state, bytes.size(), 1);
@@ -30,7 +30,7 @@ BENCHMARK(hash_sha256)->Range(4 << 10, 64 << 20);
 void parse_tar(benchmark::State& state) {
   const auto files = static_cast<std::size_t>(state.range(0));
   const std::string tar = make_sample_layer(files, kFileBytes);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     MemorySource source(tar);
     const auto reader = make_tar_reader(source, TarDialect::Layer);
     std::size_t entries = 0;
@@ -50,7 +50,7 @@ void decompress(benchmark::State& state) {
   const auto compressor = make_compressing_sink(sink, static_cast<Compression>(state.range(0)));
   compressor->write(as_bytes(tar));
   compressor->finish();
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     MemorySource source(packed);
     const auto plain = make_decompressing_source(source, "sample");
     benchmark::DoNotOptimize(drain(*plain));
@@ -69,7 +69,7 @@ void import_layer(benchmark::State& state) {
   const std::string tar = make_sample_layer(files, kFileBytes);
   const WorkDir work;
   const auto store = open_store(work.path());
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     MemorySource source(tar);
     const auto transaction = store->begin();
     transaction->add(std::nullopt, source, std::nullopt, {});
@@ -93,7 +93,7 @@ void export_layer(benchmark::State& state) {
   const auto transaction = store->begin();
   const LayerInfo info = transaction->add(std::nullopt, source, std::nullopt, {});
   transaction->commit();
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     HashingSink sink;
     store->export_layer(info.chain, sink, {});
   }

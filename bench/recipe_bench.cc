@@ -16,23 +16,18 @@
 namespace layerkit::bench {
 namespace {
 
-enum Exactness : std::int64_t { kWithout, kWith };
+enum Exactness : std::int64_t { Without, With };
 
 std::string layer_tar() {
   const char* path = std::getenv("LAYERKIT_BENCH_LAYER");  // NOLINT(concurrency-mt-unsafe)
   return path != nullptr ? read_file_at(AT_FDCWD, path, SIZE_MAX) : make_sample_layer(10'000, 4096);
 }
 
-bool is_stored_file(const Entry& entry) {
-  return entry.hides == Hides::Nothing && entry.type == FileType::Regular &&
-         !entry.hard_link_target;
-}
-
 /// Returns the size of the recipe.
 std::uint64_t unpack(const std::string& tar, int layer_fd, Exactness exactness) {
   const Context context;
   std::optional<RecipeWriter> recipe;
-  if (exactness == kWith) recipe.emplace(layer_fd);
+  if (exactness == With) recipe.emplace(layer_fd);
   make_dir_at(layer_fd, "diff", 0755);
   const auto writer = make_overlay_diff_writer(open_dir_at(layer_fd, "diff"), nullptr, context);
   MemorySource source(tar);
@@ -55,18 +50,18 @@ void unpack_layer(benchmark::State& state) {
   const std::string tar = layer_tar();
   const WorkDir work;
   std::uint64_t recipe = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     recipe = unpack(tar, work.fd(), static_cast<Exactness>(state.range(0)));
     state.PauseTiming();
     work.clear();
     state.ResumeTiming();
   }
-  state.SetLabel(state.range(0) == kWith ? "with the recipe" : "without");
+  state.SetLabel(state.range(0) == With ? "with the recipe" : "without");
   state.SetBytesProcessed(static_cast<std::int64_t>(tar.size()) * state.iterations());
   state.counters["tar"] = static_cast<double>(tar.size());
   state.counters["recipe"] = static_cast<double>(recipe);
 }
-BENCHMARK(unpack_layer)->Arg(kWithout)->Arg(kWith)->Unit(benchmark::kMillisecond);
+BENCHMARK(unpack_layer)->Arg(Without)->Arg(With)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace layerkit::bench

@@ -16,6 +16,12 @@
 
 namespace layerkit {
 
+/// Whether an entry's contents become a file of their own in the diff directory.
+inline bool is_stored_file(const Entry& entry) {
+  return entry.hides == Hides::Nothing && entry.type == FileType::Regular &&
+         !entry.hard_link_target;
+}
+
 /// Writes down how to make a tar again from its framing and the files of a diff directory.
 /// Contents become references between `begin_file` and `end_file`; all others are kept as they
 /// are, so whatever the tar holds is in the recipe or in a file it names.

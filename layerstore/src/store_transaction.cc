@@ -52,11 +52,6 @@ class UnpackedLayer {
   bool kept_ = false;
 };
 
-bool is_stored_file(const Entry& entry) {
-  return entry.hides == Hides::Nothing && entry.type == FileType::Regular &&
-         !entry.hard_link_target;
-}
-
 /// One pass over a layer's tar: unpacks, hashes and writes the recipe.
 class LayerUnpacker {
  public:

@@ -33,6 +33,11 @@ namespace {
   std::_Exit(2);
 }
 
+/// What ptrace takes as a pointer: an address in the other process, a signal, options.
+void* as_pointer(std::uint64_t value) {
+  return reinterpret_cast<void*>(value);  // NOLINT(performance-no-int-to-ptr): ptrace wants it
+}
+
 /// When a system call changes a file system.
 enum class When {
   Always,
@@ -131,7 +136,7 @@ bool is_regular_file(pid_t pid, std::uint64_t fd) {
 
 std::uint64_t peek(pid_t pid, std::uint64_t address) {
   errno = 0;
-  const long word = ::ptrace(PTRACE_PEEKDATA, pid, reinterpret_cast<void*>(address), nullptr);
+  const long word = ::ptrace(PTRACE_PEEKDATA, pid, as_pointer(address), nullptr);
   if (errno != 0) die("ptrace: reading memory");
   return static_cast<std::uint64_t>(word);
 }
@@ -168,14 +173,14 @@ void report(const char* path, const std::string& line) {
 }
 
 /// The signal that a stop delivers; stops of the tracer's own deliver none.
-int signal_of(int status) {
-  const int signal = WSTOPSIG(status);
+std::uint64_t signal_of(int status) {
+  const auto signal = static_cast<std::uint64_t>(WSTOPSIG(status));
   return signal == SIGTRAP || signal == SIGSTOP ? 0 : signal;
 }
 
 struct Tracer {
-  pid_t child;
-  std::uint64_t kill_at;
+  pid_t child = -1;
+  std::uint64_t kill_at = 0;
   std::uint64_t calls = 0;
 
   /// The line for the report.
@@ -193,8 +198,7 @@ struct Tracer {
           if (++calls == kill_at) return kill(*call);
         }
       }
-      const auto signal = static_cast<std::intptr_t>(signal_of(status));
-      ::ptrace(PTRACE_CONT, pid, nullptr, reinterpret_cast<void*>(signal));
+      ::ptrace(PTRACE_CONT, pid, nullptr, as_pointer(signal_of(status)));
     }
   }
 
@@ -224,9 +228,9 @@ int main(int argc, char** argv) {
   if (child == 0) run_command(argv + 3);
   int status = 0;
   if (::waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) die("waitpid");
-  constexpr std::intptr_t kOptions = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE |
+  constexpr std::uint64_t kOptions = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE |
                                      PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_EXITKILL;
-  if (::ptrace(PTRACE_SETOPTIONS, child, nullptr, reinterpret_cast<void*>(kOptions)) != 0) {
+  if (::ptrace(PTRACE_SETOPTIONS, child, nullptr, as_pointer(kOptions)) != 0) {
     die("ptrace");
   }
   if (::ptrace(PTRACE_CONT, child, nullptr, nullptr) != 0) die("ptrace");

@@ -16,8 +16,8 @@ struct Case {
   const char* error = nullptr;
 };
 
-void PrintTo(const Case& test, std::ostream* out) {  // NOLINT: the name is gtest's
-  *out << test.path;
+std::ostream& operator<<(std::ostream& out, const Case& test) {
+  return out << test.path;
 }
 
 constexpr char kNotAnArchive[] = "is not an image archive";

@@ -11,38 +11,16 @@ using Names = std::vector<std::string>;
 
 /// What a commit puts into an image, rule by rule; tests are named by the rule's number and what
 /// it protects.
-class ConformanceOfCommits : public ContainerTest {
- protected:
-  /// Entries of the layer on top of an image, without the root.
-  std::vector<Entry> top_layer(const std::string& image) {
-    const auto record = images().find(image);
-    std::string tar;
-    MemorySink sink(tar);
-    images().layers().export_layer(*record.image.top(), sink, context_);
-    MemorySource source(tar);
-    const auto reader = make_tar_reader(source, TarDialect::Layer);
-    std::vector<Entry> entries;
-    while (auto entry = reader->next()) {
-      if (!entry->path.is_root()) entries.push_back(std::move(*entry));
-    }
-    return entries;
-  }
-  Names names(const std::string& image) {
-    Names found;
-    for (const Entry& entry : top_layer(image))
-      found.push_back((entry.is_whiteout() ? "-" : "+") + entry.path.str());
-    return found;
-  }
-};
+class ConformanceOfCommits : public ContainerTest {};
 
 TEST_F(ConformanceOfCommits, X06_UnchangedCopyUpsGoWhenAsked) {
   run_output(
       "--name cc box sh -c 'echo 3 > /opt/version; touch -r /etc/group /tmp-ref; "
       "cat /dev/null >> /etc/group; touch -r /tmp-ref /etc/group; rm /tmp-ref'");
   output("commit cc all");
-  EXPECT_EQ(names("all"), (Names{"+etc", "+etc/group", "+opt", "+opt/version"}));
+  EXPECT_EQ(top_layer_names("all"), (Names{"+etc", "+etc/group", "+opt", "+opt/version"}));
   output("commit --drop-unchanged cc few");
-  EXPECT_EQ(names("few"), (Names{"+opt", "+opt/version"}));
+  EXPECT_EQ(top_layer_names("few"), (Names{"+opt", "+opt/version"}));
 }
 
 TEST_F(ConformanceOfCommits, X07_NamesThatNoLayerCanHoldAreRefusedOrDroppedAloud) {
@@ -56,7 +34,7 @@ TEST_F(ConformanceOfCommits, X07_NamesThatNoLayerCanHoldAreRefusedOrDroppedAloud
   const CommandResult dropped = tool("commit --allow-drop cc out");
   EXPECT_EQ(dropped.exit_code, 0) << dropped.output;
   EXPECT_NE(dropped.output.find("leaving out 'opt/.wh.x'"), std::string::npos) << dropped.output;
-  EXPECT_EQ(names("out"), (Names{"+opt", "+opt/y"}));
+  EXPECT_EQ(top_layer_names("out"), (Names{"+opt", "+opt/y"}));
 }
 
 TEST_F(ConformanceOfCommits, X09_SourceDateEpochMakesEverythingReproducible) {
@@ -92,7 +70,7 @@ TEST_F(ConformanceOfCommits, X10_WhatTheRuntimePutThereIsNoChange) {
       "--name cc -v /tmp:/mnt/a --tmpfs /t volumes sh -c 'echo s > /vol/secret; "
       "echo x > /t/x; echo y > /dev/shm/y; echo 1.2.3.4 a >> /etc/hosts; echo k > /kept'");
   output("commit cc out");
-  const Names found = names("out");
+  const Names found = top_layer_names("out");
   EXPECT_EQ(std::count(found.begin(), found.end(), "+kept"), 1);
   for (const std::string& name : found) {
     for (const char* forbidden :

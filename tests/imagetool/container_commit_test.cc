@@ -9,20 +9,6 @@ class CommitTest : public ContainerTest {
     if (images_) tool("unmount -l box 2>/dev/null");
     ContainerTest::TearDown();
   }
-  /// Names and kinds in the layer on top of an image.
-  std::vector<std::string> top_layer(const std::string& image) {
-    const auto record = images().find(image);
-    std::string tar;
-    MemorySink sink(tar);
-    images().layers().export_layer(*record.image.top(), sink, context_);
-    MemorySource source(tar);
-    const auto reader = make_tar_reader(source, TarDialect::Layer);
-    std::vector<std::string> names;
-    while (const auto entry = reader->next()) {
-      names.push_back((entry->is_whiteout() ? "-" : "+") + entry->path.str());
-    }
-    return names;
-  }
   /// What is mounted for the host to see gives nobody there a set-user-ID program or a device.
   static void expect_no_privilege(const std::string& target) {
     const auto options = run_command("grep ' " + target + " ' /proc/self/mountinfo").output;
@@ -72,8 +58,7 @@ TEST_F(CommitTest, TheNewLayerHoldsTheChangesOnly) {
   EXPECT_EQ(id, image.id().str());
   ASSERT_EQ(image.diff_ids().size(), base.diff_ids().size() + 1);
   EXPECT_TRUE(std::equal(base.diff_ids().begin(), base.diff_ids().end(), image.diff_ids().begin()));
-  auto names = top_layer("out:1");
-  std::erase(names, "+");
+  auto names = top_layer_names("out:1");
   const std::vector<std::string> expected = {"+data", "+data",     "+etc", "+etc/passwd",
                                              "+new",  "+new/file", "+opt", "+opt/version"};
   std::sort(names.begin(), names.end());
@@ -129,7 +114,7 @@ TEST_F(CommitTest, VolumesAreNeverPartOfAnImage) {
   add_image("volumes", R"({"Cmd":["sh"],"Env":["PATH=/bin"],"Volumes":{"/data":{}}})");
   run_output("--name cc volumes sh -c 'echo secret > /data/secret'");
   output("commit cc out");
-  const auto names = top_layer("out");
+  const auto names = top_layer_names("out");
   EXPECT_EQ(std::count(names.begin(), names.end(), "+data/secret"), 0);
   EXPECT_TRUE(images().find("out").image.config()["config"]["Volumes"].contains("/data"));
 }

@@ -66,6 +66,28 @@ class ContainerTest : public ImageStoreTest {
     return nlohmann::json::parse(output("inspect " + name)).at(0);
   }
 
+  /// Entries of the layer on top of an image, without the root.
+  std::vector<Entry> top_layer(const std::string& image) {
+    const auto record = images().find(image);
+    std::string tar;
+    MemorySink sink(tar);
+    images().layers().export_layer(*record.image.top(), sink, context_);
+    MemorySource source(tar);
+    const auto reader = make_tar_reader(source, TarDialect::Layer);
+    std::vector<Entry> entries;
+    while (auto entry = reader->next()) {
+      if (!entry->path.is_root()) entries.push_back(std::move(*entry));
+    }
+    return entries;
+  }
+  /// Their names, each after "-" for a whiteout, "+" for all others.
+  std::vector<std::string> top_layer_names(const std::string& image) {
+    std::vector<std::string> names;
+    for (const Entry& entry : top_layer(image))
+      names.push_back((entry.is_whiteout() ? "-" : "+") + entry.path.str());
+    return names;
+  }
+
   void expect(const std::string& arguments, int exit_code, const std::string& text) {
     const CommandResult result = run(arguments);
     EXPECT_EQ(result.exit_code, exit_code) << arguments << "\n" << result.output;

@@ -54,7 +54,7 @@ class ImageCheckTest : public ImageStoreTest {
                         .config = {},
                         .options = {},
                         .volumes = {}};
-    const std::string id = containers.create(draft, {}).id;
+    std::string id = containers.create(draft, {}).id;
     images().layers().create_container(id, made_from.top(), {});
     ContainerState state;
     state.status = ContainerStatus::Exited;
@@ -331,7 +331,7 @@ TEST_F(ImageCheckTest, VoidAndDamagedMountRecordsGo) {
 class RestoreTest : public ImageCheckTest, public ::testing::WithParamInterface<ArchiveFormat> {
  protected:
   std::string archive() {
-    const std::string out = dir_.path("saved");
+    std::string out = dir_.path("saved");
     std::vector<SaveItem> items;
     for (const ImageStore::Record& record : images().list())
       items.push_back({record.image, record.names});

@@ -23,8 +23,8 @@ struct Driver {
   bool in_user_namespace;
 };
 
-inline void PrintTo(const Driver& driver, std::ostream* out) {
-  *out << driver.name;
+inline std::ostream& operator<<(std::ostream& out, const Driver& driver) {
+  return out << driver.name;
 }
 
 inline constexpr Driver kOverlay{"overlay", DiffFormat::overlay(), false};

@@ -38,7 +38,7 @@ TEST_P(Conformance, C27_TimesKeepNanosecondsAndTheirSign) {
     apply_tar(stack, members + tar_file("z"));
     const TreeDump shown = stack.shown();
     const auto time_of = [&](const std::string& name) {
-      const std::string line = shown.at(name);
+      const std::string& line = shown.at(name);
       return line.substr(14, line.find(' ', 14) - 14);
     };
     EXPECT_EQ(time_of("f1600000000.123456789"), "1600000000.123456789");

@@ -18,8 +18,8 @@ struct OddTar {
   std::string bytes;
 };
 
-inline void PrintTo(const OddTar& tar, std::ostream* out) {
-  *out << tar.name << ", " << tar.bytes.size() << " bytes";
+inline std::ostream& operator<<(std::ostream& out, const OddTar& tar) {
+  return out << tar.name << ", " << tar.bytes.size() << " bytes";
 }
 
 /// Fields of a header in base-256: the first bit set, then a number.
@@ -139,12 +139,12 @@ inline std::vector<OddTar> header_tars() {
        raw_header({.name = "f",
                    .size = 8,
                    .prefix = "p",
-                   .patches = {{476, "00000000001 "}, {488, "00000000002 "}, {508, "tar\0"}}}) +
+                   .patches = {{476, "00000000001 "}, {488, "00000000002 "}, {508, "tar"}}}) +
            padded(body) + tar_end()},
       {"gnu_times_in_the_prefix",
        raw_header({.name = "f",
                    .magic = kGnuMagicText,
-                   .patches = {{345, "14000000000\0"}, {357, "14000000001\0"}}}) +
+                   .patches = {{345, "14000000000"}, {357, "14000000001"}}}) +
            tar_end()},
       {"base_256_numbers", raw_header({.name = "f",
                                        .uid = base256(3'000'000, 8),
@@ -162,8 +162,8 @@ inline std::vector<OddTar> header_tars() {
        raw_header({.name = "d/", .type = '5', .size = 4096}) + raw_file("d/f", body) + tar_end()},
       {"type_bits_in_the_mode", raw_header({.name = "f", .mode = "0104755"}) + tar_end()},
       {"signed_checksum", with_signed_checksum(raw_header({.name = "\xe9\xe8\xe7"})) + tar_end()},
-      {"owner_names", patched(265, std::string("games\0", 6) + std::string(26, 'x'))},
-      {"numbers_with_leading_blanks", patched(108, "    17 \0")},
+      {"owner_names", patched(265, std::string("games") + '\0' + std::string(26, 'x'))},
+      {"numbers_with_leading_blanks", patched(108, "    17 ")},
       {"blank_numbers", patched(108, std::string(16, ' '))},
       {"nul_numbers", patched(100, std::string(24, '\0'))},
       {"junk_in_the_unused_end", patched(500, "whatever1234")},

@@ -242,7 +242,7 @@ TEST_F(StoreAufsTest, ALayerThatADeadProcessLeftHalfIsBroughtAgain) {
 
 class DriverChoiceTest : public StoreTest {
  protected:
-  static StoreOptions probing(std::optional<std::string> answer) {
+  static StoreOptions probing(const std::optional<std::string>& answer) {
     StoreOptions options;
     options.overlay_probe = [answer](int scratch) {
       make_dir_at(scratch, "litter", 0700);
