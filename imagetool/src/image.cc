@@ -1,5 +1,6 @@
 #include "layerkit/imagetool/image.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "layerkit/base/error.h"
@@ -80,6 +81,14 @@ json& array_member(json& object, const char* key) {
   return member;
 }
 
+/// How many records of a history stand for a layer.
+std::size_t layers_in(const json& history) {
+  return static_cast<std::size_t>(std::ranges::count_if(history, [](const json& record) {
+    const auto empty = JsonView(record, "history").find("empty_layer");
+    return !empty || !empty->boolean();
+  }));
+}
+
 }  // namespace
 
 struct Image::State {
@@ -141,11 +150,15 @@ Platform Image::platform() const {
 
 Image Image::with_layer(const Addition& addition, const json* new_config) const {
   json changed = config();
+  // A layer of this image without a record would take the one of the new layer.
+  json& history = array_member(changed, "history");
+  for (std::size_t known = layers_in(history); known < diff_ids().size(); ++known)
+    history.push_back(json::object());
   array_member(changed["rootfs"], "diff_ids").push_back(addition.layer.str());
   json record = {{"created", addition.created}, {"created_by", addition.created_by}};
   if (!addition.author.empty()) record["author"] = addition.author;
   if (!addition.comment.empty()) record["comment"] = addition.comment;
-  array_member(changed, "history").push_back(std::move(record));
+  history.push_back(std::move(record));
   changed["created"] = addition.created;
   if (!addition.author.empty()) changed["author"] = addition.author;
   if (new_config != nullptr) changed["config"] = *new_config;

@@ -1,8 +1,11 @@
 """Archives that are damaged or do not fit: one clear error, nothing published, nothing left."""
+import gzip
 import io
 import json
 import os
+import pty
 import random
+import subprocess
 import tarfile
 
 import demo_image
@@ -41,6 +44,20 @@ class BrokenArchivesTest(harness.TestCase):
             with open(archive, "wb") as file:
                 file.write(random.Random(size).randbytes(size))
             self.check_refused(archive, "is not an image archive")
+
+    def test_a_name_that_writes_to_the_terminal(self):
+        archive = self.path("\x1b]0;title\x07.tar.gz")
+        with open(demo_image.archive(), "rb") as file, gzip.open(archive, "wb", compresslevel=1) as packed:
+            packed.write(file.read())
+        terminal, end = pty.openpty()
+        self.addCleanup(os.close, terminal)
+        with open(end, "wb") as stderr:
+            subprocess.run([harness.IMAGETOOL, "--root", self.store.root, "load", "-i", archive],
+                           stdout=subprocess.DEVNULL, stderr=stderr, check=True)
+            shown = os.read(terminal, 1 << 16)
+        self.assertIn(rb"/\x1b]0;title\x07.tar.gz", shown)
+        self.assertNotIn(b"\x1b]", shown)
+        self.assertNotIn(b"\x07", shown)
 
     def test_an_empty_file_and_a_missing_one(self):
         with open(self.path("empty"), "wb"):

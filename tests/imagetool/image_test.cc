@@ -95,15 +95,16 @@ TEST(ImageTest, RefusesAHugeConfig) {
                [] { Image::parse(std::string((std::size_t{4} << 20) + 1, ' ')); });
 }
 
+const Image::Addition kAddition = {.layer = DiffId::parse(kEmptyLayer),
+                                   .created = "2024-05-14T01:28:19Z",
+                                   .created_by = "sh",
+                                   .author = "me",
+                                   .comment = "why"};
+
 TEST(ImageTest, ALayerOnTopIsRecordedAndUnknownFieldsStay) {
   const Image base = Image::parse(config_with(
       R"("history":[{"created_by":"first"}],"vendor":{"x":[1]},"config":{"Env":["A=B"]},)"));
-  const Image image = base.with_layer({.layer = DiffId::parse(kEmptyLayer),
-                                       .created = "2024-05-14T01:28:19Z",
-                                       .created_by = "sh",
-                                       .author = "me",
-                                       .comment = "why"},
-                                      nullptr);
+  const Image image = base.with_layer(kAddition, nullptr);
   EXPECT_EQ(image.diff_ids(), std::vector{DiffId::parse(kEmptyLayer)});
   EXPECT_EQ(image.config()["vendor"], base.config()["vendor"]);
   EXPECT_EQ(image.config()["config"], base.config()["config"]);
@@ -113,6 +114,23 @@ TEST(ImageTest, ALayerOnTopIsRecordedAndUnknownFieldsStay) {
             json::parse(R"([{"created_by":"first"},{"created":"2024-05-14T01:28:19Z",)"
                         R"("created_by":"sh","author":"me","comment":"why"}])"));
   EXPECT_TRUE(base.diff_ids().empty()) << "images do not change";
+}
+
+TEST(ImageTest, LayersWithoutARecordKeepTheNewOneFromStandingForThem) {
+  const Image image =
+      Image::parse(
+          config_with(
+              R"("history":[{"created_by":"ENV","empty_layer":true},{"empty_layer":null}],)"))
+          .with_layer(kAddition, nullptr)
+          .with_layer(kAddition, nullptr);
+  json bare = image.config();
+  bare.erase("history");
+  const json history = Image::parse(bare.dump()).with_layer(kAddition, nullptr).config()["history"];
+  EXPECT_EQ(image.config()["history"].size(), 4U) << "what has a record gets no other";
+  ASSERT_EQ(history.size(), 3U);
+  EXPECT_EQ(history[0], json::object());
+  EXPECT_EQ(history[1], json::object());
+  EXPECT_EQ(history[2]["created_by"], "sh");
 }
 
 TEST(ImageTest, ALayerOnTopMayBringANewConfig) {

@@ -5,8 +5,6 @@
 
 #include <cstdio>
 
-#include "layerkit/base/text.h"
-
 namespace layerkit::cli {
 
 ProgressLine::ProgressLine() : is_terminal_(::isatty(STDERR_FILENO) == 1) {}
@@ -26,7 +24,7 @@ Context ProgressLine::attach(const Context& context) {
 
 void ProgressLine::show(const std::string& what, std::uint64_t done, std::uint64_t total) {
   constexpr std::uint64_t kMebibyte = 1 << 20;
-  std::string line = escaped(what);
+  std::string line = what;
   line += total > 0 ? fmt::format(" {}%", static_cast<int>(100.0 * static_cast<double>(done) /
                                                            static_cast<double>(total)))
                     : fmt::format(" {} MiB", done / kMebibyte);

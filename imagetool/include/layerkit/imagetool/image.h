@@ -44,7 +44,8 @@ class Image {
   Platform platform() const;
 
   /// One more layer on top with its history record; `config` replaces the `config` object where
-  /// given. Unknown fields are kept. `created` is RFC 3339.
+  /// given. Unknown fields are kept. `created` is RFC 3339. Layers of this image that have no
+  /// record get an empty one, so that the new record stands for the new layer.
   struct Addition {
     DiffId layer;
     std::string created;
