@@ -53,7 +53,7 @@ class TarReader final : public LayerReader {
   void end();
   bool take_extension();
   std::string_view peek_extension();
-  void set_once(std::optional<std::string>& name);
+  void set_long_name(std::optional<std::string>& name);
   std::optional<Entry> read_entry();
   TarNames take_names(const PaxValues& pax, Extensions& extensions) const;
   void start_contents(PaxValues& pax, std::uint64_t stored, Entry& entry);
@@ -147,10 +147,10 @@ bool TarReader::take_extension() {
       read_pax_globals(peek_extension(), globals_);
       break;
     case tar_type::kGnuLongName:
-      set_once(extensions_.long_name);
+      set_long_name(extensions_.long_name);
       break;
     case tar_type::kGnuLongLink:
-      set_once(extensions_.long_link);
+      set_long_name(extensions_.long_link);
       break;
     default:
       return false;
@@ -172,14 +172,14 @@ std::string_view TarReader::peek_extension() {
   return as_text(body);
 }
 
-void TarReader::set_once(std::optional<std::string>& name) {
-  if (name) fail(Errc::Invalid, "it is the second extended header of one entry");
+void TarReader::set_long_name(std::optional<std::string>& name) {
   const std::string_view body = peek_extension();
   const std::string_view text = body.substr(0, body.find('\0'));
   if (text.size() > limits_.path_bytes) {
     fail(Errc::Limit, "the long name has more than {} bytes (the limit max-path-length)",
          limits_.path_bytes);
   }
+  if (name && *name != text) fail(Errc::Invalid, "it is the second long name of one entry");
   name = std::string(text);
 }
 

@@ -188,6 +188,8 @@ inline std::vector<OddTar> name_tars() {
       {"pax_names_that_are_not_utf8",
        pax_header(pax_record("hdrcharset", "BINARY") + pax_record("path", "\xe9/\xe8")) +
            raw_file("x", "1") + tar_end()},
+      {"gnu_long_names_repeated",
+       gnu_long('L', "long") + gnu_long('L', "long") + raw_file("f", "1") + tar_end()},
       {"gnu_long_names",
        gnu_long('K', std::string(300, 'k')) + gnu_long('L', std::string(250, 'l')) +
            raw_header({.name = "short", .type = '2', .link_name = "short"}) + tar_end()},

@@ -149,11 +149,16 @@ TEST(TarRefusalTest, SizesNoFileCanHave) {
 }
 
 TEST(TarRefusalTest, EntriesWithTwoNames) {
-  const std::string long_name =
-      raw_member({.name = "L", .type = 'L', .magic = kGnuMagicText}, "gnu");
+  const auto gnu_long = [](char type, const std::string& text) {
+    return raw_member({.name = "L", .type = type, .magic = kGnuMagicText}, text);
+  };
+  const std::string long_name = gnu_long('L', "gnu");
   expect_refused(Errc::Invalid, "it has two different names",
                  long_name + pax_header(pax_record("path", "pax")) + raw_file("f"));
-  expect_refused(Errc::Invalid, "second extended header", long_name + long_name + raw_file("f"));
+  for (const char type : {'L', 'K'}) {
+    expect_refused(Errc::Invalid, "second long name of one entry",
+                   gnu_long(type, "gnu") + gnu_long(type, "gnat") + raw_file("f"));
+  }
   const std::string pax = pax_header(pax_record("path", "a"));
   expect_refused(Errc::Invalid, "second extended header", pax + pax + raw_file("f"));
 }
