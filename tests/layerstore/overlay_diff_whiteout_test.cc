@@ -166,6 +166,51 @@ TEST_F(OverlayDiffWhiteoutTest, RefusesAWhiteoutOfTheRoot) {
                [this] { stack_.apply({whiteout("")}); });
 }
 
+/// Counts what it was asked: lookups, and names that its listings gave.
+class CountingTree final : public LayerTree {
+ public:
+  explicit CountingTree(std::shared_ptr<const LayerTree> inner) : inner_(std::move(inner)) {}
+  std::optional<Entry> lookup(const RelPath& path) const override {
+    ++answers_;
+    return inner_->lookup(path);
+  }
+  std::vector<std::string> list(const RelPath& path) const override {
+    std::vector<std::string> names = inner_->list(path);
+    answers_ += names.size();
+    return names;
+  }
+  std::unique_ptr<ByteSource> open(const RelPath& path) const override {
+    return inner_->open(path);
+  }
+  std::size_t answers() const { return answers_; }
+
+ private:
+  std::shared_ptr<const LayerTree> inner_;
+  mutable std::size_t answers_ = 0;
+};
+
+TEST_F(OverlayDiffWhiteoutTest, MarkersAskTheLayersBelowNoMoreThanOnceForEachName) {
+  constexpr std::size_t kFiles = 1000;
+  LayerItems base{dir("d")};
+  LayerItems markers;
+  for (std::size_t i = 0; i < kFiles; ++i) {
+    base.push_back(file(fmt::format("d/{}", i)));
+    markers.push_back(file(fmt::format("d/s{}/x", i)));
+    markers.push_back(opaque("d"));
+    markers.push_back(whiteout(fmt::format("d/{}", i)));
+  }
+  stack_.apply(base);
+  const Context context;
+  for (const DiffFormat format : {DiffFormat::overlay(), DiffFormat::aufs()}) {
+    const TempDir temp;
+    const auto below = std::make_shared<CountingTree>(stack_.view());
+    const auto writer = make_diff_writer(open_dir_at(temp.fd(), "."), below, context, format, {});
+    VectorLayerReader reader(markers);
+    copy_layer(reader, *writer, context);
+    EXPECT_LE(below->answers(), 10 * kFiles);
+  }
+}
+
 TEST_F(OverlayDiffWhiteoutTest, HundredThousandMarkersOnOneFullDirectoryAreQuick) {
   LayerItems base{dir("d")};
   for (int i = 0; i < 2000; ++i)
