@@ -271,6 +271,29 @@ TEST_P(ConformanceOfCreation, X11_AFileThatChangesItsSizeMeanwhileIsAnErrorThatN
   });
 }
 
+/// Reading a mount as a base layer makes one layer of a stack.
+TEST_P(ConformanceOfCreation, R03_AFlattenedStackShowsWhatTheStackShowed) {
+  run([](LayerStack& stack) {
+    const std::string opaque = tar_dir("o", "0000710") + tar_file("o/.wh..wh..opq");
+    apply_tar(stack, kBase + tar_link("three", "one") + tar_dir("o") + tar_file("o/1"));
+    apply_tar(stack, opaque + tar_file("o/2") + tar_file("one", "replaced") + tar_file("e/.wh.x"));
+    apply_tar(stack, opaque + tar_symlink("o/3", "../one") +
+                         with_pax(pax_record("mtime", "1600000000.123456789") +
+                                      pax_record("SCHILY.xattr.user.k", "v"),
+                                  tar_file("o/4", "four")));
+    UpperMount mount(stack);
+    const TreeDump wanted = mount.shown();
+    const LayerItems items = read_items(
+        *make_diff_reader(open_dir_at(mount.fd(), "."), nullptr, stack.context(), stack.format()));
+    mount.unmount();
+    EXPECT_EQ(outline(items), (Lines{"/", "/d", "/d/a", "/d/b", "/e", "/empty", "/o", "/o/3",
+                                     "/o/4", "/one", "/three", "link /two = /three"}));
+    LayerStack flat(stack.format());
+    apply_tar(flat, tar_of(items));
+    expect_same_tree(flat.shown(), wanted, "one layer against the stack");
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(Drivers,
                          ConformanceOfCreation,
                          ::testing::Values(kOverlay, kOverlayOfUser),
