@@ -37,7 +37,7 @@ OverlayPlan plan_overlay(const UnionSpec& spec, OverlayXattrs xattrs) {
   for (std::size_t i = 0; i < spec.branches.size(); ++i) {
     const Branch& branch = spec.branches[i];
     const OverlayLayer layer{i, branch.directory.get()};
-    if (branch.access == BranchAccess::ReadOnly) {
+    if (!branch.writable()) {
       plan.lowers.push_back(layer);
     } else if (i == 0) {
       plan.upper = layer;

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "layerkit/unionmount/aufs_settings.h"
+#include "layerkit/unionmount/union_spec.h"
+
+namespace layerkit {
+
+/// A branch as it is written: PATH[=PERM[+ATTRIBUTE...]].
+struct BranchText {
+  std::string path;
+  BranchAccess access = BranchAccess::ReadOnly;
+  bool access_given = false;  ///< false: the default for its place holds
+  BranchAttributes attributes;
+
+  bool operator==(const BranchText&) const = default;
+};
+
+/// One step of a remount, in the order of the options.
+struct InsertBranch {
+  int index = 0;  ///< 0: the top ("prepend"); -1: the bottom ("append")
+  BranchText branch;
+};
+struct DeleteBranch {
+  std::string path;
+};
+struct ModifyBranch {
+  BranchText branch;
+};
+using BranchChange = std::variant<InsertBranch, DeleteBranch, ModifyBranch>;
+
+/// What -o said. AUFS's form (br:, dirs=, ...) and overlay's (lowerdir=, upperdir=, workdir=) are
+/// both read; one mount uses one of them.
+struct MountOptions {
+  std::vector<BranchText> branches;   ///< top first; overlay's form as well: upperdir is the first
+  std::vector<BranchChange> changes;  ///< append, prepend, ins, add, del, mod
+  std::string work;                   ///< workdir=
+  WhiteoutFormat whiteouts = WhiteoutFormat::Aufs;  ///< Overlay for overlay's form
+  AufsSettings aufs;
+  bool remount = false;
+  bool read_only = false;
+  bool no_suid = false;
+  bool no_dev = false;
+  bool no_exec = false;
+  bool no_atime = false;
+  bool expendable_upper = false;  ///< volatile, fsync=0
+  // Of the FUSE union alone:
+  bool allow_other = false;
+  bool allow_root = false;
+  bool foreground = false;            ///< -f of the program; here for completeness of a spec
+  std::string fs_name;                ///< fsname=
+  std::string id;                     ///< si=: kept and shown
+  std::vector<std::string> warnings;  ///< options and attributes that were ignored, one line each
+};
+
+/// Reads an option string as mount(8) passes it (commas between options; "\," is a comma). Options
+/// apply from left to right. Throws Error{Invalid} naming the option.
+MountOptions parse_mount_options(std::string_view text);
+
+/// Reads one branch. Throws Error{Invalid}. Adds what it ignored to `warnings`.
+BranchText parse_branch(std::string_view text, std::vector<std::string>& warnings);
+
+/// "rw", "ro+wh", ...: what stands behind "=" in a branch, as the kernel's sysfs shows it.
+std::string format_permission(BranchAccess access, const BranchAttributes& attributes);
+
+/// The settings that differ from the defaults, as options; empty when none does.
+std::string format_settings(const AufsSettings& settings);
+
+/// An option string that parse_mount_options reads back to the same value (warnings apart).
+std::string format_mount_options(const MountOptions& options);
+
+}  // namespace layerkit
