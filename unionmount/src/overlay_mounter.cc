@@ -29,10 +29,9 @@ OverlayXattrs usable_xattrs() {
 }
 
 Fd bind_branch(const Branch& branch, const UnionSpec& spec) {
-  const MountAttributes attributes{
-      .read_only = spec.read_only || !branch.writable(),
-      .no_suid = spec.no_suid,
-      .no_dev = spec.no_dev};
+  const MountAttributes attributes{.read_only = spec.read_only || !branch.writable(),
+                                   .no_suid = spec.no_suid,
+                                   .no_dev = spec.no_dev};
   return with_context([] { return std::string("binding the only branch"); },
                       [&] { return clone_mount(branch.directory.get(), attributes); });
 }

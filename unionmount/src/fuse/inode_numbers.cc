@@ -1,0 +1,124 @@
+#include "inode_numbers.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
+
+namespace layerkit {
+namespace {
+
+// Inode numbers of the file systems that branches live on stay below this.
+constexpr unsigned kFileSystemShift = 56;
+
+/// A record of the table, little endian as the machine writes it: the table never leaves it.
+struct Record {
+  std::uint64_t ino;
+  std::uint64_t number;  ///< 0: the file is gone
+  std::uint32_t missing_links;
+  std::uint32_t check;
+};
+static_assert(sizeof(Record) == 24);
+
+std::uint32_t check_of(const Record& record) noexcept {
+  std::uint64_t mix = record.ino * 0x9E3779B97F4A7C15U ^ record.number * 0xC2B2AE3D27D4EB4FU ^
+                      record.missing_links * 0x165667B19E3779F9U;
+  mix ^= mix >> 29;
+  return static_cast<std::uint32_t>(mix ^ (mix >> 32)) | 1U;
+}
+
+}  // namespace
+
+InodeNumbers::~InodeNumbers() = default;
+
+std::uint32_t InodeNumbers::file_system(dev_t device) {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find(file_systems_.begin(), file_systems_.end(), device);
+  const auto index = found - file_systems_.begin();
+  if (found == file_systems_.end()) file_systems_.push_back(device);
+  return static_cast<std::uint32_t>(index);
+}
+
+void InodeNumbers::open_table(const LiveBranch& branch) {
+  Table table;
+  table.log = open_at(branch.area->table_dir(), branch.area->table_name(),
+                      O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
+  std::array<Record, 1024> records;
+  off_t at = 0;
+  for (bool is_whole = true; is_whole;) {
+    const ssize_t got = ::pread(table.log.get(), records.data(), sizeof records, at);
+    if (got <= 0) break;
+    const std::size_t count = static_cast<std::size_t>(got) / sizeof(Record);
+    if (count == 0) break;
+    for (std::size_t i = 0; i < count && is_whole; ++i) {
+      const Record& record = records[i];
+      is_whole = record.check == check_of(record);
+      if (!is_whole) break;
+      at += static_cast<off_t>(sizeof(Record));
+      if (record.number == 0)
+        table.files.erase(record.ino);
+      else
+        table.files[record.ino] = {record.number, record.missing_links};
+    }
+  }
+  // What a crash tore is cut off, so that the next record is found.
+  if (::ftruncate(table.log.get(), at) != 0) {
+    const int err = errno;
+    fail_errno(err, "shortening the table of inode numbers");
+  }
+  const std::lock_guard lock(mutex_);
+  tables_[branch.id] = std::move(table);
+}
+
+void InodeNumbers::close_table(const LiveBranch& branch) {
+  const std::lock_guard lock(mutex_);
+  tables_.erase(branch.id);
+}
+
+std::uint64_t InodeNumbers::number(const LiveBranch& branch, std::uint64_t ino) const {
+  if (branch.writable()) {
+    const std::optional<Kept> before = kept(branch, ino);
+    if (before) return before->number;
+  }
+  return ino ^ (static_cast<std::uint64_t>(branch.file_system) << kFileSystemShift);
+}
+
+std::optional<InodeNumbers::Kept> InodeNumbers::kept(const LiveBranch& branch,
+                                                     std::uint64_t ino) const {
+  const std::lock_guard lock(mutex_);
+  const auto table = tables_.find(branch.id);
+  if (table == tables_.end()) return std::nullopt;
+  const auto file = table->second.files.find(ino);
+  if (file == table->second.files.end()) return std::nullopt;
+  return file->second;
+}
+
+void InodeNumbers::append(Table& table, std::uint64_t ino, Kept kept) const {
+  if (!table.log) return;
+  Record record = {
+      .ino = ino, .number = kept.number, .missing_links = kept.missing_links, .check = 0};
+  record.check = check_of(record);
+  // A table that cannot grow costs a number after the next mount, no operation.
+  [[maybe_unused]] const ssize_t written = ::write(table.log.get(), &record, sizeof record);
+}
+
+void InodeNumbers::keep(const LiveBranch& branch, std::uint64_t ino, Kept kept) {
+  const std::lock_guard lock(mutex_);
+  Table& table = tables_[branch.id];
+  table.files[ino] = kept;
+  append(table, ino, kept);
+}
+
+void InodeNumbers::forget(const LiveBranch& branch, std::uint64_t ino) {
+  const std::lock_guard lock(mutex_);
+  const auto table = tables_.find(branch.id);
+  if (table == tables_.end() || table->second.files.erase(ino) == 0) return;
+  append(table->second, ino, {});
+}
+
+}  // namespace layerkit

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "layerkit/base/fd.h"
+#include "layerkit/base/whiteout.h"
+#include "layerkit/unionmount/union_spec.h"
+#include "private_area.h"
+
+namespace layerkit {
+
+/// A branch of a mounted union. Fields change under the exclusive tree lock only.
+struct LiveBranch {
+  int id = 0;             ///< stays when branches move
+  std::size_t index = 0;  ///< its place, 0 is the top
+  Fd root;                ///< O_PATH
+  std::string path;
+  BranchAccess access = BranchAccess::ReadOnly;
+  BranchAttributes attributes;
+  std::uint32_t file_system = 0;  ///< see InodeNumbers
+  dev_t device = 0;
+  WhiteoutFormat format = WhiteoutFormat::Aufs;  ///< what the union writes
+  OverlayXattrs overlay_xattrs = OverlayXattrs::Trusted;
+  std::unique_ptr<PrivateArea> area;  ///< writable branches
+
+  bool writable() const noexcept { return access == BranchAccess::ReadWrite; }
+  /// Whether `.wh.` names of the branch are whiteouts.
+  bool reads_whiteout_names() const noexcept {
+    return attributes.whiteouts || (writable() && format == WhiteoutFormat::Aufs);
+  }
+  /// Whether overlay's opaque xattrs of the branch count; its 0:0 devices always do.
+  bool reads_opaque_xattrs() const noexcept {
+    return !writable() || format == WhiteoutFormat::Overlay;
+  }
+  /// The longest name that can be made: a whiteout must be able to hide it.
+  std::size_t name_max() const noexcept {
+    return format == WhiteoutFormat::Aufs ? 255 - kWhiteoutPrefix.size() : 255;
+  }
+};
+
+}  // namespace layerkit

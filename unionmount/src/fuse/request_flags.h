@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+struct fuse_session;
+struct fuse_custom_io;
+
+namespace layerkit {
+
+/// What a request says that libfuse does not pass on. Valid on the thread that answers it.
+struct RequestFlags {
+  /// The caller lacks CAP_FSETID: setuid and setgid bits are to go (FUSE_WRITE_KILL_SUIDGID and
+  /// its like).
+  bool kills_setid_bits = false;
+};
+RequestFlags& request_flags() noexcept;
+
+/// What the connection agreed on beyond libfuse's knowledge.
+struct WireFeatures {
+  bool wants_passthrough = false;  ///< in: ask for it
+  bool passthrough = false;        ///< out
+};
+
+/// A request that libfuse has no operation for. Returns false for one that is libfuse's to answer.
+using RawHandler = bool (*)(int device, const void* request, std::size_t size, void* user);
+
+/// Reads and writes the device for libfuse: fills request_flags(), asks the kernel for
+/// FUSE_HANDLE_KILLPRIV_V2 and passthrough in the answer to INIT, and offers unknown requests to
+/// `handler`. One per process.
+fuse_custom_io wire_io(WireFeatures& features, RawHandler handler, void* user);
+
+}  // namespace layerkit

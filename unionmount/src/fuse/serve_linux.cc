@@ -1,0 +1,179 @@
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "file_at.h"
+#include "fuse_server.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
+#include "layerkit/base/text.h"
+#include "layerkit/unionmount/fuse_union.h"
+#include "overlay_plan.h"
+
+namespace layerkit {
+namespace {
+
+OverlayXattrs private_xattrs() {
+  constexpr std::size_t kMaxMapBytes = 1 << 16;
+  return usable_overlay_xattrs(read_file_at(AT_FDCWD, "/proc/self/uid_map", kMaxMapBytes));
+}
+
+std::string path_of(const Branch& branch) {
+  if (!branch.path.empty()) return branch.path;
+  return read_link_at(AT_FDCWD, proc_name(branch.directory.get(), ""));
+}
+
+std::unique_ptr<PrivateArea> open_area(const LiveBranch& branch, const Fd& work) {
+  if (branch.format == WhiteoutFormat::Aufs)
+    return PrivateArea::open_aufs(branch.root.get(), branch.attributes);
+  if (!work) fail(Errc::Invalid, "the top branch is writable, but there is no work directory");
+  return PrivateArea::open_overlay(work.get());
+}
+
+std::unique_ptr<LiveBranch> go_live(Branch branch,
+                                    WhiteoutFormat format,
+                                    OverlayXattrs xattrs,
+                                    const Fd& work) {
+  auto live = std::make_unique<LiveBranch>();
+  live->path = path_of(branch);
+  live->access = branch.access;
+  live->attributes = branch.attributes;
+  live->format = format;
+  live->overlay_xattrs = xattrs;
+  live->root = open_name(branch.directory.get(), ".", O_PATH | O_DIRECTORY);
+  live->device = stat_open(live->root.get()).st_dev;
+  with_context([&] { return "opening the branch " + quoted(live->path); },
+               [&] {
+                 if (live->writable()) live->area = open_area(*live, work);
+               });
+  return live;
+}
+
+/// Whoever opens files in the union must not be stopped by the descriptors of this process.
+std::size_t raise_open_files() noexcept {
+  struct rlimit limit = {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  return static_cast<std::size_t>(limit.rlim_cur);
+}
+
+UnionFs::Config make_config(UnionSpec spec) {
+  constexpr std::size_t kMaxDirectoryFds = 1 << 16;
+  UnionFs::Config config;
+  config.settings = spec.aufs;
+  config.format = spec.whiteouts;
+  config.expendable_upper = spec.expendable_upper;
+  config.may_change_owners = may_change_owners();
+  config.directory_fds = std::clamp<std::size_t>(raise_open_files() / 4, 16, kMaxDirectoryFds);
+  const OverlayXattrs xattrs = private_xattrs();
+  for (Branch& branch : spec.branches) {
+    if (spec.read_only && branch.writable()) branch.access = BranchAccess::ReadOnly;
+    config.branches.push_back(go_live(std::move(branch), spec.whiteouts, xattrs, spec.work));
+  }
+  if (config.branches.empty()) fail(Errc::Invalid, "a union without branches");
+  return config;
+}
+
+/// How long the kernel may believe what it was told.
+double cache_seconds(Udba udba) noexcept {
+  constexpr double kDay = 86400;
+  return udba == Udba::Revalidate ? 0 : kDay;
+}
+
+struct EndSession {
+  void operator()(fuse_session* session) const noexcept { fuse_session_destroy(session); }
+};
+using Session = std::unique_ptr<fuse_session, EndSession>;
+
+Session open_session(FuseServer& server, Fd device) {
+  char name[] = "fuse-aufs";
+  char* argv[] = {name, nullptr};
+  fuse_args args = FUSE_ARGS_INIT(1, argv);
+  Session session(fuse_session_new(&args, &union_operations(), sizeof union_operations(), &server));
+  fuse_opt_free_args(&args);
+  if (session == nullptr) fail(Errc::Unsupported, "libfuse made no session");
+  const fuse_custom_io io = wire_io(server.features, answer_raw_request, &server);
+  if (fuse_session_custom_io(session.get(), &io, device.release()) != 0)
+    fail(Errc::Unsupported, "libfuse did not take the device");
+  return session;
+}
+
+class LiveControl final : public UnionControl {
+ public:
+  LiveControl(FuseServer& server, fuse_session* session, WhiteoutFormat format)
+      : server_(server), session_(session), format_(format) {}
+
+  std::vector<BranchState> branches() const override { return server_.fs.branch_states(); }
+
+  void insert_branch(int index, Branch branch) override {
+    // One that is there already is not opened a second time: its lock is taken.
+    for (const BranchState& known : branches())
+      if (known.path == path_of(branch)) return;
+    tell_kernel(server_.fs.insert_branch(
+        index, go_live(std::move(branch), format_, private_xattrs(), Fd())));
+  }
+
+  void delete_branch(const std::string& path) override {
+    tell_kernel(server_.fs.delete_branch(path));
+  }
+
+  void modify_branch(const std::string& path,
+                     BranchAccess access,
+                     const BranchAttributes& attributes) override {
+    std::unique_ptr<PrivateArea> area;
+    if (access == BranchAccess::ReadWrite) area = server_.fs.open_area_for(path, attributes);
+    tell_kernel(server_.fs.modify_branch(path, access, attributes, std::move(area)));
+  }
+
+  void change_settings(const AufsSettings& settings) override {
+    server_.fs.change_settings(settings);
+    server_.cache_seconds = cache_seconds(settings.udba);
+  }
+
+ private:
+  void tell_kernel(const std::vector<UnionFs::StaleName>& names) {
+    // Not under a lock of ours: the kernel may wait for a request that does.
+    for (const UnionFs::StaleName& name : names) {
+      const fuse_ino_t parent = node_id(server_, *name.parent);
+      fuse_lowlevel_notify_inval_entry(session_, parent, name.name.data(), name.name.size());
+      fuse_lowlevel_notify_inval_inode(session_, parent, 0, 0);
+    }
+    fuse_lowlevel_notify_inval_inode(session_, FUSE_ROOT_ID, 0, 0);
+  }
+
+  FuseServer& server_;
+  fuse_session* session_;
+  WhiteoutFormat format_;
+};
+
+}  // namespace
+
+void serve_fuse_union(UnionSpec spec, Fd fuse_device, UnionServerOptions options) {
+  const WhiteoutFormat format = spec.whiteouts;
+  const double cache = cache_seconds(spec.aufs.udba);
+  UnionFs fs(make_config(std::move(spec)));
+  FuseServer server = {.fs = fs,
+                       .features = {.wants_passthrough = options.passthrough, .passthrough = false},
+                       .writeback = options.writeback,
+                       .cache_seconds = cache};
+  const Session session = open_session(server, std::move(fuse_device));
+  LiveControl control(server, session.get(), format);
+  options.on_control(&control);
+
+  fuse_loop_config* loop = fuse_loop_cfg_create();
+  const std::size_t threads = options.threads != 0
+                                  ? options.threads
+                                  : std::max<std::size_t>(2, std::thread::hardware_concurrency());
+  fuse_loop_cfg_set_max_threads(loop, static_cast<unsigned>(threads));
+  fuse_loop_cfg_set_idle_threads(loop, static_cast<unsigned>(threads));
+  fuse_session_loop_mt(session.get(), loop);
+  fuse_loop_cfg_destroy(loop);
+  options.on_control(nullptr);
+}
+
+}  // namespace layerkit

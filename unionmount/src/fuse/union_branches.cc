@@ -1,0 +1,206 @@
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "file_at.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/text.h"
+#include "layerkit/unionmount/mount_options.h"
+#include "union_fs.h"
+
+namespace layerkit {
+namespace {
+
+std::size_t depth_of(const Node& directory) {
+  std::size_t depth = 0;
+  for (const Node* at = &directory; at != nullptr && !at->names.empty();
+       at = at->names.front().parent)
+    ++depth;
+  return depth;
+}
+
+}  // namespace
+
+void UnionFs::prepare_branch(LiveBranch& branch) {
+  branch.id = next_branch_id_++;
+  branch.file_system = numbers_.file_system(branch.device);
+  open_tables(branch);
+}
+
+void UnionFs::open_tables(const LiveBranch& branch) {
+  if (!branch.writable() || branch.area == nullptr) return;
+  if (settings_.inode_table) numbers_.open_table(branch);
+  if (settings_.pseudo_links) pseudo_links_.open(const_cast<LiveBranch&>(branch));
+}
+
+void UnionFs::renumber() {
+  reads_whiteout_names_ = false;
+  for (std::size_t i = 0; i < branches_.size(); ++i) {
+    branches_[i]->index = i;
+    reads_whiteout_names_ = reads_whiteout_names_ || branches_[i]->reads_whiteout_names();
+  }
+}
+
+LiveBranch* UnionFs::branch_by_path(const std::string& path) {
+  for (const auto& branch : branches_)
+    if (branch->path == path) return branch.get();
+  return nullptr;
+}
+
+std::vector<BranchState> UnionFs::branch_states() {
+  const std::shared_lock tree(tree_);
+  std::vector<BranchState> states;
+  for (const auto& branch : branches_)
+    states.push_back(
+        {branch->path, format_permission(branch->access, branch->attributes), branch->id});
+  return states;
+}
+
+std::vector<UnionFs::StaleName> UnionFs::refresh() {
+  renumber();
+  nodes_.root().parts.clear();
+  for (const auto& branch : branches_)
+    nodes_.root().parts.push_back(branch.get());
+
+  struct Known {
+    std::size_t depth;
+    Node* parent;
+    std::string name;
+    Node* node;
+  };
+  std::vector<Known> known;
+  nodes_.for_each([&](const NodeName& name, Node& node) {
+    known.push_back({depth_of(*name.parent), name.parent, name.name, &node});
+  });
+  // Parents first: what lies in them depends on where they are.
+  std::sort(known.begin(), known.end(),
+            [](const Known& a, const Known& b) { return a.depth < b.depth; });
+  std::vector<StaleName> stale;
+  for (const Known& item : known) {
+    stale.push_back({item.parent, item.name});
+    refresh_name(*item.parent, item.name, *item.node);
+  }
+  nodes_.root().revision.fetch_add(1);
+  return stale;
+}
+
+void UnionFs::refresh_name(Node& parent, const std::string& name, Node& node) {
+  const Found found = parent.parts.empty() ? Found{} : find(parent, name);
+  changed(node);
+  if (node.is_directory() && found.is_directory()) {
+    if (node.parts == found.parts) return;
+    fds_.drop(node);
+    node.parts = found.parts;
+    node.ino = found.signature;
+    return;
+  }
+  const bool is_same = !node.is_directory() && found.exists() && !found.is_directory() &&
+                       &node.top() == &found.top() && node.ino == found.stat.st_ino;
+  if (is_same) return;
+  // Another object, or none, has the name now: whoever uses this one keeps it.
+  if (node.is_directory()) {
+    if (!node.parts.empty()) retire_directory(node, fds_.if_open(node, node.top()));
+  } else {
+    nodes_.detach_file(node);
+  }
+  nodes_.remove_name(node, &parent, name);
+}
+
+std::vector<UnionFs::StaleName> UnionFs::insert_branch(int index,
+                                                       std::unique_ptr<LiveBranch> branch) {
+  const std::unique_lock tree(tree_);
+  if (branch_by_path(branch->path) != nullptr) return {};
+  const auto count = static_cast<int>(branches_.size());
+  if (index < -1 || index > count)
+    fail(Errc::Invalid, "there is no place {} among {} branches", index, count);
+  prepare_branch(*branch);
+  branches_.insert(index < 0 ? branches_.end() : branches_.begin() + index, std::move(branch));
+  return refresh();
+}
+
+bool UnionFs::is_in_use(const LiveBranch& branch) {
+  bool is_used = false;
+  nodes_.for_each([&](const NodeName&, Node& node) {
+    is_used = is_used || (!node.handles.empty() && &node.top() == &branch);
+  });
+  return is_used;
+}
+
+std::vector<UnionFs::StaleName> UnionFs::delete_branch(const std::string& path) {
+  const std::unique_lock tree(tree_);
+  LiveBranch* branch = branch_by_path(path);
+  if (branch == nullptr) return {};
+  if (branches_.size() == 1) fail(Errc::Invalid, "{} is the last branch", quoted(path));
+  if (is_in_use(*branch)) fail_errno(EBUSY, "deleting the branch {}", quoted(path));
+  const auto place =
+      std::find_if(branches_.begin(), branches_.end(),
+                   [&](const std::unique_ptr<LiveBranch>& item) { return item.get() == branch; });
+  // Nodes that nobody can reach by name any more may still point to it.
+  deleted_.push_back(std::move(*place));
+  branches_.erase(place);
+  std::vector<StaleName> stale = refresh();
+  fds_.drop(*branch);
+  numbers_.close_table(*branch);
+  pseudo_links_.close(*branch);
+  branch->area.reset();
+  branch->access = BranchAccess::ReadOnly;
+  return stale;
+}
+
+std::vector<UnionFs::StaleName> UnionFs::modify_branch(const std::string& path,
+                                                       BranchAccess access,
+                                                       const BranchAttributes& attributes,
+                                                       std::unique_ptr<PrivateArea> area) {
+  const std::unique_lock tree(tree_);
+  LiveBranch* branch = branch_by_path(path);
+  if (branch == nullptr) fail(Errc::NotFound, "{} is no branch", quoted(path));
+  const bool was_writable = branch->writable();
+  if (was_writable && access != BranchAccess::ReadWrite) {
+    bool is_written = false;
+    nodes_.for_each([&](const NodeName&, Node& node) {
+      for (const FileHandle* handle : node.handles)
+        is_written =
+            is_written || (handle->branch == branch && (handle->flags & O_ACCMODE) != O_RDONLY);
+    });
+    if (is_written)
+      fail_errno(EBUSY, "making the branch {} read-only while it is written to", quoted(path));
+    numbers_.close_table(*branch);
+    pseudo_links_.close(*branch);
+    branch->area.reset();
+  }
+  branch->access = access;
+  branch->attributes = attributes;
+  if (!was_writable && branch->writable()) {
+    branch->area = std::move(area);
+    open_tables(*branch);
+  }
+  return refresh();
+}
+
+std::unique_ptr<PrivateArea> UnionFs::open_area_for(const std::string& path,
+                                                    const BranchAttributes& attributes) {
+  const std::shared_lock tree(tree_);
+  const LiveBranch* branch = branch_by_path(path);
+  if (branch == nullptr) fail(Errc::NotFound, "{} is no branch", quoted(path));
+  if (branch->writable()) return nullptr;
+  if (format_ != WhiteoutFormat::Aufs)
+    fail(Errc::Unsupported, "a branch of overlay's format cannot become writable");
+  return PrivateArea::open_aufs(branch->root.get(), attributes);
+}
+
+void UnionFs::change_settings(const AufsSettings& settings) {
+  const std::unique_lock tree(tree_);
+  settings_.create = settings.create;
+  settings_.copy_up = settings.copy_up;
+  settings_.udba = settings.udba;
+  settings_.always_opaque = settings.always_opaque;
+  settings_.sum_space = settings.sum_space;
+  settings_.sum_writable_only = settings.sum_writable_only;
+  settings_.rename_directories = settings.rename_directories;
+  settings_.direct_io = settings.direct_io;
+  settings_.verbose = settings.verbose;
+}
+
+}  // namespace layerkit

@@ -1,0 +1,202 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+
+#include "file_at.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/text.h"
+#include "union_fs.h"
+
+namespace layerkit {
+namespace {
+
+bool is_for_writing(int flags) noexcept {
+  return (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0;
+}
+
+/// What a process may say of a file that is there already.
+constexpr int kOpenFlags =
+    O_ACCMODE | O_APPEND | O_TRUNC | O_SYNC | O_DSYNC | O_NOATIME | O_NONBLOCK | O_PATH;
+
+}  // namespace
+
+/// REQUIRES: the tree lock.
+Fd UnionFs::open_file(Node& node, int flags) {
+  if (!settings_.direct_io && (flags & O_DIRECT) != 0)
+    fail_errno(EINVAL, "opening a file of a union without direct I/O");
+  // The kernel does direct I/O with this process; what lies between has no alignment to keep.
+  flags &= kOpenFlags;
+  NodeName name;
+  if (!nodes_.reachable_name(node, name)) return open_nameless(node, flags);
+  const DirectoryFds::Ref dir = name.parent != nullptr ? fds_.of(*name.parent, *name.on) : nullptr;
+  Fd fd(::openat(dir ? dir->get() : name.on->area->links(), name.name.c_str(),
+                 flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY));
+  if (fd) return fd;
+  const int err = errno;
+  if (err == ENOENT) return open_nameless(node, flags);
+  fail_errno(err, "opening {}", quoted(name.name));
+}
+
+Fd UnionFs::open_nameless(Node& node, int flags) {
+  std::string path;
+  nodes_.with_handle(node, [&](FileHandle& handle) { path = proc_name(handle.fd.load(), ""); });
+  if (path.empty() && node.held) path = proc_name(node.held->get(), "");
+  if (path.empty()) fail_errno(ESTALE, "opening a file that is gone");
+  Fd fd(::open(path.c_str(), (flags & ~O_NOFOLLOW) | O_CLOEXEC | O_NOCTTY));
+  if (!fd) {
+    const int err = errno;
+    fail_errno(err, "opening a file without a name");
+  }
+  return fd;
+}
+
+Fd UnionFs::open_node(Node& node) {
+  if (!node.is_directory()) return open_file(node, O_PATH);
+  if (node.held) return node.held->duplicate();
+  if (node.parts.empty()) fail_errno(ESTALE, "opening a directory that is gone");
+  return fds_.of(node, node.top())->duplicate();
+}
+
+bool UnionFs::needs_copy_to_open(const Node& node, int flags) const {
+  const LiveBranch& top = node.top();
+  if (is_for_writing(flags)) return !top.writable();
+  if (top.attributes.on_open == OnOpen::Nothing || node.type != S_IFREG) return false;
+  return std::any_of(branches_.begin(), branches_.end(), [&](const auto& branch) {
+    return branch->writable() && branch->index < top.index;
+  });
+}
+
+std::unique_ptr<FileHandle> UnionFs::make_handle(Node& node, Fd fd, int flags) {
+  auto handle = std::make_unique<FileHandle>();
+  handle->node = &node;
+  handle->branch = &node.top();
+  handle->flags = flags;
+  handle->fd = fd.get();
+  handle->revision = node.revision.load();
+  handle->owned.push_back(std::move(fd));
+  nodes_.add_handle(node, *handle);
+  return handle;
+}
+
+std::unique_ptr<FileHandle> UnionFs::open(Node& node, int flags) {
+  for (;;) {
+    LiveBranch* wanted = nullptr;
+    {
+      const std::shared_lock tree(tree_);
+      if (!needs_copy_to_open(node, flags)) return make_handle(node, open_file(node, flags), flags);
+      if (node.top().writable()) {
+        NodeName name;
+        nodes_.reachable_name(node, name);
+        wanted =
+            &branch_for_copy(name.parent != nullptr ? *name.parent : nodes_.root(), node.top());
+      }
+    }
+    // A file that is cut to nothing needs none of its data.
+    copy_up(node, wanted, (flags & O_TRUNC) != 0 ? 0 : kWholeFile);
+  }
+}
+
+void UnionFs::close(std::unique_ptr<FileHandle> handle) {
+  nodes_.remove_handle(*handle->node, *handle);
+}
+
+int UnionFs::readable_fd(FileHandle& handle) {
+  const Node& node = *handle.node;
+  if (handle.revision.load(std::memory_order_acquire) == node.revision.load())
+    return handle.fd.load();
+  // The file was copied up: what others write from now on goes to the copy.
+  const std::shared_lock tree(tree_);
+  const std::lock_guard lock(handle.mutex);
+  const std::uint32_t revision = node.revision.load();
+  if (handle.revision.load() == revision) return handle.fd.load();
+  Fd fd;
+  if (node.held && !nodes_.has_names(node))
+    fd = Fd(::open(proc_name(node.held->get(), "").c_str(), O_RDONLY | O_CLOEXEC));
+  else
+    fd = open_file(*handle.node, handle.flags & ~O_TRUNC);
+  handle.fd = fd.get();
+  handle.branch = &node.top();
+  handle.owned.push_back(std::move(fd));
+  handle.revision = revision;
+  return handle.fd.load();
+}
+
+std::string UnionFs::read_link(Node& node) {
+  const std::shared_lock tree(tree_);
+  const Fd link = open_node(node);
+  std::string target(PATH_MAX, '\0');
+  const ssize_t got = ::readlinkat(link.get(), "", target.data(), target.size());
+  if (got < 0) {
+    const int err = errno;
+    fail_errno(err, "reading a symlink");
+  }
+  target.resize(static_cast<std::size_t>(got));
+  return target;
+}
+
+struct stat UnionFs::change_attributes(Node& node,
+                                       const AttributeChange& change,
+                                       FileHandle* open_as,
+                                       bool kills_setid_bits) {
+  copy_up(node, nullptr, change.size.value_or(kWholeFile));
+  const std::shared_lock tree(tree_);
+  Fd object = open_node(node);
+  if (change.size) {
+    keep_setid_bits(!kills_setid_bits);
+    const int open_fd =
+        open_as != nullptr && is_for_writing(open_as->flags) ? open_as->fd.load() : -1;
+    const Fd file = open_fd < 0 ? open_file(node, O_WRONLY) : Fd();
+    if (::ftruncate(open_fd < 0 ? file.get() : open_fd, *change.size) != 0) {
+      const int err = errno;
+      fail_errno(err, "changing the size");
+    }
+  }
+  if (change.uid || change.gid)
+    set_owner(object.get(), change.uid.value_or(static_cast<uid_t>(-1)),
+              change.gid.value_or(static_cast<gid_t>(-1)));
+  if (change.mode) {
+    keep_setid_bits(true);
+    set_mode(object.get(), *change.mode & 07777);
+  }
+  if (change.atime || change.mtime) {
+    const struct timespec omit = {0, UTIME_OMIT};
+    set_times(object.get(), change.atime.value_or(omit), change.mtime.value_or(omit));
+  }
+  return shown(node, node.is_directory() ? real_stat(node) : stat_open(object.get()));
+}
+
+struct statvfs UnionFs::space() {
+  const std::shared_lock tree(tree_);
+  const auto of_branch = [](const LiveBranch& branch) {
+    struct statvfs space = {};
+    if (::fstatvfs(branch.root.get(), &space) != 0) {
+      const int err = errno;
+      fail_errno(err, "asking for the space of a branch");
+    }
+    return space;
+  };
+  struct statvfs total = of_branch(*branches_.front());
+  total.f_namemax = branches_.front()->name_max();
+  if (!settings_.sum_space) return total;
+  std::vector<dev_t> counted = {branches_.front()->device};
+  for (const auto& branch : branches_) {
+    if (settings_.sum_writable_only && !branch->writable()) continue;
+    if (std::find(counted.begin(), counted.end(), branch->device) != counted.end()) continue;
+    counted.push_back(branch->device);
+    const struct statvfs space = of_branch(*branch);
+    const auto scaled = [&](fsblkcnt_t blocks) { return blocks * space.f_frsize / total.f_frsize; };
+    total.f_blocks += scaled(space.f_blocks);
+    total.f_bfree += scaled(space.f_bfree);
+    total.f_bavail += scaled(space.f_bavail);
+    total.f_files += space.f_files;
+    total.f_ffree += space.f_ffree;
+    total.f_favail += space.f_favail;
+  }
+  return total;
+}
+
+}  // namespace layerkit

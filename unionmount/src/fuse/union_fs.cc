@@ -1,0 +1,39 @@
+#include "union_fs.h"
+
+#include <utility>
+
+#include "file_at.h"
+
+namespace layerkit {
+namespace {
+
+std::vector<LiveBranch*> pointers(const std::vector<std::unique_ptr<LiveBranch>>& branches) {
+  std::vector<LiveBranch*> all;
+  for (const auto& branch : branches)
+    all.push_back(branch.get());
+  return all;
+}
+
+}  // namespace
+
+UnionFs::UnionFs(Config config)
+    : settings_(std::move(config.settings)),
+      format_(config.format),
+      expendable_upper_(config.expendable_upper),
+      may_change_owners_(config.may_change_owners),
+      branches_(std::move(config.branches)),
+      fds_(config.directory_fds),
+      nodes_(pointers(branches_), [this](Node& node) { fds_.drop(node); }) {
+  // From the bottom, so that the numbers of what lies there stay when branches come on top.
+  for (auto it = branches_.rbegin(); it != branches_.rend(); ++it)
+    prepare_branch(**it);
+  renumber();
+  const LiveBranch& bottom = *branches_.back();
+  struct stat stat = {};
+  if (stat_name(bottom.root.get(), "", stat) == 0)
+    nodes_.root().number = numbers_.number(bottom, stat.st_ino);
+}
+
+UnionFs::~UnionFs() = default;
+
+}  // namespace layerkit

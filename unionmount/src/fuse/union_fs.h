@@ -1,0 +1,288 @@
+#pragma once
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "branch_choice.h"
+#include "directory_fds.h"
+#include "inode_numbers.h"
+#include "layerkit/unionmount/fuse_union.h"
+#include "live_branch.h"
+#include "merged_list.h"
+#include "node.h"
+#include "pseudo_links.h"
+#include "tree_lock.h"
+
+namespace layerkit {
+
+/// Who asks.
+struct Caller {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  mode_t umask = 0;
+};
+
+/// An open file. `fd` may change while it is read: a file that is copied up is read from its copy.
+struct FileHandle {
+  Node* node = nullptr;
+  LiveBranch* branch = nullptr;
+  int flags = 0;
+  std::atomic<int> fd{-1};
+  std::atomic<std::uint32_t> revision{0};
+  std::mutex mutex;
+  std::vector<Fd> owned;         ///< the last is `fd`
+  std::uint32_t backing_id = 0;  ///< passthrough
+};
+
+/// An open directory: the list is the one that was read first, until it is read from the start
+/// again.
+struct DirectoryHandle {
+  Node* node = nullptr;
+  std::mutex mutex;
+  std::shared_ptr<const MergedList> list;
+  std::uint32_t revision = 0;
+};
+
+/// A node and what the kernel is told of it.
+struct NodeReply {
+  Node* node = nullptr;
+  struct stat stat = {};
+};
+
+struct NewObject {
+  mode_t mode = 0;  ///< with S_IFMT
+  dev_t device = 0;
+  std::string target;  ///< of a symlink
+};
+
+/// What is to be changed of an object's attributes.
+struct AttributeChange {
+  std::optional<mode_t> mode;
+  std::optional<uid_t> uid;
+  std::optional<gid_t> gid;
+  std::optional<off_t> size;
+  std::optional<struct timespec> atime;  ///< UTIME_NOW allowed
+  std::optional<struct timespec> mtime;
+};
+
+enum class RenameKind { Replace, NoReplace, Exchange };
+
+/// The union as a tree of nodes: AUFS's semantics over the branches, knowing nothing of FUSE.
+/// Thread-safe. Every failure is an Error with the errno that a process is to see.
+///
+/// Locks, in this order: a file's copy-up mutex, the tree lock, then mutexes of parts. The tree
+/// lock is held shared to look and exclusively to change names; never while data are copied.
+class UnionFs final {
+ public:
+  struct Config {
+    std::vector<std::unique_ptr<LiveBranch>> branches;
+    AufsSettings settings;
+    WhiteoutFormat format = WhiteoutFormat::Aufs;
+    bool expendable_upper = false;
+    bool may_change_owners = true;  ///< CAP_CHOWN
+    std::size_t directory_fds = 1024;
+  };
+  explicit UnionFs(Config config);
+  ~UnionFs();
+  UnionFs(const UnionFs&) = delete;
+  UnionFs& operator=(const UnionFs&) = delete;
+
+  Node& root() noexcept { return nodes_.root(); }
+  NodeTable& nodes() noexcept { return nodes_; }
+  const AufsSettings& settings() const noexcept { return settings_; }
+
+  // Every NodeReply counts as one lookup of the kernel.
+  std::optional<NodeReply> lookup(Node& parent, const std::string& name);
+  void forget(Node& node, std::uint64_t lookups) { nodes_.forget(node, lookups); }
+  struct stat attributes(Node& node);
+  /// `open`: by an open file. `kills_setid_bits`: the caller has no CAP_FSETID.
+  struct stat change_attributes(Node& node,
+                                const AttributeChange& change,
+                                FileHandle* open,
+                                bool kills_setid_bits);
+  std::string read_link(Node& node);
+  struct statvfs space();
+
+  NodeReply make(Node& parent,
+                 const std::string& name,
+                 const NewObject& object,
+                 const Caller& caller);
+  NodeReply link(Node& node, Node& parent, const std::string& name);
+  void unlink(Node& parent, const std::string& name);
+  void rmdir(Node& parent, const std::string& name);
+  void rename(Node& old_parent,
+              const std::string& old_name,
+              Node& new_parent,
+              const std::string& new_name,
+              RenameKind kind);
+
+  std::unique_ptr<FileHandle> open(Node& node, int flags);
+  struct Created {
+    NodeReply reply;
+    std::unique_ptr<FileHandle> handle;
+  };
+  Created create(
+      Node& parent, const std::string& name, mode_t mode, int flags, const Caller& caller);
+  Created make_nameless(Node& parent, mode_t mode, int flags, const Caller& caller);
+  void close(std::unique_ptr<FileHandle> handle);
+  /// The descriptor to read from now.
+  int readable_fd(FileHandle& handle);
+
+  /// `handle`'s list, made anew when it is read from the start and the directory changed.
+  std::shared_ptr<const MergedList> list(DirectoryHandle& handle, bool from_start);
+  /// As lookup of a listed name, without asking branches that cannot have it.
+  std::optional<NodeReply> lookup_listed(DirectoryHandle& handle, std::size_t index);
+  void sync_directory(Node& node);
+
+  /// 0 or the errno.
+  int get_xattr(Node& node, const std::string& key, std::string& value);
+  int list_xattrs(Node& node, std::string& names);
+  void set_xattr(Node& node, const std::string& key, std::string_view value, int flags);
+  void remove_xattr(Node& node, const std::string& key);
+
+  // Run-time changes; see UnionControl.
+  std::vector<BranchState> branch_states();
+  /// A name that the kernel must look up again.
+  struct StaleName {
+    Node* parent;
+    std::string name;
+  };
+  std::vector<StaleName> insert_branch(int index, std::unique_ptr<LiveBranch> branch);
+  std::vector<StaleName> delete_branch(const std::string& path);
+  /// What a branch needs to become writable; null for one that is.
+  std::unique_ptr<PrivateArea> open_area_for(const std::string& path,
+                                             const BranchAttributes& attributes);
+  std::vector<StaleName> modify_branch(const std::string& path,
+                                       BranchAccess access,
+                                       const BranchAttributes& attributes,
+                                       std::unique_ptr<PrivateArea> area);
+  void change_settings(const AufsSettings& settings);
+
+ private:
+  /// What the branches say of a name.
+  struct Found {
+    std::vector<LiveBranch*> parts;  ///< empty: absent
+    struct stat stat = {};           ///< of the top part
+    nlink_t links = 0;
+    std::uint64_t number = 0;
+    std::uint64_t signature = 0;     ///< of a directory's parts
+    LiveBranch* whiteout = nullptr;  ///< absent: whose whiteout ended the search
+    std::string link;                ///< found through this pseudo-link
+    std::uint32_t missing_links = 0;
+
+    bool exists() const noexcept { return !parts.empty(); }
+    bool is_directory() const noexcept { return exists() && S_ISDIR(stat.st_mode); }
+    LiveBranch& top() const noexcept { return *parts.front(); }
+  };
+
+  // union_lookup.cc
+  Found find(const Node& parent, const std::string& name);
+  bool find_part(Found& found, const Node& parent, std::size_t part, const std::string& name);
+  void find_pseudo_link(Found& found);
+  void check_name(const std::string& name) const;
+  NodeReply enter(Node& parent, const std::string& name, const Found& found);
+  struct stat shown(const Node& node, struct stat stat) const;
+  bool exists_below(const Node& parent, const LiveBranch& branch, const std::string& name);
+  struct stat real_stat(Node& node);
+
+  // union_target.cc: where something is written
+  LiveBranch& branch_for_new(const Node& parent, const Found& absent, bool is_directory);
+  LiveBranch& branch_for_copy(const Node& parent, const LiveBranch& source);
+  bool is_visible_on(const Node& parent, const LiveBranch& branch, const Found& name) const;
+  DirectoryFds::Ref ensure_directory(Node& directory, LiveBranch& branch);
+  void add_part(Node& directory, LiveBranch& branch);
+  void changed(Node& directory) noexcept { directory.revision.fetch_add(1); }
+
+  // union_create_linux.cc
+  struct Place {
+    LiveBranch* branch = nullptr;
+    DirectoryFds::Ref dir;
+    const Found* absent = nullptr;
+  };
+  template <typename Make>
+  void make_in_place(const Place& place, const std::string& name, bool is_directory, Make&& make);
+  void give_to_caller(
+      int dir, int parent, const std::string& name, mode_t mode, const Caller& caller) const;
+  NodeReply enter_new(Node& parent, const std::string& name, LiveBranch& branch, int dir);
+
+  // union_remove.cc
+  void hide_or_remove(Node& parent, const std::string& name, const Found& found);
+  LiveBranch& name_branch(const Node& parent, const std::string& name, const Found& found);
+  void forget_name(Node& parent, const std::string& name, const Found& found);
+  void drop_last_link(Node& node);
+  void retire_directory(Node& node, const DirectoryFds::Ref& top);
+  void check_empty(Node& directory);
+
+  // union_rename_linux.cc
+  struct RenameSide {
+    Node* parent;
+    const std::string* name;
+    Found found;
+  };
+  void check_rename(const RenameSide& from, const RenameSide& to, RenameKind kind);
+  void check_replaceable(const RenameSide& to);
+  LiveBranch& branch_for_rename(const RenameSide& from, const RenameSide& to);
+  bool bring_to(const RenameSide& side, LiveBranch& target, std::unique_lock<TreeLock>& tree);
+  void place_linked(Node& parent, const std::string& name, Node& node);
+  void make_pure(Node& directory, LiveBranch& target);
+  void exchange(RenameSide& from, RenameSide& to, LiveBranch& target);
+  void replace(RenameSide& from, RenameSide& to, LiveBranch& target);
+  void move(RenameSide& from, RenameSide& to, LiveBranch& target);
+
+  // union_copy_up_linux.cc
+  static constexpr off_t kWholeFile = -1;
+  /// Makes sure that the object is on a writable branch; on `wanted` if that is given. `size`: how
+  /// much of the data is needed. REQUIRES: no tree lock.
+  void copy_up(Node& node, LiveBranch* wanted = nullptr, off_t size = kWholeFile);
+  void copy_up_file(Node& node, LiveBranch* wanted, off_t size);
+  void copy_up_tree(Node& directory, LiveBranch& target);
+  void publish_copy(Node& node,
+                    LiveBranch& target,
+                    const std::string& staged,
+                    const struct stat& source);
+  std::mutex& copy_mutex(const Node& node) noexcept;
+
+  // union_file_linux.cc
+  Fd open_file(Node& node, int flags);
+  /// O_PATH, or a descriptor of an open file for a node without a name.
+  Fd open_node(Node& node);
+  Fd open_nameless(Node& node, int flags);
+  std::unique_ptr<FileHandle> make_handle(Node& node, Fd fd, int flags);
+  bool needs_copy_to_open(const Node& node, int flags) const;
+
+  // union_branches.cc
+  void prepare_branch(LiveBranch& branch);
+  void open_tables(const LiveBranch& branch);
+  void renumber();
+  LiveBranch* branch_by_path(const std::string& path);
+  bool is_in_use(const LiveBranch& branch);
+  std::vector<StaleName> refresh();
+  void refresh_name(Node& parent, const std::string& name, Node& node);
+
+  AufsSettings settings_;
+  WhiteoutFormat format_;
+  bool expendable_upper_;
+  bool may_change_owners_;
+  TreeLock tree_;
+  std::vector<std::unique_ptr<LiveBranch>> branches_;  ///< top first
+  std::vector<std::unique_ptr<LiveBranch>> deleted_;   ///< nodes may still point to them
+  int next_branch_id_ = 0;
+  bool reads_whiteout_names_ = false;  ///< any branch: such names cannot be used
+  InodeNumbers numbers_;
+  PseudoLinks pseudo_links_;
+  BranchChoice choice_;
+  DirectoryFds fds_;
+  NodeTable nodes_;
+  std::array<std::mutex, 64> copy_mutexes_;
+};
+
+}  // namespace layerkit

@@ -1,0 +1,66 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "file_at.h"
+#include "layerkit/base/error.h"
+#include "union_fs.h"
+
+namespace layerkit {
+
+std::shared_ptr<const MergedList> UnionFs::list(DirectoryHandle& handle, bool from_start) {
+  const std::lock_guard lock(handle.mutex);
+  Node& node = *handle.node;
+  if (handle.list != nullptr && (!from_start || handle.revision == node.revision.load()) &&
+      !(from_start && settings_.udba == Udba::Revalidate))
+    return handle.list;
+  const std::shared_lock tree(tree_);
+  handle.revision = node.revision.load();
+  ListMerger merger(settings_.show_whiteouts);
+  const Node* parent = node.names.empty() ? nullptr : node.names.front().parent;
+  merger.add_self(node.number, parent != nullptr ? parent->number : node.number);
+  for (std::size_t i = 0; i < node.parts.size(); ++i) {
+    LiveBranch& branch = *node.parts[i];
+    const Fd dir = open_name(fds_.of(node, branch)->get(), ".", O_RDONLY | O_DIRECTORY);
+    merger.add(branch, dir.get(), i + 1 < node.parts.size(),
+               [this](LiveBranch& of, std::uint64_t ino) { return numbers_.number(of, ino); });
+  }
+  handle.list = std::make_shared<const MergedList>(std::move(merger).finish());
+  return handle.list;
+}
+
+std::optional<NodeReply> UnionFs::lookup_listed(DirectoryHandle& handle, std::size_t index) {
+  Node& parent = *handle.node;
+  const MergedList::Item& item = (*handle.list)[index];
+  const std::string name(handle.list->name(index));
+  // Directories may have parts below; what was removed since may have something below.
+  if (item.type == DT_DIR || settings_.show_whiteouts) return lookup(parent, name);
+  std::shared_lock tree(tree_);
+  const Node* known = nodes_.find(parent, name);
+  if (handle.revision != parent.revision.load() ||
+      (known != nullptr && (known->is_directory() || &known->top() != item.branch))) {
+    tree.unlock();
+    return lookup(parent, name);
+  }
+  Found found;
+  const int err = stat_name(fds_.of(parent, *item.branch)->get(), name, found.stat);
+  if (err != 0 || S_ISDIR(found.stat.st_mode)) return std::nullopt;
+  found.parts.assign(1, item.branch);
+  found.links = found.stat.st_nlink;
+  found.number = numbers_.number(*item.branch, found.stat.st_ino);
+  find_pseudo_link(found);
+  return enter(parent, name, found);
+}
+
+void UnionFs::sync_directory(Node& node) {
+  const std::shared_lock tree(tree_);
+  if (node.parts.empty() || !node.top().writable()) return;
+  const Fd dir = open_name(fds_.of(node, node.top())->get(), ".", O_RDONLY | O_DIRECTORY);
+  if (::fsync(dir.get()) == 0) return;
+  const int err = errno;
+  fail_errno(err, "syncing a directory");
+}
+
+}  // namespace layerkit

@@ -1,0 +1,103 @@
+#include <fcntl.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "file_at.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
+#include "layerkit/base/text.h"
+#include "layerkit/base/whiteout.h"
+#include "whiteouts.h"
+
+namespace layerkit {
+namespace {
+
+std::string opaque_key(const LiveBranch& branch) {
+  return std::string(overlay_xattr_prefix(branch.overlay_xattrs)) + "opaque";
+}
+
+}  // namespace
+
+std::string whiteout_name_of(const std::string& name) {
+  constexpr std::size_t kNameMax = 255;
+  if (name.size() + kWhiteoutPrefix.size() > kNameMax)
+    fail_errno(ENAMETOOLONG, "hiding {}", quoted(name));
+  return std::string(kWhiteoutPrefix) + name;
+}
+
+bool is_whiteout_device(const struct stat& stat) noexcept {
+  return S_ISCHR(stat.st_mode) && stat.st_rdev == makedev(0, 0);
+}
+
+bool has_whiteout_name(int dir, const std::string& name) noexcept {
+  constexpr std::size_t kNameMax = 255;
+  char path[kNameMax + 1];
+  if (name.size() + kWhiteoutPrefix.size() > kNameMax) return false;
+  kWhiteoutPrefix.copy(path, kWhiteoutPrefix.size());
+  name.copy(path + kWhiteoutPrefix.size(), name.size());
+  path[kWhiteoutPrefix.size() + name.size()] = '\0';
+  return ::faccessat(dir, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool is_opaque(const LiveBranch& branch, int dir, const std::string& name) {
+  if (branch.reads_whiteout_names()) {
+    const std::string marker = name + '/' + std::string(kOpaqueName);
+    if (::faccessat(dir, marker.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) return true;
+  }
+  if (!branch.reads_opaque_xattrs()) return false;
+  std::string value;
+  return get_xattr(dir, name, opaque_key(branch).c_str(), value) == 0 && value == "y";
+}
+
+void add_whiteout(const LiveBranch& branch, int dir, const std::string& name) {
+  const bool is_aufs = branch.format == WhiteoutFormat::Aufs;
+  branch.area->make_whiteout(dir, is_aufs ? whiteout_name_of(name) : name);
+}
+
+void remove_object(const LiveBranch& branch, int dir, const std::string& name, bool is_directory) {
+  if (!is_directory) {
+    remove_name(dir, name);
+    return;
+  }
+  // What is left in a directory that is empty to the union are whiteouts. It leaves in one step.
+  const std::string moved = branch.area->new_name();
+  rename_name(dir, name, branch.area->staging(), moved, IfExists::Fail);
+  remove_tree_at(branch.area->staging(), moved);
+}
+
+void replace_by_whiteout(const LiveBranch& branch,
+                         int dir,
+                         const std::string& name,
+                         bool is_directory) {
+  if (branch.format == WhiteoutFormat::Aufs) {
+    add_whiteout(branch, dir, name);
+    remove_object(branch, dir, name, is_directory);
+    return;
+  }
+  const std::string staged = branch.area->new_name();
+  branch.area->make_whiteout(branch.area->staging(), staged);
+  rename_name(branch.area->staging(), staged, dir, name,
+              is_directory ? IfExists::Exchange : IfExists::Replace);
+  if (is_directory) remove_tree_at(branch.area->staging(), staged);
+}
+
+void remove_whiteout_name(const LiveBranch& branch, int dir, const std::string& name) {
+  if (branch.format == WhiteoutFormat::Aufs) remove_name(dir, whiteout_name_of(name));
+}
+
+void make_opaque(const LiveBranch& branch, int dir, const std::string& name) {
+  if (branch.format == WhiteoutFormat::Aufs) {
+    const Fd directory = open_name(dir, name, O_PATH | O_DIRECTORY);
+    branch.area->make_whiteout(directory.get(), std::string(kOpaqueName));
+    return;
+  }
+  const std::string key = opaque_key(branch);
+  if (::lsetxattr(proc_name(dir, name).c_str(), key.c_str(), "y", 1, 0) == 0) return;
+  const int err = errno;
+  fail_errno(err, "making a directory opaque");
+}
+
+}  // namespace layerkit
