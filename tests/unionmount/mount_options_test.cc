@@ -84,6 +84,30 @@ TEST(MountOptionsTest, RefusesChangesThatSayTooLittle) {
   expect_refused("mod:/a", "'mod:/a': the option needs '=' and a permission");
 }
 
+/// The branches of a mount with these options.
+Texts mounted_with(const std::string& text) {
+  MountOptions options = parse_mount_options(text);
+  apply_changes(options.branches, options.changes);
+  Texts branches;
+  for (const BranchText& branch : options.branches)
+    branches.push_back(format_branch(branch));
+  return branches;
+}
+
+TEST(MountOptionsTest, ChangesCanBelongToANewMount) {
+  EXPECT_EQ(mounted_with("append:/a,br:/b:/c,prepend:/d,ins:1:/e=ro,del:/b,mod:/c=rw,ins:4:/f"),
+            (Texts{"/d", "/e=ro", "/c=rw", "/a", "/f"}));
+}
+
+TEST(MountOptionsTest, ChangesOfANewMountMustFit) {
+  expect_error(Errc::Invalid, "inserting the branch '/b' at 2: there are 1 branches",
+               [] { mounted_with("br:/a,ins:2:/b"); });
+  expect_error(Errc::NotFound, "deleting the branch '/b': there is no such branch",
+               [] { mounted_with("br:/a,del:/b"); });
+  expect_error(Errc::NotFound, "changing the branch '/b': there is no such branch",
+               [] { mounted_with("br:/a,mod:/b=ro"); });
+}
+
 TEST(MountOptionsTest, CreatePoliciesHaveShortAndLongNames) {
   const auto create = [](const std::string& text) { return settings_of("create=" + text).create; };
   EXPECT_EQ(create("tdp"), CreatePolicy{});
