@@ -81,8 +81,8 @@ MountOptions parse_mount_options(std::string_view text, const AufsSettings& curr
 BranchText parse_branch(std::string_view text, std::vector<std::string>& warnings);
 
 /// What a new mount with these changes in its options has for branches. Paths are compared as they
-/// are written. Throws Error{Invalid} for an index beyond the end, Error{NotFound} for the change of
-/// a branch that is none.
+/// are written. Throws Error{Invalid} for an index beyond the end, Error{NotFound} for the change
+/// of a branch that is none.
 void apply_changes(std::vector<BranchText>& branches, const std::vector<BranchChange>& changes);
 
 /// "rw", "ro+wh", ...: what stands behind "=" in a branch, as the kernel's sysfs shows it.
