@@ -1,6 +1,6 @@
 #pragma once
 
-#include <optional>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -21,16 +21,22 @@ struct BranchText {
   bool operator==(const BranchText&) const = default;
 };
 
-/// One step of a remount, in the order of the options.
+/// One step of a change of branches, in the order of the options.
 struct InsertBranch {
   int index = 0;  ///< 0: the top ("prepend"); -1: the bottom ("append")
   BranchText branch;
+
+  bool operator==(const InsertBranch&) const = default;
 };
 struct DeleteBranch {
   std::string path;
+
+  bool operator==(const DeleteBranch&) const = default;
 };
 struct ModifyBranch {
   BranchText branch;
+
+  bool operator==(const ModifyBranch&) const = default;
 };
 using BranchChange = std::variant<InsertBranch, DeleteBranch, ModifyBranch>;
 
@@ -52,21 +58,38 @@ struct MountOptions {
   // Of the FUSE union alone:
   bool allow_other = false;
   bool allow_root = false;
-  bool foreground = false;            ///< -f of the program; here for completeness of a spec
+  bool foreground = false;            ///< "foreground"; -f of the program
   std::string fs_name;                ///< fsname=
   std::string id;                     ///< si=: kept and shown
   std::vector<std::string> warnings;  ///< options and attributes that were ignored, one line each
+
+  bool operator==(const MountOptions&) const = default;
 };
 
-/// Reads an option string as mount(8) passes it (commas between options; "\," is a comma). Options
-/// apply from left to right. Throws Error{Invalid} naming the option.
-MountOptions parse_mount_options(std::string_view text);
+/// Bounds of what is read; Error{Limit} beyond.
+inline constexpr std::size_t kMaxMountOptionBytes = 1 << 20;
+inline constexpr std::size_t kMaxBranches = 4096;
 
-/// Reads one branch. Throws Error{Invalid}. Adds what it ignored to `warnings`.
+/// Reads an option string as mount(8) passes it: commas between options, colons between branches.
+/// A backslash takes its meaning from ',', ':', '=' or another backslash; before anything else it
+/// is itself. Options apply from left to right, to the settings in `current` (those of the union
+/// that is remounted). Throws Error{Invalid} naming the option.
+MountOptions parse_mount_options(std::string_view text, const AufsSettings& current = {});
+
+/// Reads one branch. A backslash works as in an option string. Throws Error{Invalid}. Adds what it
+/// ignored to `warnings`.
 BranchText parse_branch(std::string_view text, std::vector<std::string>& warnings);
+
+/// What a new mount with these changes in its options has for branches. Paths are compared as they
+/// are written. Throws Error{Invalid} for an index beyond the end, Error{NotFound} for the change
+/// of a branch that is none.
+void apply_changes(std::vector<BranchText>& branches, const std::vector<BranchChange>& changes);
 
 /// "rw", "ro+wh", ...: what stands behind "=" in a branch, as the kernel's sysfs shows it.
 std::string format_permission(BranchAccess access, const BranchAttributes& attributes);
+
+/// A branch as parse_branch reads it back, without a permission where none was given.
+std::string format_branch(const BranchText& branch);
 
 /// The settings that differ from the defaults, as options; empty when none does.
 std::string format_settings(const AufsSettings& settings);

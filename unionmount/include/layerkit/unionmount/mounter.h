@@ -16,7 +16,7 @@ class Mounter {
   Mounter& operator=(const Mounter&) = delete;
   virtual ~Mounter() = default;
 
-  /// "overlay", ...
+  /// "overlay", "aufs", ...
   virtual std::string_view name() const noexcept = 0;
   /// Mounts the union, detached. Throws Error{Unsupported} for a spec the backend cannot do,
   /// Error{Limit} for too many branches, and names the branch (by its place) that was refused.
@@ -40,5 +40,13 @@ std::unique_ptr<Mounter> make_overlay_mounter(
 
 /// Which interface Automatic resolves to on this machine.
 OverlayInterface probe_overlay_interface();
+
+/// The AUFS of the kernel, for unions of WhiteoutFormat::Aufs; any branch may be writable. Throws
+/// Error{Unsupported} where the kernel has none, Error{Limit} above the number of branches it was
+/// built for (127 mostly). Without a writable branch the mount is read-only in any case.
+std::unique_ptr<Mounter> make_aufs_mounter();
+
+/// Whether /proc/filesystems lists aufs; a module that is not loaded does not count.
+bool kernel_has_aufs();
 
 }  // namespace layerkit

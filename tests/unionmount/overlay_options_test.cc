@@ -1,0 +1,113 @@
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "expect_error.h"
+#include "layerkit/unionmount/mount_options.h"
+
+namespace layerkit {
+namespace {
+
+using testing::expect_error;
+using Texts = std::vector<std::string>;
+
+Texts branches_of(const MountOptions& options) {
+  Texts branches;
+  for (const BranchText& branch : options.branches)
+    branches.push_back(branch.path + "=" + format_permission(branch.access, branch.attributes));
+  return branches;
+}
+
+void expect_refused(const std::string& text, const std::string& message) {
+  expect_error(Errc::Invalid, message, [&text] { parse_mount_options(text); });
+}
+
+TEST(OverlayOptionsTest, TheUpperIsTheTopWhereverItStands) {
+  const Texts expected = {"/u=rw", "/a=ro", "/b=ro"};
+  const MountOptions options = parse_mount_options("lowerdir=/a:/b,upperdir=/u,workdir=/w");
+  EXPECT_EQ(branches_of(options), expected);
+  EXPECT_EQ(options.work, "/w");
+  EXPECT_EQ(options.whiteouts, WhiteoutFormat::Overlay);
+  EXPECT_TRUE(options.branches.front().access_given);
+  EXPECT_EQ(parse_mount_options("workdir=/w,upperdir=/u,lowerdir=/a:/b"), options);
+}
+
+TEST(OverlayOptionsTest, AnAufsUnionKeepsAufsWhiteouts) {
+  EXPECT_EQ(parse_mount_options("br:/a").whiteouts, WhiteoutFormat::Aufs);
+}
+
+TEST(OverlayOptionsTest, LowersAloneAreReadOnly) {
+  const MountOptions options = parse_mount_options("lowerdir=/a:/b,workdir=/w");
+  EXPECT_EQ(branches_of(options), (Texts{"/a=ro", "/b=ro"}));
+  EXPECT_TRUE(options.branches.front().access_given);
+  EXPECT_EQ(options.work, "");
+  EXPECT_EQ(options.warnings, Texts{"ignored the option 'workdir': there is no upperdir"});
+}
+
+TEST(OverlayOptionsTest, EscapesWorkAsInOverlay) {
+  const MountOptions options =
+      parse_mount_options(R"(lowerdir=/a\:b:/c\\:/d\,e:/f=ro,lowerdir+=/g:h,upperdir=/u\:v)");
+  EXPECT_EQ(branches_of(options),
+            (Texts{"/u:v=rw", "/a:b=ro", "/c\\=ro", "/d,e=ro", "/f=ro=ro", "/g:h=ro"}));
+}
+
+TEST(OverlayOptionsTest, ALaterListReplacesTheFirst) {
+  EXPECT_EQ(branches_of(parse_mount_options("lowerdir=/a,lowerdir=/b")), Texts{"/b=ro"});
+}
+
+TEST(OverlayOptionsTest, OneMountUsesOneForm) {
+  expect_refused("br:/a,lowerdir=/b", "branches are given in AUFS's form (br) and in overlay's");
+  expect_refused("upperdir=/b,dirs=/a", "branches are given in AUFS's form (br) and in overlay's");
+}
+
+TEST(OverlayOptionsTest, ARemountMayChangeBranchesOfEitherForm) {
+  const MountOptions options = parse_mount_options("lowerdir=/a,remount,append:/b");
+  EXPECT_EQ(options.changes.size(), 1U);
+  EXPECT_EQ(options.branches.size(), 1U);
+}
+
+TEST(OverlayOptionsTest, RefusesEmptyPaths) {
+  expect_refused("lowerdir=/a::/data", "reading the option 'lowerdir=/a::/data': a path is empty");
+  expect_refused("lowerdir=", "reading the option 'lowerdir=': a path is empty");
+  expect_refused("upperdir=", "reading the option 'upperdir=': the path is empty");
+}
+
+TEST(OverlayOptionsTest, AnExpendableUpperHasManyNames) {
+  EXPECT_TRUE(parse_mount_options("volatile").expendable_upper);
+  EXPECT_TRUE(parse_mount_options("fsync=0").expendable_upper);
+  EXPECT_TRUE(parse_mount_options("fsync=volatile").expendable_upper);
+  EXPECT_FALSE(parse_mount_options("volatile,fsync=1").expendable_upper);
+  EXPECT_FALSE(parse_mount_options("volatile,fsync=strict").expendable_upper);
+  expect_refused("fsync=2", "reading the option 'fsync=2': the value is none of 0, 1");
+}
+
+TEST(OverlayOptionsTest, RedirectsAreRenamedDirectories) {
+  EXPECT_TRUE(parse_mount_options("redirect_dir=on").aufs.rename_directories);
+  EXPECT_FALSE(parse_mount_options("redirect_dir=on,redirect_dir=off").aufs.rename_directories);
+  EXPECT_FALSE(parse_mount_options("redirect_dir=nofollow").aufs.rename_directories);
+  expect_refused("redirect_dir=1", "the value is none of on, off, follow, nofollow");
+}
+
+TEST(OverlayOptionsTest, HarmlessOptionsAreIgnoredWithAWarning) {
+  EXPECT_EQ(
+      parse_mount_options("index=on,userxattr,timeout=1.5,fast_ino,noacl,metacopy=off").warnings,
+      (Texts{"ignored the option 'index=on'", "ignored the option 'userxattr'",
+             "ignored the option 'timeout=1.5'", "ignored the option 'fast_ino'"}));
+}
+
+TEST(OverlayOptionsTest, RefusesWhatWouldShowOtherFiles) {
+  for (const std::string text :
+       {"uidmapping=0:1000:1", "squash_to_root", "squash_to_uid=0", "datadir+=/d", "context=x"})
+    expect_refused(text, "reading the option '" + text + "': the option is not supported");
+  expect_refused("metacopy=on", "reading the option 'metacopy=on': only 'off' is supported");
+  expect_refused("xattr_permissions=2", "only 'off' is supported");
+}
+
+TEST(OverlayOptionsTest, IsWrittenAsItIsRead) {
+  const std::string text = R"(ro,volatile,upperdir=/u:v,lowerdir=/a\:b:/c\,d,workdir=/w\\,dirren)";
+  EXPECT_EQ(format_mount_options(parse_mount_options(text)), text);
+}
+
+}  // namespace
+}  // namespace layerkit
