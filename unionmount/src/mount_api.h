@@ -4,6 +4,7 @@
 #include <string>
 
 #include "layerkit/base/fd.h"
+#include "layerkit/unionmount/union_spec.h"
 
 namespace layerkit {
 
@@ -12,7 +13,18 @@ struct MountAttributes {
   bool read_only = false;
   bool no_suid = false;
   bool no_dev = false;
+  bool no_exec = false;
+  bool no_atime = false;
 };
+
+/// What the spec forbids everybody.
+inline MountAttributes attributes_of(const UnionSpec& spec) noexcept {
+  return {.read_only = spec.read_only,
+          .no_suid = spec.no_suid,
+          .no_dev = spec.no_dev,
+          .no_exec = spec.no_exec,
+          .no_atime = spec.no_atime};
+}
 
 /// A file system being configured: fsopen(2), fsconfig(2), fsmount(2). Setters return 0 or the
 /// errno, so that a caller can say what it was setting and add `log()`.

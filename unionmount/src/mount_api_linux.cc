@@ -22,6 +22,8 @@ unsigned attribute_bits(const MountAttributes& attributes) noexcept {
   if (attributes.read_only) bits |= MOUNT_ATTR_RDONLY;
   if (attributes.no_suid) bits |= MOUNT_ATTR_NOSUID;
   if (attributes.no_dev) bits |= MOUNT_ATTR_NODEV;
+  if (attributes.no_exec) bits |= MOUNT_ATTR_NOEXEC;
+  if (attributes.no_atime) bits |= MOUNT_ATTR_NOATIME;
   return bits;
 }
 
@@ -29,6 +31,7 @@ unsigned attribute_bits(const MountAttributes& attributes) noexcept {
 void make_private(int mount_fd, const MountAttributes& attributes) {
   struct mount_attr change = {};
   change.attr_set = attribute_bits(attributes);
+  if (attributes.no_atime) change.attr_clr = MOUNT_ATTR__ATIME;
   change.propagation = MS_PRIVATE;
   if (::mount_setattr(mount_fd, "", AT_EMPTY_PATH, &change, sizeof(change)) < 0)
     fail_errno(errno, "setting the attributes of a detached mount");

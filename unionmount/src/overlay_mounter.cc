@@ -29,9 +29,8 @@ OverlayXattrs usable_xattrs() {
 }
 
 Fd bind_branch(const Branch& branch, const UnionSpec& spec) {
-  const MountAttributes attributes{.read_only = spec.read_only || !branch.writable(),
-                                   .no_suid = spec.no_suid,
-                                   .no_dev = spec.no_dev};
+  MountAttributes attributes = attributes_of(spec);
+  attributes.read_only = spec.read_only || !branch.writable();
   return with_context([] { return std::string("binding the only branch"); },
                       [&] { return clone_mount(branch.directory.get(), attributes); });
 }
@@ -43,7 +42,7 @@ Fd mount_empty(const UnionSpec& spec) {
   int err = context.set_string("mode", "0755");
   if (err == 0) err = context.create();
   if (err != 0) fail_errno(err, "creating an empty file system");
-  return context.mount({.read_only = true, .no_suid = spec.no_suid, .no_dev = spec.no_dev});
+  return context.mount(attributes_of(spec));
 }
 
 class OverlayMounter final : public Mounter {

@@ -52,8 +52,8 @@ OverlayPlan plan_overlay(const UnionSpec& spec, OverlayXattrs xattrs) {
   if (plan.upper) plan.work_fd = spec.work.get();
   plan.options = portable_options(xattrs);
   if (plan.upper && spec.expendable_upper) plan.options.push_back({"volatile", ""});
-  plan.attributes = {
-      .read_only = spec.read_only || !plan.upper, .no_suid = spec.no_suid, .no_dev = spec.no_dev};
+  plan.attributes = attributes_of(spec);
+  plan.attributes.read_only = spec.read_only || !plan.upper;
   return plan;
 }
 

@@ -30,6 +30,9 @@ enum class Errc {
 class Error : public std::exception {
  public:
   Error(Errc code, std::string message) : code_(code), message_(std::move(message)) {}
+  /// An error as another process had it: all of its parts.
+  Error(Errc code, int sys_errno, std::string message)
+      : code_(code), sys_errno_(sys_errno), message_(std::move(message)) {}
 
   /// An Io error (or the closer code for ENOENT, EEXIST, EBUSY) whose reason is
   /// strerror(sys_errno).

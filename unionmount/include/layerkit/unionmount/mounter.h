@@ -1,7 +1,9 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "layerkit/unionmount/detached_mount.h"
 #include "layerkit/unionmount/union_spec.h"
@@ -48,5 +50,28 @@ std::unique_ptr<Mounter> make_aufs_mounter();
 
 /// Whether /proc/filesystems lists aufs; a module that is not loaded does not count.
 bool kernel_has_aufs();
+
+/// Whether users other than the one who mounted may enter a FUSE union (fuse(8), "allow_other").
+enum class FuseAccess { Owner, Everybody };
+
+/// Where the server of a FUSE union writes what it has to say.
+enum class ServerOutput { Nowhere, StandardError };
+
+struct FuseMounterOptions {
+  /// The program that serves, by path, and its arguments up to those that this library adds; it
+  /// calls serve_union_from_arguments (union_server.h).
+  std::vector<std::string> server_command;
+  FuseAccess access = FuseAccess::Owner;
+  ServerOutput output = ServerOutput::Nowhere;
+  std::string source = "none";   ///< what the mount table shows as the device
+  std::string subtype = "aufs";  ///< the type is shown as "fuse.SUBTYPE"
+  std::string id = {};           ///< "si": hex digits; empty, or taken: a random one
+};
+
+/// A union with AUFS semantics by FUSE. Each mount has a server process of its own, which outlives
+/// the caller and ends with the mount; mount() throws the server's error when it does not start.
+/// Throws Error{Io} with EPERM or EACCES where the caller may not mount FUSE file systems itself
+/// (mount_fuse_union_at can, by fusermount3).
+std::unique_ptr<Mounter> make_fuse_mounter(FuseMounterOptions options);
 
 }  // namespace layerkit

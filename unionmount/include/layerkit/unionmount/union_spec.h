@@ -65,6 +65,8 @@ struct UnionSpec {
   bool read_only = false;
   bool no_suid = false;
   bool no_dev = false;
+  bool no_exec = false;
+  bool no_atime = false;
   /// Skips syncs: the upper is lost when the machine crashes ("volatile").
   bool expendable_upper = false;
   WhiteoutFormat whiteouts = WhiteoutFormat::Overlay;

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "layerkit/unionmount/detached_mount.h"
+
+namespace layerkit {
+
+/// Unmounts the FUSE union with this device number wherever this process sees it mounted; by
+/// fusermount3 where that needs privilege. How many mounts there were.
+std::size_t unmount_union(std::uint64_t device, UnmountMode mode);
+
+/// As unmount_union, lazily and only while nobody serves the union any more: device numbers are
+/// used again. What cannot be unmounted stays.
+void unmount_dead_union(std::uint64_t device) noexcept;
+
+}  // namespace layerkit

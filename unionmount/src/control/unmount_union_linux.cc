@@ -1,0 +1,72 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+#include "control/unmount_union.h"
+#include "layerkit/base/error.h"
+#include "layerkit/unionmount/fuse_mount.h"
+#include "layerkit/unionmount/mount_info.h"
+
+namespace layerkit {
+namespace {
+
+/// The topmost first. Mounts that others lie on are not reached by their path.
+std::vector<MountInfo> mounts_of(std::uint64_t device) {
+  std::vector<MountInfo> mounts = read_mount_info();
+  std::erase_if(mounts, [&](const MountInfo& mount) {
+    return mount.device != device || !mount.type.starts_with("fuse");
+  });
+  std::ranges::reverse(mounts);
+  return mounts;
+}
+
+bool is_on_top(const MountInfo& mount) {
+  struct statx info = {};
+  return ::statx(AT_FDCWD, mount.mount_point.c_str(),
+                 AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID,
+                 &info) == 0 &&
+         info.stx_mnt_id == mount.id;
+}
+
+bool is_dead(const MountInfo& mount) {
+  struct statx info = {};
+  return ::statx(AT_FDCWD, mount.mount_point.c_str(),
+                 AT_STATX_FORCE_SYNC | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS,
+                 &info) < 0 &&
+         errno == ENOTCONN;
+}
+
+void unmount_any_way(const std::string& path, UnmountMode mode) {
+  try {
+    static_cast<void>(unmount(path, mode));
+  } catch (const Error& error) {
+    if (error.sys_errno() != EPERM) throw;
+    unmount_by_fusermount(path, mode);
+  }
+}
+
+}  // namespace
+
+std::size_t unmount_union(std::uint64_t device, UnmountMode mode) {
+  std::size_t count = 0;
+  for (const MountInfo& mount : mounts_of(device)) {
+    if (!is_on_top(mount)) continue;
+    unmount_any_way(mount.mount_point, mode);
+    ++count;
+  }
+  return count;
+}
+
+void unmount_dead_union(std::uint64_t device) noexcept {
+  try {
+    for (const MountInfo& mount : mounts_of(device)) {
+      if (is_on_top(mount) && is_dead(mount)) unmount_any_way(mount.mount_point, UnmountMode::Lazy);
+    }
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the user still can
+  }
+}
+
+}  // namespace layerkit
