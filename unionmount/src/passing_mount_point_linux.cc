@@ -49,6 +49,8 @@ unsigned long mount_call_flags(const MountAttributes& attributes) noexcept {
   if (attributes.read_only) flags |= MS_RDONLY;
   if (attributes.no_suid) flags |= MS_NOSUID;
   if (attributes.no_dev) flags |= MS_NODEV;
+  if (attributes.no_exec) flags |= MS_NOEXEC;
+  if (attributes.no_atime) flags |= MS_NOATIME;
   return flags;
 }
 

@@ -83,6 +83,12 @@ void DirectoryFds::drop(const Node& directory) {
   }
 }
 
+void DirectoryFds::clear() {
+  const std::lock_guard lock(mutex_);
+  open_.clear();
+  recent_.clear();
+}
+
 void DirectoryFds::drop(const LiveBranch& branch) {
   const std::lock_guard lock(mutex_);
   for (auto it = recent_.begin(); it != recent_.end();) {

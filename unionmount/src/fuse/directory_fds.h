@@ -27,6 +27,7 @@ class DirectoryFds {
   /// What is known of the directory is wrong from now on: it goes or is another one.
   void drop(const Node& directory);
   void drop(const LiveBranch& branch);
+  void clear();
 
  private:
   struct Key {

@@ -22,12 +22,18 @@ struct WireFeatures {
   bool passthrough = false;        ///< out
 };
 
-/// A request that libfuse has no operation for. Returns false for one that is libfuse's to answer.
-using RawHandler = bool (*)(int device, const void* request, std::size_t size, void* user);
+struct WireHooks {
+  /// A request that libfuse has no operation for. Returns false for one that is libfuse's to
+  /// answer.
+  bool (*answer)(int device, const void* request, std::size_t size, void* user) = nullptr;
+  /// The connection is gone; called by each thread that learns it.
+  void (*gone)(void* user) = nullptr;
+  void* user = nullptr;
+};
 
 /// Reads and writes the device for libfuse: fills request_flags(), asks the kernel for
-/// FUSE_HANDLE_KILLPRIV_V2 and passthrough in the answer to INIT, and offers unknown requests to
-/// `handler`. One per process.
-fuse_custom_io wire_io(WireFeatures& features, RawHandler handler, void* user);
+/// FUSE_HANDLE_KILLPRIV_V2 and passthrough in the answer to INIT, and calls `hooks`. One per
+/// process.
+fuse_custom_io wire_io(WireFeatures& features, const WireHooks& hooks);
 
 }  // namespace layerkit

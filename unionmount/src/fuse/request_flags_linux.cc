@@ -27,8 +27,7 @@ constexpr std::size_t kStackDepthOffset = 36;     // fuse_init_out.max_stack_dep
 /// The state of the process's one connection.
 struct Wire {
   WireFeatures* features = nullptr;
-  RawHandler handler = nullptr;
-  void* user = nullptr;
+  WireHooks hooks;
   std::atomic<std::uint64_t> init_unique{0};
   std::uint32_t offered = 0;  ///< by the kernel
   std::uint32_t offered2 = 0;
@@ -86,12 +85,18 @@ void note_flags(const fuse_in_header& header, const void* request, std::size_t s
 ssize_t read_request(int device, void* buffer, size_t size, void*) {
   for (;;) {
     const ssize_t got = ::read(device, buffer, size);
-    if (got < static_cast<ssize_t>(sizeof(fuse_in_header))) return got;
+    if (got < static_cast<ssize_t>(sizeof(fuse_in_header))) {
+      const int err = errno;
+      if (got < 0 && err == ENODEV && wire.hooks.gone != nullptr) wire.hooks.gone(wire.hooks.user);
+      errno = err;
+      return got;
+    }
     fuse_in_header header;
     std::memcpy(&header, buffer, sizeof header);
     const auto bytes = static_cast<std::size_t>(got);
     note_flags(header, buffer, bytes);
-    if (wire.handler == nullptr || !wire.handler(device, buffer, bytes, wire.user)) return got;
+    if (wire.hooks.answer == nullptr || !wire.hooks.answer(device, buffer, bytes, wire.hooks.user))
+      return got;
   }
 }
 
@@ -134,10 +139,9 @@ RequestFlags& request_flags() noexcept {
   return flags;
 }
 
-fuse_custom_io wire_io(WireFeatures& features, RawHandler handler, void* user) {
+fuse_custom_io wire_io(WireFeatures& features, const WireHooks& hooks) {
   wire.features = &features;
-  wire.handler = handler;
-  wire.user = user;
+  wire.hooks = hooks;
   fuse_custom_io io = {};
   io.read = read_request;
   io.writev = write_reply;

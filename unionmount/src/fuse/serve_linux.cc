@@ -97,7 +97,11 @@ Session open_session(FuseServer& server, Fd device) {
   Session session(fuse_session_new(&args, &union_operations(), sizeof union_operations(), &server));
   fuse_opt_free_args(&args);
   if (session == nullptr) fail(Errc::Unsupported, "libfuse made no session");
-  const fuse_custom_io io = wire_io(server.features, answer_raw_request, &server);
+  // Whoever waits to unmount a branch must not wait for the end of this process.
+  const WireHooks hooks = {.answer = answer_raw_request,
+                           .gone = [](void* user) { static_cast<FuseServer*>(user)->fs.let_go(); },
+                           .user = &server};
+  const fuse_custom_io io = wire_io(server.features, hooks);
   if (fuse_session_custom_io(session.get(), &io, device.release()) != 0)
     fail(Errc::Unsupported, "libfuse did not take the device");
   return session;

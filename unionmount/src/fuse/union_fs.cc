@@ -36,4 +36,14 @@ UnionFs::UnionFs(Config config)
 
 UnionFs::~UnionFs() = default;
 
+void UnionFs::let_go() {
+  const std::unique_lock tree(tree_);
+  fds_.clear();
+  for (const auto& branch : branches_) {
+    numbers_.close_table(*branch);
+    branch->area.reset();
+    branch->root.reset();
+  }
+}
+
 }  // namespace layerkit

@@ -96,6 +96,9 @@ class UnionFs final {
   UnionFs(const UnionFs&) = delete;
   UnionFs& operator=(const UnionFs&) = delete;
 
+  /// Closes all that keeps the branches' file systems busy: nobody will ask any more.
+  void let_go();
+
   Node& root() noexcept { return nodes_.root(); }
   NodeTable& nodes() noexcept { return nodes_; }
   const AufsSettings& settings() const noexcept { return settings_; }
@@ -255,6 +258,7 @@ class UnionFs final {
   Fd open_file(Node& node, int flags);
   /// O_PATH, or a descriptor of an open file for a node without a name.
   Fd open_node(Node& node);
+  int stored_xattr(Node& node, const std::string& key, std::string& value);
   Fd open_nameless(Node& node, int flags);
   std::unique_ptr<FileHandle> make_handle(Node& node, Fd fd, int flags);
   bool needs_copy_to_open(const Node& node, int flags) const;

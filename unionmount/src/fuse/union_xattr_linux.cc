@@ -15,6 +15,14 @@ namespace layerkit {
 // process sets are kept under an escaped one, as overlayfs does.
 
 int UnionFs::get_xattr(Node& node, const std::string& key, std::string& value) {
+  const int err = stored_xattr(node, key, value);
+  // A file system that has no ACLs has none on this object: the kernel would take "not supported"
+  // for a failure to check permissions.
+  const bool is_acl = key.starts_with("system.posix_acl_");
+  return err == EOPNOTSUPP && is_acl ? ENODATA : err;
+}
+
+int UnionFs::stored_xattr(Node& node, const std::string& key, std::string& value) {
   const std::shared_lock tree(tree_);
   const std::string stored = escape_overlay_xattr(key);
   NodeName name;
