@@ -28,7 +28,7 @@ void insert_branch(const Option& option, OptionState& state) {
   const std::size_t colon = option.value->find(':');
   if (colon == std::string_view::npos)
     fail(Errc::Invalid, "the option needs an index, ':' and a branch");
-  const std::uint64_t index = parse_number(option.value->substr(0, colon), 0, kMaxBranches - 1);
+  const std::uint64_t index = parse_number(option.value->substr(0, colon), kMaxBranches - 1);
   insert_at(static_cast<int>(index), option.value->substr(colon + 1), state);
 }
 

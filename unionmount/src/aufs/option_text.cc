@@ -68,13 +68,12 @@ std::string parse_path(std::string_view text) {
   return unescape(text);
 }
 
-std::uint64_t parse_number(std::string_view text, std::uint64_t min, std::uint64_t max) {
+std::uint64_t parse_number(std::string_view text, std::uint64_t max) {
   const std::optional<std::uint64_t> number = parse_decimal(text);
   const bool leading_zero = text.size() > 1 && text.front() == '0';
   if (!number || leading_zero)
     fail(Errc::Invalid, "{} is not a decimal number", quoted_start(text));
-  if (*number < min || *number > max)
-    fail(Errc::Invalid, "the number {} is not between {} and {}", *number, min, max);
+  if (*number > max) fail(Errc::Invalid, "the number {} is not between 0 and {}", *number, max);
   return *number;
 }
 

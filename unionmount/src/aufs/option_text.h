@@ -20,9 +20,9 @@ std::string escape(std::string_view text, std::string_view special);
 
 /// A path, unescaped. Throws Error{Invalid} when it is empty.
 std::string parse_path(std::string_view text);
-/// A decimal number without leading zeros (the kernel would take those for octal) in the range.
+/// A decimal number without leading zeros (the kernel would take those for octal), at most `max`.
 /// Throws Error{Invalid}.
-std::uint64_t parse_number(std::string_view text, std::uint64_t min, std::uint64_t max);
+std::uint64_t parse_number(std::string_view text, std::uint64_t max);
 
 /// Quoted, and cut where it is long: for messages about text that may have any length.
 std::string quoted_start(std::string_view text);

@@ -72,12 +72,10 @@ CreatePolicy parse_create_policy(std::string_view text) {
   std::size_t next = 1;
   if (name.parameters == Parameters::LowWater) {
     if (next == words.size()) fail(Errc::Invalid, "the policy needs a number of bytes behind ':'");
-    policy.low_water_bytes =
-        parse_number(words[next++], 0, std::numeric_limits<std::uint64_t>::max());
+    policy.low_water_bytes = parse_number(words[next++], std::numeric_limits<std::uint64_t>::max());
   }
   if (name.parameters != Parameters::None && next < words.size())
-    policy.refresh_seconds =
-        static_cast<unsigned>(parse_number(words[next++], 0, kMaxRefreshSeconds));
+    policy.refresh_seconds = static_cast<unsigned>(parse_number(words[next++], kMaxRefreshSeconds));
   if (next < words.size()) fail(Errc::Invalid, "the policy takes fewer numbers");
   return policy;
 }

@@ -37,7 +37,7 @@ AufsSettings& settings_of(OptionState& state) noexcept {
 }
 
 unsigned number_value(const Option& option, unsigned max) {
-  return static_cast<unsigned>(parse_number(*option.value, 0, max));
+  return static_cast<unsigned>(parse_number(*option.value, max));
 }
 
 void be_verbose(const Option& /*option*/, OptionState& state) {
