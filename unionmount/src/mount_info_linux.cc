@@ -43,10 +43,10 @@ std::uint64_t number(std::string_view text, std::string_view line) {
 }
 
 std::uint64_t device(std::string_view text, std::string_view line) {
-  const std::size_t colon = text.find(':');
-  const auto second = colon == std::string_view::npos ? text : text.substr(colon + 1);
-  return makedev(static_cast<unsigned>(number(text.substr(0, colon), line)),
-                 static_cast<unsigned>(number(second, line)));
+  const auto value = parse_device(text);
+  if (!value)
+    fail(Errc::Invalid, "reading the mount table: there is no device number in {}", quoted(line));
+  return *value;
 }
 
 MountInfo parse_line(std::string_view line) {
@@ -70,6 +70,15 @@ MountInfo parse_line(std::string_view line) {
 
 std::string format_device(std::uint64_t device) {
   return fmt::format("{}:{}", major(device), minor(device));
+}
+
+std::optional<std::uint64_t> parse_device(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto first = parse_decimal(text.substr(0, colon));
+  const auto second = parse_decimal(text.substr(colon + 1));
+  if (!first || !second) return std::nullopt;
+  return makedev(static_cast<unsigned>(*first), static_cast<unsigned>(*second));
 }
 
 std::vector<MountInfo> parse_mount_info(std::string_view text) {

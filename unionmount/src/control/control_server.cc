@@ -68,10 +68,7 @@ class Requests final {
     return {};
   }
   std::string operator()(const ChangeSettings& request) {
-    // What is said last counts, so that what is not said stays.
-    const std::string before = format_settings(facts_.settings);
-    const MountOptions options =
-        parse_mount_options(before + (before.empty() ? "" : ",") + request.options);
+    const MountOptions options = parse_mount_options(request.options);
     if (!options.branches.empty() || !options.changes.empty())
       fail(Errc::Invalid, "branches are no settings");
     control_.change_settings(options.aufs);

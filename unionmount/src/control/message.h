@@ -22,7 +22,7 @@ inline constexpr std::size_t kMaxControlLine = std::size_t{64} << 10;
 inline constexpr std::size_t kMaxControlReply = std::size_t{64} << 20;
 
 struct ChangeSettings {
-  std::string options;  ///< as after -o; what is not named stays
+  std::string options;  ///< all that differ from the defaults, as after -o
 };
 struct ListBranches {};
 /// The mount was attached: to be shown.

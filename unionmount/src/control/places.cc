@@ -46,7 +46,7 @@ Fd make_place(const std::string& path, std::string& problem) {
 std::vector<std::string> control_places() {
   std::vector<std::string> places;
   const uid_t user = ::geteuid();
-  if (user == 0) places.emplace_back("/run/aufs");
+  if (user == 0) places.emplace_back(kRootPlace);
   // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets it
   const char* const runtime = std::getenv("XDG_RUNTIME_DIR");
   if (runtime != nullptr && *runtime == '/') places.push_back(std::string(runtime) + "/aufs");

@@ -10,6 +10,7 @@ namespace layerkit {
 
 // Where unions have their control directories, and what is in one.
 
+inline constexpr std::string_view kRootPlace = "/run/aufs";
 inline constexpr std::string_view kUnionPrefix = "si_";
 inline constexpr std::string_view kControlSocket = "control";
 

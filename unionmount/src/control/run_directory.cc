@@ -95,7 +95,11 @@ void RunDirectory::remove() noexcept {
 }
 
 bool answers(int directory) {
-  return static_cast<bool>(connect_in_directory(directory, std::string(kControlSocket)));
+  try {
+    return static_cast<bool>(connect_in_directory(directory, std::string(kControlSocket)));
+  } catch (const Error& error) {
+    return error.sys_errno() == EACCES;  // it is another user's
+  }
 }
 
 }  // namespace layerkit

@@ -34,7 +34,7 @@ int parse_fd(std::string_view text) {
   return static_cast<int>(*number);
 }
 
-std::uint64_t parse_device(std::string_view text) {
+std::uint64_t parse_device_number(std::string_view text) {
   const auto number = parse_decimal(text);
   if (!number) fail(Errc::Invalid, "{} is no device number", quoted(text));
   return *number;
@@ -78,7 +78,7 @@ void read_record(ServerConfig& config, std::string_view key, std::string_view va
   } else if (key == "id") {
     config.id = value;
   } else if (key == "device") {
-    config.device = parse_device(value);
+    config.device = parse_device_number(value);
   } else if (key == "fuse") {
     config.fuse_fd = parse_fd(value);
   } else if (key == "ready") {

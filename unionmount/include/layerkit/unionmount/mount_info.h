@@ -23,6 +23,7 @@ struct MountInfo {
 
 /// "MAJOR:MINOR", as the mount table has it.
 std::string format_device(std::uint64_t device);
+std::optional<std::uint64_t> parse_device(std::string_view text);
 
 /// Throws Error{Invalid} for a line that is none.
 std::vector<MountInfo> parse_mount_info(std::string_view text);

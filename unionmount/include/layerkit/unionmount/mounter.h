@@ -71,7 +71,7 @@ struct FuseMounterOptions {
 /// A union with AUFS semantics by FUSE. Each mount has a server process of its own, which outlives
 /// the caller and ends with the mount; mount() throws the server's error when it does not start.
 /// Throws Error{Io} with EPERM or EACCES where the caller may not mount FUSE file systems itself
-/// (mount_fuse_union_at can, by fusermount3).
+/// (start_fuse_union_at can, by fusermount3).
 std::unique_ptr<Mounter> make_fuse_mounter(FuseMounterOptions options);
 
 }  // namespace layerkit
