@@ -10,6 +10,7 @@ Backend overlay_backend() {
   backend.traits.links_survive_copy_up = false;
   backend.traits.mapping_sees_copy_up = false;
   backend.traits.counts_links_of_unlinked_lower = false;
+  backend.traits.changes_nameless_lower = false;
   backend.traits.one_device_over_file_systems = false;
   backend.traits.ignores_stray_whiteouts = false;
   backend.traits.reserves_whiteout_devices = true;

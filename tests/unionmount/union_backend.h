@@ -20,8 +20,14 @@ struct UnionTraits {
   bool mapping_sees_copy_up = true;
   /// fstat of an open lower file counts the names that are left when one is removed.
   bool counts_links_of_unlinked_lower = true;
+  /// A lower file that was opened for reading and lost its name can be given another mode.
+  bool changes_nameless_lower = true;
   /// One st_dev, and numbers that outlast copy-up, also where branches lie on several file systems.
   bool one_device_over_file_systems = true;
+  /// Mounting the same branches again gives every file the number it had.
+  bool numbers_outlast_mounts = true;
+  /// A lower directory's own mode is checked beside the topmost's (AUFS without dirperm1).
+  bool every_directory_is_checked = false;
   /// A directory of the same name below a file is merged all the same (AUFS); else the file ends
   /// the directory.
   bool passes_over_other_types = false;
