@@ -10,6 +10,7 @@
 #include "file_at.h"
 #include "fuse_server.h"
 #include "layerkit/base/error.h"
+#include "wire_replies.h"
 
 namespace layerkit {
 namespace {
@@ -219,22 +220,32 @@ void link(fuse_req_t req, fuse_ino_t id, fuse_ino_t new_parent, const char* new_
   });
 }
 
-void fill_open(fuse_file_info& info, FileHandle& handle) {
-  info.fh = reinterpret_cast<std::uint64_t>(&handle);
-  // Nobody but the union changes the file; or what others changed shows in its times.
-  info.keep_cache = 1;
-  info.noflush = (handle.flags & O_ACCMODE) == O_RDONLY ? 1 : 0;
+/// Decides how the kernel reads and writes the open file. Throws ESTALE when the node cannot have
+/// it: the kernel looks the name up again and gets a node that can.
+void pass_through(FuseServer& server, FileHandle& handle) {
+  Node& node = *handle.node;
+  if (server.backing_files.open(handle) != BackingFiles::Opened::Conflict) return;
+  server.fs.split_off(node, *node.backing.branch);
+  fail_errno(ESTALE, "opening a file that is read elsewhere on another branch");
 }
 
 void open(fuse_req_t req, fuse_ino_t id, fuse_file_info* info) {
   answer(req, [&](UnionFs& fs) {
     keep_setid_bits(!request_flags().kills_setid_bits);
     std::unique_ptr<FileHandle> handle = fs.open(node_of(req, id), info->flags);
-    fill_open(*info, *handle);
-    if (fuse_reply_open(req, info) != 0)
+    try {
+      pass_through(server_of(req), *handle);
+    } catch (const Error&) {
       fs.close(std::move(handle));
-    else
-      handle.release();  // NOLINT(bugprone-unused-return-value): the kernel has it in info->fh
+      throw;
+    }
+    const OpenReply out = open_reply(*handle);
+    if (fuse_reply_buf(req, reinterpret_cast<const char*>(&out), sizeof out) == 0) {
+      handle.release();  // NOLINT(bugprone-unused-return-value): the kernel has it
+      return;
+    }
+    server_of(req).backing_files.close(*handle);
+    fs.close(std::move(handle));
   });
 }
 
@@ -243,20 +254,19 @@ void create(
   answer(req, [&](UnionFs& fs) {
     UnionFs::Created created =
         fs.create(node_of(req, parent), name, mode, info->flags, caller_of(req));
-    fill_open(*info, *created.handle);
-    const fuse_entry_param entry = entry_of(server_of(req), created.reply);
-    if (fuse_reply_create(req, &entry, info) != 0) {
-      fs.close(std::move(created.handle));
-      fs.forget(*created.reply.node, 1);
-    } else {
+    const CreateReply out = create_reply(server_of(req), created);
+    if (fuse_reply_buf(req, reinterpret_cast<const char*>(&out), sizeof out) == 0)
       created.handle.release();  // NOLINT(bugprone-unused-return-value)
-    }
+    else
+      take_back(server_of(req), std::move(created));
   });
 }
 
 void release(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
   answer(req, [&](UnionFs& fs) {
-    fs.close(std::unique_ptr<FileHandle>(&file_of(info)));
+    std::unique_ptr<FileHandle> handle(&file_of(info));
+    server_of(req).backing_files.close(*handle);
+    fs.close(std::move(handle));
     fuse_reply_err(req, 0);
   });
 }

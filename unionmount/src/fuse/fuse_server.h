@@ -3,6 +3,7 @@
 #define FUSE_USE_VERSION 312
 #include <fuse_lowlevel.h>
 
+#include "backing_files.h"
 #include "request_flags.h"
 #include "union_fs.h"
 
@@ -12,6 +13,7 @@ namespace layerkit {
 struct FuseServer {
   UnionFs& fs;
   WireFeatures features;
+  BackingFiles backing_files;
   bool writeback = false;
   double cache_seconds = 0;  ///< how long the kernel may keep names and attributes
 };

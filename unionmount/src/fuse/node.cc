@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "file_handle.h"
+
 namespace layerkit {
 
 NodeTable::NodeTable(std::vector<LiveBranch*> root_parts, std::function<void(Node&)> on_free)
@@ -245,6 +247,14 @@ void NodeTable::detach_file(Node& node) {
   forget_files(node);
 }
 
+void NodeTable::split_off(Node& node, LiveBranch& branch) {
+  const std::lock_guard lock(mutex_);
+  node.parts.assign(1, &branch);
+  forget_files(node);
+  while (!node.names.empty())
+    unlink(node, node.names.begin());
+}
+
 void NodeTable::add_file(Node& node, FileKey key) {
   node.files.push_back(key);
   by_file_.emplace(key, &node);
@@ -262,11 +272,11 @@ void NodeTable::remove_handle(Node& node, const FileHandle& handle) {
   unpin_locked(node);
 }
 
-bool NodeTable::with_handle(const Node& node, const std::function<void(FileHandle&)>& use) {
+int NodeTable::open_fd(const Node& node) {
   const std::lock_guard lock(mutex_);
-  if (node.handles.empty()) return false;
-  use(*node.handles.front());
-  return true;
+  for (const FileHandle* handle : node.handles)
+    if (handle->branch == &node.top()) return handle->fd.load();
+  return -1;
 }
 
 void NodeTable::for_each(const std::function<void(const NodeName&, Node&)>& use) {

@@ -57,7 +57,16 @@ struct Node {
   std::atomic<std::uint32_t> revision{0};
   std::vector<FileKey> files;  ///< what lookups may find that is this object; not for directories
   std::vector<FileHandle*> handles;  ///< open files
-  std::shared_ptr<const Fd> held;    ///< keeps a removed directory or nameless file
+  /// What the kernel passes reads and writes of this node to; under BackingFiles' mutex.
+  struct Backing {
+    std::uint32_t id = 0;
+    std::uint32_t opens = 0;         ///< that are passed through
+    std::uint32_t cached_opens = 0;  ///< that are not
+    std::uint32_t revision = 0;      ///< of the node when it was registered
+    LiveBranch* branch = nullptr;    ///< where the registered file is
+  };
+  Backing backing;
+  std::shared_ptr<const Fd> held;  ///< keeps a removed directory or nameless file
 
   bool is_directory() const noexcept { return type == S_IFDIR; }
   LiveBranch& top() const noexcept { return *parts.front(); }
@@ -118,11 +127,14 @@ class NodeTable {
       Node& node, LiveBranch& branch, std::uint64_t ino, const Node* parent, std::string_view name);
   /// The file's last name is gone: a lookup that finds its inode again found another file.
   void detach_file(Node& node);
+  /// The node keeps the open files that it has on `branch` and nothing else: its names lead to a
+  /// new node from now on.
+  void split_off(Node& node, LiveBranch& branch);
 
   void add_handle(Node& node, FileHandle& handle);
   void remove_handle(Node& node, const FileHandle& handle);
-  /// Calls `use` with any open file of the node, under the mutex; false when there is none.
-  bool with_handle(const Node& node, const std::function<void(FileHandle&)>& use);
+  /// A descriptor of an open file that is the node's file now; -1 when there is none.
+  int open_fd(const Node& node);
 
   /// Calls `use` for every name that is known, under the mutex.
   void for_each(const std::function<void(const NodeName&, Node&)>& use);

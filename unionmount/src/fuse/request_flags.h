@@ -19,7 +19,7 @@ RequestFlags& request_flags() noexcept;
 /// What the connection agreed on beyond libfuse's knowledge.
 struct WireFeatures {
   bool wants_passthrough = false;  ///< in: ask for it
-  bool passthrough = false;        ///< out
+  bool passthrough = false;        ///< out: the kernel agreed
 };
 
 struct WireHooks {

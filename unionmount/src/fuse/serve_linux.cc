@@ -104,6 +104,9 @@ Session open_session(FuseServer& server, Fd device) {
   const fuse_custom_io io = wire_io(server.features, hooks);
   if (fuse_session_custom_io(session.get(), &io, device.release()) != 0)
     fail(Errc::Unsupported, "libfuse did not take the device");
+  // Where the kernel did not agree, the first try fails and is the last.
+  if (server.features.wants_passthrough)
+    server.backing_files.enable(fuse_session_fd(session.get()));
   return session;
 }
 
@@ -162,7 +165,9 @@ void serve_fuse_union(UnionSpec spec, Fd fuse_device, UnionServerOptions options
   const double cache = cache_seconds(spec.aufs.udba);
   UnionFs fs(make_config(std::move(spec)));
   FuseServer server = {.fs = fs,
-                       .features = {.wants_passthrough = options.passthrough, .passthrough = false},
+                       .features = {.wants_passthrough = options.passthrough && !options.writeback,
+                                    .passthrough = false},
+                       .backing_files = {},
                        .writeback = options.writeback,
                        .cache_seconds = cache};
   const Session session = open_session(server, std::move(fuse_device));

@@ -43,8 +43,10 @@ Fd UnionFs::open_file(Node& node, int flags) {
 
 Fd UnionFs::open_nameless(Node& node, int flags) {
   std::string path;
-  nodes_.with_handle(node, [&](FileHandle& handle) { path = proc_name(handle.fd.load(), ""); });
-  if (path.empty() && node.held) path = proc_name(node.held->get(), "");
+  // What is held is the copy, where a file was copied up after its last name had gone.
+  if (node.held) path = proc_name(node.held->get(), "");
+  const int open_fd = path.empty() ? nodes_.open_fd(node) : -1;
+  if (open_fd >= 0) path = proc_name(open_fd, "");
   if (path.empty()) fail_errno(ESTALE, "opening a file that is gone");
   Fd fd(::open(path.c_str(), (flags & ~O_NOFOLLOW) | O_CLOEXEC | O_NOCTTY));
   if (!fd) {
@@ -104,9 +106,16 @@ void UnionFs::close(std::unique_ptr<FileHandle> handle) {
   nodes_.remove_handle(*handle->node, *handle);
 }
 
+void UnionFs::split_off(Node& node, LiveBranch& branch) {
+  const std::unique_lock tree(tree_);
+  nodes_.split_off(node, branch);
+}
+
 int UnionFs::readable_fd(FileHandle& handle) {
   const Node& node = *handle.node;
-  if (handle.revision.load(std::memory_order_acquire) == node.revision.load())
+  // The kernel reads the old file itself; all that is asked by this handle stays with it.
+  if (handle.backing_id != 0 ||
+      handle.revision.load(std::memory_order_acquire) == node.revision.load())
     return handle.fd.load();
   // The file was copied up: what others write from now on goes to the copy.
   const std::shared_lock tree(tree_);

@@ -14,6 +14,7 @@
 
 #include "branch_choice.h"
 #include "directory_fds.h"
+#include "file_handle.h"
 #include "inode_numbers.h"
 #include "layerkit/unionmount/fuse_union.h"
 #include "live_branch.h"
@@ -29,18 +30,6 @@ struct Caller {
   uid_t uid = 0;
   gid_t gid = 0;
   mode_t umask = 0;
-};
-
-/// An open file. `fd` may change while it is read: a file that is copied up is read from its copy.
-struct FileHandle {
-  Node* node = nullptr;
-  LiveBranch* branch = nullptr;
-  int flags = 0;
-  std::atomic<int> fd{-1};
-  std::atomic<std::uint32_t> revision{0};
-  std::mutex mutex;
-  std::vector<Fd> owned;         ///< the last is `fd`
-  std::uint32_t backing_id = 0;  ///< passthrough
 };
 
 /// An open directory: the list is the one that was read first, until it is read from the start
@@ -137,6 +126,9 @@ class UnionFs final {
       Node& parent, const std::string& name, mode_t mode, int flags, const Caller& caller);
   Created make_nameless(Node& parent, mode_t mode, int flags, const Caller& caller);
   void close(std::unique_ptr<FileHandle> handle);
+  /// The next lookup of the node's names gives another node; this one keeps the files that are
+  /// open on `branch`.
+  void split_off(Node& node, LiveBranch& branch);
   /// The descriptor to read from now.
   int readable_fd(FileHandle& handle);
 
@@ -179,7 +171,8 @@ class UnionFs final {
     std::uint64_t number = 0;
     std::uint64_t signature = 0;     ///< of a directory's parts
     LiveBranch* whiteout = nullptr;  ///< absent: whose whiteout ended the search
-    std::string link;                ///< found through this pseudo-link
+    std::string link;                ///< the file's pseudo-link
+    bool is_by_link = false;         ///< the name itself lies below, the file is the link's
     std::uint32_t missing_links = 0;
 
     bool exists() const noexcept { return !parts.empty(); }

@@ -80,6 +80,8 @@ void UnionFs::find_pseudo_link(Found& found) {
   if (const auto kept = branch.writable() ? numbers_.kept(branch, found.stat.st_ino)
                                           : std::optional<InodeNumbers::Kept>{}) {
     found.missing_links = kept->missing_links;
+    const auto own = pseudo_links_.find(kept->number);
+    if (own && own->branch == &branch && own->ino == found.stat.st_ino) found.link = own->name;
     return;
   }
   if (found.stat.st_nlink < 2 || pseudo_links_.empty()) return;
@@ -93,6 +95,7 @@ void UnionFs::find_pseudo_link(Found& found) {
   found.stat = stat;
   found.links = stat.st_nlink;
   found.link = link->name;
+  found.is_by_link = true;
 }
 
 UnionFs::Found UnionFs::find(const Node& parent, const std::string& name) {
@@ -126,14 +129,13 @@ struct stat UnionFs::shown(const Node& node, struct stat stat) const {
 }
 
 NodeReply UnionFs::enter(Node& parent, const std::string& name, const Found& found) {
-  const NodeTable::Seen seen = {
-      .type = found.stat.st_mode & S_IFMT,
-      .number = found.number,
-      .parts = found.parts,
-      .ino = found.is_directory() ? found.signature : found.stat.st_ino,
-      .name = {&parent, name, found.link.empty() ? &found.top() : nullptr},
-      .link = found.link,
-      .missing_links = found.missing_links};
+  const NodeTable::Seen seen = {.type = found.stat.st_mode & S_IFMT,
+                                .number = found.number,
+                                .parts = found.parts,
+                                .ino = found.is_directory() ? found.signature : found.stat.st_ino,
+                                .name = {&parent, name, found.is_by_link ? nullptr : &found.top()},
+                                .link = found.link,
+                                .missing_links = found.missing_links};
   Node& node = nodes_.enter(seen);
   struct stat stat = found.stat;
   stat.st_nlink = found.links;

@@ -16,7 +16,7 @@ namespace layerkit {
 /// whiteout stays where something would come into view.
 void UnionFs::hide_or_remove(Node& parent, const std::string& name, const Found& found) {
   LiveBranch& top = found.top();
-  const bool is_there = top.writable() && found.link.empty();
+  const bool is_there = top.writable() && !found.is_by_link;
   LiveBranch& target = is_there ? top : branch_for_copy(parent, name_branch(parent, name, found));
   const bool is_on_target = is_there;
   const bool is_covered = !is_on_target || exists_below(parent, target, name);
@@ -33,7 +33,7 @@ void UnionFs::hide_or_remove(Node& parent, const std::string& name, const Found&
 /// The branch that holds the name itself: for a file that was found through a pseudo-link another
 /// one than the file's.
 LiveBranch& UnionFs::name_branch(const Node& parent, const std::string& name, const Found& found) {
-  if (found.link.empty()) return found.top();
+  if (!found.is_by_link) return found.top();
   for (LiveBranch* part : parent.parts) {
     struct stat stat = {};
     if (stat_name(fds_.of(parent, *part)->get(), name, stat) == 0) return *part;
@@ -45,7 +45,7 @@ void UnionFs::forget_name(Node& parent, const std::string& name, const Found& fo
   Node* node = nodes_.find(parent, name);
   if (node == nullptr || node->is_directory()) return;
   LiveBranch& branch = node->top();
-  const bool was_below = !found.top().writable() || !found.link.empty();
+  const bool was_below = !found.top().writable() || found.is_by_link;
   if (!branch.writable()) {
     ++node->removed_links;
   } else if (was_below && node->missing_links > 0) {
@@ -80,7 +80,7 @@ void UnionFs::unlink(Node& parent, const std::string& name) {
   if (found.is_directory()) fail_errno(EISDIR, "removing {}", quoted(name));
   Node* node = nodes_.find(parent, name);
   // Whoever has it open without a descriptor of ours (O_PATH) may still ask for it.
-  if (node != nullptr && node->handles.empty() && node->held == nullptr &&
+  if (node != nullptr && node->held == nullptr && nodes_.open_fd(*node) < 0 &&
       nodes_.is_last_name(*node))
     node->held = std::make_shared<const Fd>(open_node(*node));
   hide_or_remove(parent, name, found);

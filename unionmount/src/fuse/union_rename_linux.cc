@@ -62,7 +62,7 @@ void UnionFs::check_rename(const RenameSide& from, const RenameSide& to, RenameK
 /// Where both names can be written: the source's own branch if that is possible.
 LiveBranch& UnionFs::branch_for_rename(const RenameSide& from, const RenameSide& to) {
   LiveBranch& source = from.found.top();
-  if (source.writable() && from.found.link.empty() && is_visible_on(*to.parent, source, to.found))
+  if (source.writable() && !from.found.is_by_link && is_visible_on(*to.parent, source, to.found))
     return source;
   // The nearest above both that is writable.
   std::size_t limit = source.index;
@@ -88,7 +88,7 @@ bool UnionFs::bring_to(const RenameSide& side,
   const Found& found = side.found;
   const bool is_directory = found.is_directory();
   if (is_directory && is_movable(found.parts, target)) return false;
-  if (!is_directory && &found.top() == &target && found.link.empty()) return false;
+  if (!is_directory && &found.top() == &target && !found.is_by_link) return false;
   if (is_directory && !settings_.rename_directories)
     fail_errno(EXDEV, "renaming {}: a directory with parts on other branches", quoted(*side.name));
   Node& node = *enter(*side.parent, *side.name, found).node;
@@ -96,7 +96,7 @@ bool UnionFs::bring_to(const RenameSide& side,
     fds_.drop(node);
     node.parts = found.parts;
   }
-  if (!found.link.empty()) {
+  if (found.is_by_link) {
     // The file is there, under its pseudo-link; it gets the name, too.
     place_linked(*side.parent, *side.name, node);
     nodes_.forget(node, 1);
@@ -256,7 +256,7 @@ void UnionFs::replace(RenameSide& from, RenameSide& to, LiveBranch& target) {
   if (replaced != nullptr && to.found.exists()) {
     if (replaced->is_directory())
       replaced_dir = fds_.of(*replaced, replaced->top());
-    else if (replaced->handles.empty() && replaced->held == nullptr &&
+    else if (replaced->held == nullptr && nodes_.open_fd(*replaced) < 0 &&
              nodes_.is_last_name(*replaced))
       replaced->held = std::make_shared<const Fd>(open_node(*replaced));
   }
