@@ -1,12 +1,11 @@
 #pragma once
 
-#include <list>
+#include <functional>
 #include <memory>
-#include <mutex>
-#include <unordered_map>
 
 #include "layerkit/base/fd.h"
 #include "node.h"
+#include "recently_used.h"
 
 namespace layerkit {
 
@@ -17,17 +16,19 @@ class DirectoryFds {
  public:
   using Ref = std::shared_ptr<const Fd>;
 
-  explicit DirectoryFds(std::size_t capacity) : capacity_(capacity) {}
+  explicit DirectoryFds(std::size_t capacity) : open_(capacity) {}
 
   /// O_PATH. Throws Error with ESTALE when the branch holds no such directory any more.
   Ref of(const Node& directory, const LiveBranch& branch);
   /// As `of`, but only what is open; null otherwise.
-  Ref if_open(const Node& directory, const LiveBranch& branch);
+  Ref if_open(const Node& directory, const LiveBranch& branch) {
+    return open_.find({&directory, &branch});
+  }
 
   /// What is known of the directory is wrong from now on: it goes or is another one.
   void drop(const Node& directory);
   void drop(const LiveBranch& branch);
-  void clear();
+  void clear() { open_.clear(); }
 
  private:
   struct Key {
@@ -40,18 +41,8 @@ class DirectoryFds {
       return std::hash<const void*>{}(key.directory) * 31 ^ std::hash<const void*>{}(key.branch);
     }
   };
-  struct Open {
-    Key key;
-    Ref fd;
-  };
 
-  Ref find(const Key& key);
-  Ref add(const Key& key, Fd fd);
-
-  std::size_t capacity_;
-  std::mutex mutex_;
-  std::list<Open> recent_;  ///< most recently used first
-  std::unordered_map<Key, std::list<Open>::iterator, Hash> open_;
+  RecentlyUsed<Key, Fd, Hash> open_;
 };
 
 }  // namespace layerkit

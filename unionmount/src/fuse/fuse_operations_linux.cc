@@ -34,9 +34,32 @@ DirectoryHandle& directory_of(const fuse_file_info* info) noexcept {
   return *reinterpret_cast<DirectoryHandle*>(info->fh);
 }
 
+/// The descriptor that a request on an open file means.
+class RequestFile final {
+ public:
+  RequestFile(fuse_req_t req, fuse_ino_t id, const fuse_file_info* info) {
+    if (info->fh == 0)
+      shared_ = server_of(req).fs.shared_file(node_of(req, id));
+    else
+      own_ = server_of(req).fs.readable_fd(file_of(info));
+  }
+  int fd() const noexcept { return shared_ != nullptr ? shared_->get() : own_; }
+
+ private:
+  std::shared_ptr<const Fd> shared_;
+  int own_ = -1;
+};
+
 Caller caller_of(fuse_req_t req) noexcept {
   const fuse_ctx* context = fuse_req_ctx(req);
   return {context->uid, context->gid, context->umask};
+}
+
+/// Answers once that an operation is not needed: the kernel does not ask again.
+bool is_needless(fuse_req_t req) noexcept {
+  if (!server_of(req).is_immutable) return false;
+  fuse_reply_err(req, ENOSYS);
+  return true;
 }
 
 /// Runs an operation; what it throws is the answer.
@@ -230,6 +253,7 @@ void pass_through(FuseServer& server, FileHandle& handle) {
 }
 
 void open(fuse_req_t req, fuse_ino_t id, fuse_file_info* info) {
+  if (is_needless(req)) return;
   answer(req, [&](UnionFs& fs) {
     keep_setid_bits(!request_flags().kills_setid_bits);
     std::unique_ptr<FileHandle> handle = fs.open(node_of(req, id), info->flags);
@@ -271,11 +295,11 @@ void release(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
   });
 }
 
-void read(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {
-  answer(req, [&](UnionFs& fs) {
+void read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, fuse_file_info* info) {
+  answer(req, [&](UnionFs&) {
     thread_local std::vector<char> buffer;
     if (buffer.size() < size) buffer.resize(size);
-    const ssize_t got = ::pread(fs.readable_fd(file_of(info)), buffer.data(), size, offset);
+    const ssize_t got = ::pread(RequestFile(req, id, info).fd(), buffer.data(), size, offset);
     if (got < 0) fail_now("reading a file");
     fuse_reply_buf(req, buffer.data(), static_cast<std::size_t>(got));
   });
@@ -292,6 +316,7 @@ void write(
 }
 
 void flush(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
+  if (is_needless(req)) return;
   answer(req, [&](UnionFs&) {
     // Errors of a network file system come at close(2).
     const int copy = ::fcntl(file_of(info).fd.load(), F_DUPFD_CLOEXEC, 0);
@@ -337,19 +362,18 @@ void copy_file_range(fuse_req_t req,
   });
 }
 
-void lseek(fuse_req_t req, fuse_ino_t, off_t offset, int whence, fuse_file_info* info) {
-  answer(req, [&](UnionFs& fs) {
-    const off_t at = ::lseek(fs.readable_fd(file_of(info)), offset, whence);
+void lseek(fuse_req_t req, fuse_ino_t id, off_t offset, int whence, fuse_file_info* info) {
+  answer(req, [&](UnionFs&) {
+    const off_t at = ::lseek(RequestFile(req, id, info).fd(), offset, whence);
     if (at < 0) fail_now("seeking");
     fuse_reply_lseek(req, at);
   });
 }
 
 void opendir(fuse_req_t req, fuse_ino_t id, fuse_file_info* info) {
+  if (is_needless(req)) return;
   answer(req, [&](UnionFs& fs) {
-    auto handle = std::make_unique<DirectoryHandle>();
-    handle->node = &node_of(req, id);
-    fs.nodes().pin(*handle->node);
+    std::unique_ptr<DirectoryHandle> handle = fs.open_directory(node_of(req, id));
     info->fh = reinterpret_cast<std::uint64_t>(handle.get());
     if (server_of(req).cache_seconds > 0) {
       info->cache_readdir = 1;
@@ -358,14 +382,13 @@ void opendir(fuse_req_t req, fuse_ino_t id, fuse_file_info* info) {
     if (fuse_reply_open(req, info) == 0)
       handle.release();  // NOLINT(bugprone-unused-return-value)
     else
-      fs.nodes().unpin(*handle->node);
+      fs.close_directory(std::move(handle));
   });
 }
 
 void releasedir(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
   answer(req, [&](UnionFs& fs) {
-    const std::unique_ptr<DirectoryHandle> handle(&directory_of(info));
-    fs.nodes().unpin(*handle->node);
+    fs.close_directory(std::unique_ptr<DirectoryHandle>(&directory_of(info)));
     fuse_reply_err(req, 0);
   });
 }
@@ -405,10 +428,30 @@ struct stat listed(const MergedList::Item& item) {
   return stat;
 }
 
-void readdir(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {
+/// The handle of a request that reads a directory, with its list; `stateless` where it was never
+/// opened.
+DirectoryHandle& opened_directory(fuse_req_t req,
+                                  fuse_ino_t id,
+                                  const fuse_file_info* info,
+                                  off_t offset,
+                                  DirectoryHandle& stateless) {
+  UnionFs& fs = server_of(req).fs;
+  if (info->fh == 0) {
+    stateless.node = &node_of(req, id);
+    stateless.list = fs.shared_list(*stateless.node);
+    stateless.revision = stateless.node->revision.load();
+    return stateless;
+  }
+  DirectoryHandle& handle = directory_of(info);
+  fs.list(handle, offset == 0);
+  return handle;
+}
+
+void readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, fuse_file_info* info) {
   answer(req, [&](UnionFs& fs) {
-    DirectoryHandle& handle = directory_of(info);
-    const auto list = fs.list(handle, offset == 0);
+    DirectoryHandle stateless;
+    DirectoryHandle& handle = opened_directory(req, id, info, offset, stateless);
+    const auto& list = handle.list;
     ListingReply reply(req, size);
     for (auto i = static_cast<std::size_t>(offset); i < list->size(); ++i) {
       struct stat stat = listed((*list)[i]);
@@ -426,10 +469,11 @@ void readdir(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_in
   });
 }
 
-void readdirplus(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info* info) {
+void readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, fuse_file_info* info) {
   answer(req, [&](UnionFs& fs) {
-    DirectoryHandle& handle = directory_of(info);
-    const auto list = fs.list(handle, offset == 0);
+    DirectoryHandle stateless;
+    DirectoryHandle& handle = opened_directory(req, id, info, offset, stateless);
+    const auto& list = handle.list;
     ListingReply reply(req, size);
     for (auto i = static_cast<std::size_t>(offset); i < list->size(); ++i) {
       const std::string name(list->name(i));

@@ -15,6 +15,8 @@ struct FuseServer {
   WireFeatures features;
   BackingFiles backing_files;
   bool writeback = false;
+  /// Nobody changes the union: files and directories are not opened here, but read by node.
+  bool is_immutable = false;
   double cache_seconds = 0;  ///< how long the kernel may keep names and attributes
 };
 

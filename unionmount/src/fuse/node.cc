@@ -88,6 +88,14 @@ Node* NodeTable::find(const Node& parent, std::string_view name) {
   return found == by_name_.end() ? nullptr : found->second;
 }
 
+bool NodeTable::is_elsewhere(const Node& parent, std::string_view name, const LiveBranch& branch) {
+  const std::lock_guard lock(mutex_);
+  const auto found = by_name_.find({&parent, name});
+  if (found == by_name_.end()) return false;
+  const Node& node = *found->second;
+  return node.is_directory() || &node.top() != &branch;
+}
+
 void NodeTable::link(Node& node, NodeName name) {
   node.names.push_back(std::move(name));
   const NodeName& own = node.names.back();
@@ -264,10 +272,12 @@ void NodeTable::add_handle(Node& node, FileHandle& handle) {
   const std::lock_guard lock(mutex_);
   ++node.pins;
   node.handles.push_back(&handle);
+  open_handles_.insert(&handle);
 }
 
-void NodeTable::remove_handle(Node& node, const FileHandle& handle) {
+void NodeTable::remove_handle(Node& node, FileHandle& handle) {
   const std::lock_guard lock(mutex_);
+  open_handles_.erase(&handle);
   std::erase(node.handles, &handle);
   unpin_locked(node);
 }
@@ -277,6 +287,15 @@ int NodeTable::open_fd(const Node& node) {
   for (const FileHandle* handle : node.handles)
     if (handle->branch == &node.top()) return handle->fd.load();
   return -1;
+}
+
+void NodeTable::close_files() {
+  const std::lock_guard lock(mutex_);
+  for (auto* handle : open_handles_) {
+    const std::lock_guard handle_lock(handle->mutex);
+    handle->fd = -1;
+    handle->owned.clear();
+  }
 }
 
 void NodeTable::for_each(const std::function<void(const NodeName&, Node&)>& use) {

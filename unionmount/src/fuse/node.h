@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "live_branch.h"
@@ -73,7 +74,7 @@ struct Node {
 };
 
 /// All nodes. Thread-safe; a pointer that it gives lives as long as a reference of the kernel or a
-/// pin.
+/// pin. References and pins are dropped under the tree lock.
 class NodeTable {
  public:
   /// `on_free` is called with each node that goes, before it goes, under the mutex.
@@ -100,8 +101,11 @@ class NodeTable {
   /// As enter, for a new file without a name.
   Node& enter_nameless(const Seen& seen);
   void add_lookup(Node& node);
-  /// The node of a name, if it is known; without a reference.
+  /// The node of a name, if it is known; without a reference. REQUIRES: the exclusive tree lock,
+  /// which keeps it alive.
   Node* find(const Node& parent, std::string_view name);
+  /// Whether the name is known to lead to a file on another branch, or to a directory.
+  bool is_elsewhere(const Node& parent, std::string_view name, const LiveBranch& branch);
 
   void forget(Node& node, std::uint64_t lookups);
   void pin(Node& node);
@@ -132,9 +136,11 @@ class NodeTable {
   void split_off(Node& node, LiveBranch& branch);
 
   void add_handle(Node& node, FileHandle& handle);
-  void remove_handle(Node& node, const FileHandle& handle);
+  void remove_handle(Node& node, FileHandle& handle);
   /// A descriptor of an open file that is the node's file now; -1 when there is none.
   int open_fd(const Node& node);
+  /// Closes every open file: releases that were on their way when the connection went do not come.
+  void close_files();
 
   /// Calls `use` for every name that is known, under the mutex.
   void for_each(const std::function<void(const NodeName&, Node&)>& use);
@@ -173,6 +179,7 @@ class NodeTable {
   std::function<void(Node&)> on_free_;
   std::unique_ptr<Node> root_;
   std::uint64_t next_generation_ = 1;
+  std::unordered_set<FileHandle*> open_handles_;
   std::unordered_map<NameKey, Node*, NameHash> by_name_;
   std::unordered_multimap<FileKey, Node*, FileHash> by_file_;
 };

@@ -163,13 +163,16 @@ class LiveControl final : public UnionControl {
 void serve_fuse_union(UnionSpec spec, Fd fuse_device, UnionServerOptions options) {
   const WhiteoutFormat format = spec.whiteouts;
   const double cache = cache_seconds(spec.aufs.udba);
+  const bool is_immutable = spec.read_only && spec.aufs.udba == Udba::None;
   UnionFs fs(make_config(std::move(spec)));
-  FuseServer server = {.fs = fs,
-                       .features = {.wants_passthrough = options.passthrough && !options.writeback,
-                                    .passthrough = false},
-                       .backing_files = {},
-                       .writeback = options.writeback,
-                       .cache_seconds = cache};
+  FuseServer server = {
+      .fs = fs,
+      .features = {.wants_passthrough = options.passthrough && !options.writeback && !is_immutable,
+                   .passthrough = false},
+      .backing_files = {},
+      .writeback = options.writeback,
+      .is_immutable = is_immutable,
+      .cache_seconds = cache};
   const Session session = open_session(server, std::move(fuse_device));
   LiveControl control(server, session.get(), format);
   options.on_control(&control);

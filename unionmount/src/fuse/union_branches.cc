@@ -60,6 +60,8 @@ std::vector<BranchState> UnionFs::branch_states() {
 
 std::vector<UnionFs::StaleName> UnionFs::refresh() {
   renumber();
+  shared_files_.clear();
+  shared_lists_.clear();
   nodes_.root().parts.clear();
   for (const auto& branch : branches_)
     nodes_.root().parts.push_back(branch.get());

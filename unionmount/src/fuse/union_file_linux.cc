@@ -103,12 +103,19 @@ std::unique_ptr<FileHandle> UnionFs::open(Node& node, int flags) {
 }
 
 void UnionFs::close(std::unique_ptr<FileHandle> handle) {
+  const std::shared_lock tree(tree_);
   nodes_.remove_handle(*handle->node, *handle);
 }
 
 void UnionFs::split_off(Node& node, LiveBranch& branch) {
   const std::unique_lock tree(tree_);
   nodes_.split_off(node, branch);
+}
+
+std::shared_ptr<const Fd> UnionFs::shared_file(Node& node) {
+  if (auto known = shared_files_.find(&node)) return known;
+  const std::shared_lock tree(tree_);
+  return shared_files_.add(&node, open_file(node, O_RDONLY));
 }
 
 int UnionFs::readable_fd(FileHandle& handle) {

@@ -23,7 +23,12 @@ UnionFs::UnionFs(Config config)
       may_change_owners_(config.may_change_owners),
       branches_(std::move(config.branches)),
       fds_(config.directory_fds),
-      nodes_(pointers(branches_), [this](Node& node) { fds_.drop(node); }) {
+      shared_files_(config.directory_fds),
+      nodes_(pointers(branches_), [this](Node& node) {
+        fds_.drop(node);
+        shared_files_.drop(&node);
+        shared_lists_.drop(&node);
+      }) {
   // From the bottom, so that the numbers of what lies there stay when branches come on top.
   for (auto it = branches_.rbegin(); it != branches_.rend(); ++it)
     prepare_branch(**it);
@@ -39,6 +44,8 @@ UnionFs::~UnionFs() = default;
 void UnionFs::let_go() {
   const std::unique_lock tree(tree_);
   fds_.clear();
+  shared_files_.clear();
+  nodes_.close_files();
   for (const auto& branch : branches_) {
     numbers_.close_table(*branch);
     branch->area.reset();

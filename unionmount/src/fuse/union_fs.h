@@ -89,12 +89,14 @@ class UnionFs final {
   void let_go();
 
   Node& root() noexcept { return nodes_.root(); }
-  NodeTable& nodes() noexcept { return nodes_; }
   const AufsSettings& settings() const noexcept { return settings_; }
 
   // Every NodeReply counts as one lookup of the kernel.
   std::optional<NodeReply> lookup(Node& parent, const std::string& name);
-  void forget(Node& node, std::uint64_t lookups) { nodes_.forget(node, lookups); }
+  void forget(Node& node, std::uint64_t lookups) {
+    const std::shared_lock tree(tree_);
+    nodes_.forget(node, lookups);
+  }
   struct stat attributes(Node& node);
   /// `open`: by an open file. `kills_setid_bits`: the caller has no CAP_FSETID.
   struct stat change_attributes(Node& node,
@@ -132,6 +134,12 @@ class UnionFs final {
   /// The descriptor to read from now.
   int readable_fd(FileHandle& handle);
 
+  // For a union that nobody changes and the kernel opens nothing of: by node.
+  std::shared_ptr<const Fd> shared_file(Node& node);
+  std::shared_ptr<const MergedList> shared_list(Node& node);
+
+  std::unique_ptr<DirectoryHandle> open_directory(Node& node);
+  void close_directory(std::unique_ptr<DirectoryHandle> handle);
   /// `handle`'s list, made anew when it is read from the start and the directory changed.
   std::shared_ptr<const MergedList> list(DirectoryHandle& handle, bool from_start);
   /// As lookup of a listed name, without asking branches that cannot have it.
@@ -236,6 +244,7 @@ class UnionFs final {
 
   // union_copy_up_linux.cc
   static constexpr off_t kWholeFile = -1;
+  static constexpr std::size_t kSharedLists = 64;
   /// Makes sure that the object is on a writable branch; on `wanted` if that is given. `size`: how
   /// much of the data is needed. REQUIRES: no tree lock.
   void copy_up(Node& node, LiveBranch* wanted = nullptr, off_t size = kWholeFile);
@@ -251,6 +260,7 @@ class UnionFs final {
   Fd open_file(Node& node, int flags);
   /// O_PATH, or a descriptor of an open file for a node without a name.
   Fd open_node(Node& node);
+  MergedList read_list(Node& node);
   int stored_xattr(Node& node, const std::string& key, std::string& value);
   Fd open_nameless(Node& node, int flags);
   std::unique_ptr<FileHandle> make_handle(Node& node, Fd fd, int flags);
@@ -278,6 +288,8 @@ class UnionFs final {
   PseudoLinks pseudo_links_;
   BranchChoice choice_;
   DirectoryFds fds_;
+  RecentlyUsed<const Node*, Fd, std::hash<const Node*>> shared_files_;
+  RecentlyUsed<const Node*, MergedList, std::hash<const Node*>> shared_lists_{kSharedLists};
   NodeTable nodes_;
   std::array<std::mutex, 64> copy_mutexes_;
 };

@@ -10,6 +10,18 @@
 
 namespace layerkit {
 
+std::unique_ptr<DirectoryHandle> UnionFs::open_directory(Node& node) {
+  auto handle = std::make_unique<DirectoryHandle>();
+  handle->node = &node;
+  nodes_.pin(node);
+  return handle;
+}
+
+void UnionFs::close_directory(std::unique_ptr<DirectoryHandle> handle) {
+  const std::shared_lock tree(tree_);
+  nodes_.unpin(*handle->node);
+}
+
 std::shared_ptr<const MergedList> UnionFs::list(DirectoryHandle& handle, bool from_start) {
   const std::lock_guard lock(handle.mutex);
   Node& node = *handle.node;
@@ -18,6 +30,12 @@ std::shared_ptr<const MergedList> UnionFs::list(DirectoryHandle& handle, bool fr
     return handle.list;
   const std::shared_lock tree(tree_);
   handle.revision = node.revision.load();
+  handle.list = std::make_shared<const MergedList>(read_list(node));
+  return handle.list;
+}
+
+/// REQUIRES: the tree lock.
+MergedList UnionFs::read_list(Node& node) {
   ListMerger merger(settings_.show_whiteouts);
   const Node* parent = node.names.empty() ? nullptr : node.names.front().parent;
   merger.add_self(node.number, parent != nullptr ? parent->number : node.number);
@@ -27,8 +45,13 @@ std::shared_ptr<const MergedList> UnionFs::list(DirectoryHandle& handle, bool fr
     merger.add(branch, dir.get(), i + 1 < node.parts.size(),
                [this](LiveBranch& of, std::uint64_t ino) { return numbers_.number(of, ino); });
   }
-  handle.list = std::make_shared<const MergedList>(std::move(merger).finish());
-  return handle.list;
+  return std::move(merger).finish();
+}
+
+std::shared_ptr<const MergedList> UnionFs::shared_list(Node& node) {
+  if (auto known = shared_lists_.find(&node)) return known;
+  const std::shared_lock tree(tree_);
+  return shared_lists_.add(&node, read_list(node));
 }
 
 std::optional<NodeReply> UnionFs::lookup_listed(DirectoryHandle& handle, std::size_t index) {
@@ -38,9 +61,8 @@ std::optional<NodeReply> UnionFs::lookup_listed(DirectoryHandle& handle, std::si
   // Directories may have parts below; what was removed since may have something below.
   if (item.type == DT_DIR || settings_.show_whiteouts) return lookup(parent, name);
   std::shared_lock tree(tree_);
-  const Node* known = nodes_.find(parent, name);
   if (handle.revision != parent.revision.load() ||
-      (known != nullptr && (known->is_directory() || &known->top() != item.branch))) {
+      nodes_.is_elsewhere(parent, name, *item.branch)) {
     tree.unlock();
     return lookup(parent, name);
   }

@@ -22,6 +22,7 @@ bool UnionFs::is_visible_on(const Node& parent, const LiveBranch& branch, const 
 }
 
 LiveBranch& UnionFs::branch_for_new(const Node& parent, const Found& absent, bool is_directory) {
+  if (parent.parts.empty()) fail_errno(ENOENT, "writing to a directory that was removed");
   std::vector<LiveBranch*> candidates;
   std::vector<LiveBranch*> with_parent;
   for (const auto& branch : branches_) {
