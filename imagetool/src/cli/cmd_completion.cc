@@ -5,6 +5,17 @@
 #include "cli/output.h"
 
 namespace layerkit::cli {
+namespace {
+
+/// "ps" knows containers by name.
+CompletionPlan completion_plan() {
+  return {
+      .names = {{{"IMAGE", "REPOSITORY"}, "image", "images --format '{{.Repository}}:{{.Tag}}'"},
+                {{"CONTAINER"}, "container", "ps -a --format '{{.Names}}'"}},
+      .passed_option = "--root"};
+}
+
+}  // namespace
 
 void add_completion(CLI::App& app, Session& /*session*/) {
   CLI::App* command =
@@ -20,9 +31,10 @@ void add_completion(CLI::App& app, Session& /*session*/) {
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   command->callback([&app, shell] {
-    if (*shell == "bash") print(bash_completion(app));
-    if (*shell == "zsh") print(zsh_completion(app));
-    if (*shell == "fish") print(fish_completion(app));
+    const CompletionPlan plan = completion_plan();
+    if (*shell == "bash") print(bash_completion(app, plan));
+    if (*shell == "zsh") print(zsh_completion(app, plan));
+    if (*shell == "fish") print(fish_completion(app, plan));
   });
 }
 

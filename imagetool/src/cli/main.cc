@@ -1,13 +1,12 @@
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <csignal>
-#include <cstdlib>
 
 #include "cli/app.h"
 #include "cli/descriptor_limit.h"
 #include "cli/output.h"
+#include "cli/run_app.h"
 
 namespace {
 
@@ -30,20 +29,11 @@ void install_signals() {
   ::sigaction(SIGPIPE, &action, nullptr);  // writing reports EPIPE instead
 }
 
-/// A program started without descriptors 0 to 2 would get them for files it opens, and then print
-/// into the store.
-void reserve_standard_descriptors() {
-  for (int fd = 0; fd <= 2; ++fd) {
-    if (::fcntl(fd, F_GETFD) >= 0) continue;
-    // The lowest free descriptor is `fd`: all below are open by now.
-    if (::open("/dev/null", O_RDWR) != fd) std::abort();  // NOLINT(android-cloexec-open)
-  }
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  reserve_standard_descriptors();
+  layerkit::cli::reserve_standard_descriptors();
+  layerkit::cli::set_program_name("imagetool");
   install_signals();
   layerkit::cli::Session session;
   session.container_descriptors = layerkit::cli::raise_descriptor_limit();

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/run_app.h"
 #include "layerkit/base/context.h"
 #include "layerkit/base/error.h"
 #include "layerkit/imagetool/image_store.h"
@@ -17,8 +18,9 @@ namespace layerkit::cli {
 /// Each cmd_<verb>.cc has one `void add_<verb>(CLI::App& app, Session& session)` that declares the
 /// subcommand and sets a callback; the callback prints (cli/output.h), and sets `exit_code` where
 /// it is not 0. Errors leave the callback as layerkit::Error; main prints "imagetool: <message>"
-/// and exits with `failure_exit_code`.
-struct Session {
+/// and exits with `failure_exit_code`; `run` makes that and `usage_exit_code` 125 as long as no
+/// process has started.
+struct Session : RunState {
   std::string root = "/var/lib/layerkit";
   std::string driver;  ///< what --driver says; empty: the store's, or the best for a new one
   /// Of the layer store, but for the driver; to be changed before the first call of `store`.
@@ -26,14 +28,8 @@ struct Session {
   /// `warn` prints "imagetool: warning: …" on standard error; `interrupted` is set by SIGINT and
   /// SIGTERM.
   Context context;
-  bool debug = false;
   /// The limit of open files that containers start with when it is not that of this process.
   std::optional<Rlimit> container_descriptors;
-  int exit_code = 0;
-  int failure_exit_code = 1;  ///< `run` sets 125 as long as no process has started
-  int usage_exit_code = 2;    ///< for a command line that cannot be understood; `run` sets 125
-  /// What follows the first argument of a subcommand that takes a command line: command_line.h.
-  std::vector<std::string> command_arguments;
 
   ImageStore& store();
   /// Prints the error as main would and makes the exit code 1, for commands that go on.

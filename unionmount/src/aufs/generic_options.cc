@@ -80,6 +80,11 @@ constexpr OptionRule kRules[] = {
     {"subtype", Required, ignore_option},
     {"nonempty", None, ignore_option},
     {"default_permissions", None, ignore_option},
+    // What the mount table says of a FUSE mount; mount(8) repeats it for a remount.
+    {"user_id", Required, ignore_option},
+    {"group_id", Required, ignore_option},
+    {"rootmode", Required, ignore_option},
+    {"blksize", Required, ignore_option},
     // How other FUSE file systems are made faster.
     {"kernel_cache", None, ignore_option_with_warning},
     {"auto_cache", None, ignore_option_with_warning},

@@ -18,6 +18,7 @@
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
 #include "layerkit/unionmount/mount_info.h"
+#include "server/fuse_filesystem.h"
 
 namespace layerkit {
 namespace {
@@ -41,17 +42,24 @@ class Requests final {
 
   /// The reply, complete.
   std::string reply_to(const std::string& line, std::vector<Fd> descriptors) {
+    descriptors_ = std::move(descriptors);
+    std::string reply;
     try {
-      descriptors_ = std::move(descriptors);
-      return "ok\n" + std::visit(*this, parse_request(line));
+      reply = "ok\n" + std::visit(*this, parse_request(line));
     } catch (const Error& error) {
-      return format_error(error) + "\n";
+      reply = format_error(error) + "\n";
     }
+    descriptors_.clear();  // a directory that was refused must not stay in use
+    return reply;
   }
 
   std::string operator()(const InsertBranch& request) {
     if (descriptors_.size() != 1)
       fail(Errc::Invalid, "a request to insert a branch comes with one directory");
+    // The server would wait for itself.
+    if (device_of_mount(descriptors_.front().get(), "") == facts_.device)
+      fail(Errc::Invalid, "inserting the branch {}: it lies in the union",
+           quoted(request.branch.path));
     control_.insert_branch(request.index, {std::move(descriptors_.front()), request.branch.access,
                                            request.branch.attributes, request.branch.path});
     write_branches();

@@ -25,21 +25,29 @@ std::string absolute_path(const std::string& path) {
 
 class Remount final {
  public:
-  explicit Remount(const UnionInfo& info) : info_(info), client_(info) {}
+  explicit Remount(const UnionInfo& info) : client_(info) {
+    for (const BranchState& branch : info.branches)
+      paths_.push_back(branch.path);
+  }
 
-  void operator()(const InsertBranch& change) const {
+  void operator()(const InsertBranch& change) {
     // aufs(5): without a permission, the first branch can be written to and others cannot.
     const Branch branch = open_branch(
         change.branch, change.index == 0 ? BranchAccess::ReadWrite : BranchAccess::ReadOnly);
+    if (is_known(branch.path)) return;
+    check_place(branch);
     BranchText text = change.branch;
     text.path = branch.path;
     text.access = branch.access;
     client_.insert_branch(change.index, text, branch.directory);
+    paths_.push_back(branch.path);
   }
-  void operator()(const DeleteBranch& change) const {
-    client_.delete_branch(shown_path(change.path));
+  void operator()(const DeleteBranch& change) {
+    const std::string path = shown_path(change.path);
+    client_.delete_branch(path);
+    std::erase(paths_, path);
   }
-  void operator()(ModifyBranch change) const {
+  void operator()(ModifyBranch change) {
     change.branch.path = shown_path(change.branch.path);
     client_.modify_branch(change.branch);
   }
@@ -52,13 +60,27 @@ class Remount final {
  private:
   /// As the union shows it, else as it is now.
   std::string shown_path(const std::string& path) const {
-    const bool known = std::ranges::any_of(
-        info_.branches, [&](const BranchState& branch) { return branch.path == path; });
-    return known ? path : absolute_path(path);
+    return is_known(path) ? path : absolute_path(path);
+  }
+  bool is_known(const std::string& path) const {
+    return std::ranges::find(paths_, path) != paths_.end();
   }
 
-  const UnionInfo& info_;
+  /// Throws where the branch and another one would lie in each other.
+  void check_place(const Branch& branch) const {
+    std::vector<Branch> branches;
+    for (const std::string& path : paths_) {
+      // What cannot be reached by its name any more cannot be compared.
+      if (auto directory = open_at_if_exists(AT_FDCWD, path, O_PATH | O_DIRECTORY))
+        branches.push_back({std::move(*directory), BranchAccess::ReadOnly, {}, path});
+    }
+    branches.push_back(
+        {branch.directory.duplicate(), branch.access, branch.attributes, branch.path});
+    check_branches(branches);
+  }
+
   UnionClient client_;
+  std::vector<std::string> paths_;
 };
 
 /// The bits of mount_setattr(2) for the flags of the mount.
@@ -84,7 +106,7 @@ void change_flags(const MountInfo& mount, const MountOptions& before, const Moun
 }
 
 /// Branches of a whole list ("br:") are those to be there: what is missing comes to the bottom.
-void add_missing(const Remount& remount, const std::vector<BranchText>& branches) {
+void add_missing(Remount& remount, const std::vector<BranchText>& branches) {
   for (const BranchText& branch : branches)
     remount(InsertBranch{-1, branch});
 }
@@ -100,7 +122,7 @@ std::vector<std::string> remount_union(const std::string& mount_point, std::stri
   const MountOptions before = parse_mount_options(mount->options, settings);
   const MountOptions after =
       parse_mount_options(fmt::format("{},{}", mount->options, options), settings);
-  const Remount remount(*info);
+  Remount remount(*info);
   add_missing(remount, after.branches);
   for (const BranchChange& change : after.changes)
     std::visit(remount, change);

@@ -39,22 +39,23 @@ bool is_dead(const MountInfo& mount) {
          errno == ENOTCONN;
 }
 
-void unmount_any_way(const std::string& path, UnmountMode mode) {
+}  // namespace
+
+bool unmount_with_help(const std::string& path, UnmountMode mode) {
   try {
-    static_cast<void>(unmount(path, mode));
+    return unmount(path, mode);
   } catch (const Error& error) {
     if (error.sys_errno() != EPERM) throw;
     unmount_by_fusermount(path, mode);
+    return true;
   }
 }
-
-}  // namespace
 
 std::size_t unmount_union(std::uint64_t device, UnmountMode mode) {
   std::size_t count = 0;
   for (const MountInfo& mount : mounts_of(device)) {
     if (!is_on_top(mount)) continue;
-    unmount_any_way(mount.mount_point, mode);
+    static_cast<void>(unmount_with_help(mount.mount_point, mode));
     ++count;
   }
   return count;
@@ -63,7 +64,8 @@ std::size_t unmount_union(std::uint64_t device, UnmountMode mode) {
 void unmount_dead_union(std::uint64_t device) noexcept {
   try {
     for (const MountInfo& mount : mounts_of(device)) {
-      if (is_on_top(mount) && is_dead(mount)) unmount_any_way(mount.mount_point, UnmountMode::Lazy);
+      if (is_on_top(mount) && is_dead(mount))
+        static_cast<void>(unmount_with_help(mount.mount_point, UnmountMode::Lazy));
     }
   } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the user still can
   }

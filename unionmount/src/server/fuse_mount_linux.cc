@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include "control/message.h"
 #include "control/socket.h"
@@ -76,28 +78,46 @@ void execute_server(ServerConfig config, const FuseMounterOptions& options) {
   start_detached(program);
 }
 
-/// Starts the server on the connection and waits until it answers. The ID, and what lives as long
-/// as the server.
-FuseMount start_server(const UnionSpec& spec,
-                       const Fd& device,
-                       std::uint64_t mount_device,
-                       const FuseMounterOptions& options) {
-  if (options.server_command.empty()) fail(Errc::Invalid, "no program is named to serve the union");
+/// What a server says before it serves: its ID; throws its error. `lifeline` becomes readable when
+/// it has ended.
+std::string await_server(const ServerConfig& config,
+                         const FuseMounterOptions& options,
+                         Fd& lifeline) {
   auto [ours, theirs] = make_socket_pair(SOCK_SEQPACKET);
-  ServerConfig config = describe_spec(spec);
-  config.id = options.id.empty() ? "-" : options.id;
-  config.device = mount_device;
-  config.fuse_fd = device.get();
-  config.ready_fd = theirs.get();
-  execute_server(std::move(config), options);
+  ServerConfig complete = config;
+  complete.ready_fd = theirs.get();
+  execute_server(std::move(complete), options);
   theirs.reset();
   const std::string answer = receive_message(ours.get(), kMaxControlLine).text;
   if (answer.empty()) fail(Errc::Io, "the server of the union ended without a word");
   if (!answer.starts_with(kReady)) throw parse_error(answer);
-  FuseMount mount;
-  mount.server = std::move(ours);
-  mount.id = answer.substr(kReady.size());
-  return mount;
+  lifeline = std::move(ours);
+  return answer.substr(kReady.size());
+}
+
+/// Starts a server on the connection. Where a union that was unmounted a moment ago had the same
+/// branches, its server may not have let go of them yet.
+FuseMount start_server(const UnionSpec& spec,
+                       const Fd& device,
+                       std::uint64_t mount_device,
+                       const FuseMounterOptions& options) {
+  constexpr int kAttempts = 20;
+  constexpr std::chrono::milliseconds kPause(50);
+  if (options.server_command.empty()) fail(Errc::Invalid, "no program is named to serve the union");
+  ServerConfig config = describe_spec(spec);
+  config.id = options.id.empty() ? "-" : options.id;
+  config.device = mount_device;
+  config.fuse_fd = device.get();
+  for (int attempt = 1;; ++attempt) {
+    try {
+      FuseMount mount;
+      mount.id = await_server(config, options, mount.server);
+      return mount;
+    } catch (const Error& error) {
+      if (error.code() != Errc::Busy || attempt == kAttempts) throw;
+    }
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 template <typename Work>

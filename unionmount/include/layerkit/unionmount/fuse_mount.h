@@ -28,6 +28,9 @@ FuseMount start_fuse_union_at(const std::string& mount_point,
 /// Whether this process may make FUSE mounts without help. Mounts nothing.
 bool may_mount_fuse();
 
+/// As unmount() of detached_mount.h; by fusermount3(1) where that needs privilege.
+bool unmount_with_help(const std::string& path, UnmountMode mode);
+
 /// Has fusermount3(1) take away what is mounted at `path`. For a user who may not unmount(2).
 /// Throws Error{Busy} while it is in use, unless lazily.
 void unmount_by_fusermount(const std::string& path, UnmountMode mode);

@@ -153,6 +153,7 @@ std::vector<std::string> value_words(const CLI::Option& option) {
 
 std::string positional_usage(const CLI::Option& option) {
   const std::string name = value_name(option);
+  if (name.starts_with('[')) return name;  // says itself what may be left out: "[SOURCE] DIR"
   const bool many = option.get_items_expected_max() > 1;
   if (option.get_required()) return many ? fmt::format("{0} [{0}...]", name) : name;
   return many ? fmt::format("[{}...]", name) : fmt::format("[{}]", name);

@@ -7,6 +7,18 @@
 #include "layerkit/base/text.h"
 
 namespace layerkit::cli {
+namespace {
+
+std::string& program_name() {
+  static std::string name = "layerkit";
+  return name;
+}
+
+}  // namespace
+
+void set_program_name(std::string_view name) {
+  program_name() = name;
+}
 
 void print(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
@@ -25,7 +37,7 @@ void flush_output() {
 
 void print_error(std::string_view text) {
   // Messages quote what they name, so only line breaks and raw control characters change here.
-  std::string line = "imagetool: ";
+  std::string line = program_name() + ": ";
   for (const char c : text) {
     line +=
         static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? escaped({&c, 1}) : std::string(1, c);

@@ -14,7 +14,9 @@ void print(std::string_view text);
 void print_line(std::string_view text);
 /// Hands everything to the kernel; before a child process or another library writes.
 void flush_output();
-/// "imagetool: <text>" on standard error, one line; control characters are escaped.
+/// What print_error puts in front. REQUIRES: no other threads.
+void set_program_name(std::string_view name);
+/// "<program>: <text>" on standard error, one line; control characters are escaped.
 void print_error(std::string_view text);
 
 }  // namespace layerkit::cli

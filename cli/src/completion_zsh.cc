@@ -6,30 +6,29 @@
 namespace layerkit::cli {
 namespace {
 
-constexpr std::string_view kPrologue = R"zsh(#compdef imagetool
-
-_imagetool_names() {
-  local -a root names
-  (( $+opt_args[--root] )) && root=(--root $opt_args[--root])
-  names=(${${(f)"$(imagetool $root $@ 2>/dev/null)"}:#*'<none>'*})
-  compadd -a names
+/// Asks the program with the option of the line that it needs.
+std::string prologue(const CompletionPlan& plan) {
+  std::string text = "#compdef @PROGRAM@\n\n_@PROGRAM@_names() {\n  local -a passed names\n";
+  if (!plan.passed_option.empty()) {
+    text +=
+        fmt::format("  (( $+opt_args[{0}] )) && passed=({0} $opt_args[{0}])\n", plan.passed_option);
+  }
+  text +=
+      "  names=(${${(f)\"$(@PROGRAM@ $passed $@ 2>/dev/null)\"}:#*'<none>'*})\n"
+      "  compadd -a names\n}\n\n";
+  for (const NameListing& listing : plan.names)
+    text +=
+        fmt::format("_@PROGRAM@_{}() {{ _@PROGRAM@_names {} }}\n", listing.kind, listing.command);
+  return text +
+         "\n_@PROGRAM@() {\n  local curcontext=$curcontext state line\n  typeset -A opt_args\n";
 }
-
-_imagetool_images() { _imagetool_names images --format '{{.Repository}}:{{.Tag}}' }
-_imagetool_containers() { _imagetool_names ps -a --format '{{.Names}}' }
-_imagetool_images_and_containers() { _imagetool_images; _imagetool_containers }
-
-_imagetool() {
-  local curcontext=$curcontext state line
-  typeset -A opt_args
-)zsh";
 
 constexpr std::string_view kEpilogue = R"zsh(      esac
       ;;
   esac
 }
 
-_imagetool "$@"
+_@PROGRAM@ "$@"
 )zsh";
 
 /// Text inside the brackets and between the colons of an _arguments specification.
@@ -43,27 +42,30 @@ std::string plain(std::string_view text) {
 }
 
 /// ":MESSAGE:ACTION" for a value.
-std::string value_action(const CLI::Option& option) {
+std::string value_action(const CLI::Option& option, const CompletionPlan& plan) {
   const std::vector<std::string> words = value_words(option);
-  const ValueKind kind = kind_of(value_name(option));
+  const ValueKind kind = kind_of(value_name(option), plan);
   std::string action = " ";
   if (!words.empty()) {
     action = fmt::format("({})", fmt::join(words, " "));
-  } else if (kind.image) {
-    action = kind.container ? "_imagetool_images_and_containers" : "_imagetool_images";
-  } else if (kind.container) {
-    action = "_imagetool_containers";
+  } else if (!kind.names.empty()) {
+    std::string calls;
+    for (const NameListing& listing : kind.names)
+      calls += fmt::format("{}_@PROGRAM@_{}", calls.empty() ? "" : "; ", listing.kind);
+    action = kind.names.size() == 1 ? calls : fmt::format("{{{}}}", calls);
   } else if (kind.file || kind.directory) {
     action = kind.file ? "_files" : "_files -/";
   }
   return fmt::format(":{}:{}", plain(value_name(option)), action);
 }
 
-std::string flag_lines(const std::vector<const CLI::Option*>& flags, std::string_view indent) {
+std::string flag_lines(const std::vector<const CLI::Option*>& flags,
+                       std::string_view indent,
+                       const CompletionPlan& plan) {
   std::string text;
   for (const CLI::Option* flag : flags) {
     const std::string tail = fmt::format("[{}]{}", plain(flag->get_description()),
-                                         takes_value(*flag) ? value_action(*flag) : "");
+                                         takes_value(*flag) ? value_action(*flag, plan) : "");
     const char* many = flag->get_items_expected_max() > 1 ? "*" : "";
     const char* equals = takes_value(*flag) ? "=" : "";
     for (const std::string& name : flag->get_snames()) {
@@ -78,10 +80,10 @@ std::string flag_lines(const std::vector<const CLI::Option*>& flags, std::string
   return text;
 }
 
-std::string command_case(const CLI::App& command) {
+std::string command_case(const CLI::App& command, const CompletionPlan& plan) {
   constexpr std::string_view kIndent = "            ";
   std::string text = fmt::format("        {})\n          _arguments \\\n", command.get_name());
-  text += flag_lines(flags_of_all(command), kIndent);
+  text += flag_lines(flags_of_all(command), kIndent, plan);
   std::string below;
   for (const CLI::App* one : visible_commands(command))
     below += (below.empty() ? "" : " ") + one->get_name();
@@ -91,16 +93,16 @@ std::string command_case(const CLI::App& command) {
   for (const CLI::Option* positional : positionals_of(command)) {
     const bool many = positional->get_items_expected_max() > 1;
     text += fmt::format("{}{} \\\n", kIndent,
-                        shell_word((many ? "*" : "") + value_action(*positional)));
+                        shell_word((many ? "*" : "") + value_action(*positional, plan)));
   }
   return text + "            && return\n          ;;\n";
 }
 
 }  // namespace
 
-std::string zsh_completion(const CLI::App& app) {
-  std::string text(kPrologue);
-  text += "  _arguments -C \\\n" + flag_lines(flags_of(app), "    ");
+std::string zsh_completion(const CLI::App& app, const CompletionPlan& plan) {
+  std::string text = prologue(plan);
+  text += "  _arguments -C \\\n" + flag_lines(flags_of(app), "    ", plan);
   text += "    '1: :->command' \\\n    '*:: :->arguments' && return\n";
   text += "  case $state in\n    command)\n      local -a commands\n      commands=(\n";
   for (const CLI::App* command : visible_commands(app)) {
@@ -110,9 +112,9 @@ std::string zsh_completion(const CLI::App& app) {
   text += "      )\n      _describe command commands\n      ;;\n    arguments)\n";
   text += "      case $words[1] in\n";
   for (const CLI::App* command : visible_commands(app)) {
-    text += command_case(*command);
+    text += command_case(*command, plan);
   }
-  return text + std::string(kEpilogue);
+  return with_program(text + std::string(kEpilogue), app.get_name());
 }
 
 }  // namespace layerkit::cli

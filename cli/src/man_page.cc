@@ -75,7 +75,8 @@ std::string command_text(const CLI::App& app, const CLI::App& command) {
   return text;
 }
 
-constexpr std::string_view kEpilogue = R"(.SH EXIT STATUS
+std::string common_exit_codes() {
+  return R"(.SH EXIT STATUS
 .TP
 .B 0
 Success.
@@ -85,45 +86,26 @@ The command failed; one line on standard error says why.
 .TP
 .B 2
 The command line could not be understood.
-.PP
-.B imagetool run
-passes on the exit status of the container's process (128 and the signal's number when a signal
-ended it). It exits with 125 when the container could not be set up, 126 when the program cannot be
-executed and 127 when it does not exist.
-.PP
-.B imagetool check
-exits with 1 when it found anything; after
-.B \-\-repair
-when anything is left.
-.SH FILES
-.TP
-.I /var/lib/layerkit
-The store, unless
-.B \-\-root
-names another directory.
 )";
+}
 
 }  // namespace
 
-std::string man_page(const CLI::App& app) {
+std::string man_page(const CLI::App& app, const ManPagePlan& plan) {
   const std::string& name = app.get_name();
-  std::string text = fmt::format(".TH {} 1 \"\" \"{} {}\" \"User Commands\"\n", upper(name),
-                                 "layerkit", LAYERKIT_VERSION);
+  std::string text = fmt::format(".TH {} {} \"\" \"layerkit {}\" \"{}\"\n", upper(name),
+                                 plan.section, LAYERKIT_VERSION, plan.manual);
   text += fmt::format(".SH NAME\n{} \\- {}\n", name, roff(app.get_description()));
   text += fmt::format(
       ".SH SYNOPSIS\n.B {}\n[\\fIOPTIONS\\fR] \\fICOMMAND\\fR [\\fIARGUMENTS\\fR]\n", name);
-  text += fmt::format(
-      ".SH DESCRIPTION\n.B {}\nkeeps container images as a store of layers, mounts them and runs "
-      "processes in them.\nIts commands are named and behave as those of docker(1) and "
-      "podman(1).\n",
-      name);
+  text += fmt::format("{}.SH DESCRIPTION\n.B {}\n{}", plan.more_synopsis, name, plan.description);
   text += ".SH OPTIONS\nThese stand before the command.\n" + options_text(app);
   text += ".SH COMMANDS\n";
   for (const CLI::App* command : visible_commands(app)) {
     for (const CLI::App* one : command_and_below(*command))
       text += command_text(app, *one);
   }
-  return text + std::string(kEpilogue);
+  return text + plan.before_exit_status + common_exit_codes() + plan.after_exit_status;
 }
 
 }  // namespace layerkit::cli
