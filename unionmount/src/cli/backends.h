@@ -2,7 +2,8 @@
 
 #include <string>
 
-#include "cli/mount_action.h"
+#include "cli/mount_request.h"
+#include "cli/session.h"
 #include "layerkit/base/fd.h"
 #include "layerkit/unionmount/mounter.h"
 #include "layerkit/unionmount/union_spec.h"
@@ -35,8 +36,5 @@ MountedUnion mount_by_best(const Backend& backend, const UnionSpec& spec, const 
 void stay_until_unmounted(const Session& session,
                           const MountedUnion& mounted,
                           const MountPoint& target);
-
-/// The kernel does it all.
-void remount_kernel_aufs(const std::string& mount_point, const std::string& options);
 
 }  // namespace layerkit::cli

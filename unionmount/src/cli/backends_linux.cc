@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mount.h>
 
 #include <array>
 #include <cerrno>
@@ -132,11 +131,6 @@ void stay_until_unmounted(const Session& session,
     if (::ppoll(source.data(), source.size(), nullptr, &before) > 0) break;
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-}
-
-void remount_kernel_aufs(const std::string& mount_point, const std::string& options) {
-  if (::mount("none", mount_point.c_str(), "aufs", MS_REMOUNT, options.c_str()) < 0)
-    fail_errno(errno, "remounting {}", quoted(mount_point));
 }
 
 }  // namespace layerkit::cli

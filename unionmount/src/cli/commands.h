@@ -25,8 +25,18 @@ void add_man(CLI::App& app, Session& session);
 
 /// Every subcommand, in the order in which the help shows them.
 inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
-    add_mount,    add_remount, add_umount,     add_list,
-    add_branches, add_version, add_completion, add_man,
+    // Mounts
+    add_mount,
+    add_remount,
+    add_umount,
+    add_list,
+    // Branches
+    add_branches,
+    add_check,
+    // System
+    add_version,
+    add_completion,
+    add_man,
 };
 
 /// Declares -o, which may stand several times; the texts are joined with commas.

@@ -11,7 +11,6 @@
 #include "cli/serve_verb.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
-#include "layerkit/unionmount/mount_info.h"
 #include "layerkit/unionmount/open_branches.h"
 #include "layerkit/unionmount/union_client.h"
 
@@ -57,14 +56,6 @@ void report_warnings(const Session& session, const std::vector<std::string>& war
 
 }  // namespace
 
-UnionType parse_union_type(const std::string& text) {
-  if (text == "auto") return UnionType::Automatic;
-  if (text == "overlay") return UnionType::Overlay;
-  if (text == "aufs") return UnionType::Aufs;
-  if (text == "fuse") return UnionType::Fuse;
-  fail(Errc::Invalid, "{} is no type of union: auto, overlay, aufs or fuse", quoted(text));
-}
-
 void mount_union(Session& session, const MountRequest& request) {
   MountOptions options = parse_mount_options(request.options);
   if (options.remount) {
@@ -90,12 +81,6 @@ void mount_union(Session& session, const MountRequest& request) {
 }
 
 void remount(Session& session, const std::string& mount_point, const std::string& options) {
-  const auto mount = find_mount(mount_point);
-  if (!mount) fail(Errc::NotFound, "{} is no mount point", quoted(mount_point));
-  if (mount->type == "aufs") {
-    remount_kernel_aufs(mount->mount_point, options);
-    return;
-  }
   report_warnings(session, remount_union(mount_point, options));
 }
 

@@ -12,7 +12,7 @@
 
 namespace layerkit {
 
-// The language of a union's control socket (docs/formats/union_control.md). A request is one line
+// The language of a union's control socket (docs/formats/union-control.md). A request is one line
 // of words; the reply is "ok" or "error", and lines that belong to it. Bytes up to the space,
 // backslashes and DEL stand in words as "\ooo" (octal), as in /proc/self/mountinfo.
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "aufs/aufs_remount.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
@@ -116,6 +117,10 @@ void add_missing(Remount& remount, const std::vector<BranchText>& branches) {
 std::vector<std::string> remount_union(const std::string& mount_point, std::string_view options) {
   const auto mount = find_mount(mount_point);
   if (!mount) fail(Errc::NotFound, "{} is no mount point", quoted(mount_point));
+  if (mount->type == "aufs") {
+    remount_kernel_aufs(*mount, options);
+    return {};
+  }
   const auto info = find_union(*mount);
   if (!info) fail(Errc::NotFound, "there is no union of yours at {}", quoted(mount_point));
   const AufsSettings settings = parse_mount_options(info->settings).aufs;

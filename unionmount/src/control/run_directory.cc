@@ -98,7 +98,8 @@ bool answers(int directory) {
   try {
     return static_cast<bool>(connect_in_directory(directory, std::string(kControlSocket)));
   } catch (const Error& error) {
-    return error.sys_errno() == EACCES;  // it is another user's
+    // It is another user's, or has too much to do.
+    return error.sys_errno() == EACCES || error.sys_errno() == EAGAIN;
   }
 }
 

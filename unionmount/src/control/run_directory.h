@@ -8,7 +8,7 @@
 namespace layerkit {
 
 /// The directory `si_ID` of one union, shown to others once it is complete and removed with the
-/// object. docs/formats/union_control.md has its contents.
+/// object. docs/formats/union-control.md has its contents.
 class RunDirectory final {
  public:
   /// Makes the directory, hidden, in the first place that allows it. An ID that is taken, or is not

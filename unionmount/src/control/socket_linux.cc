@@ -16,6 +16,7 @@
 namespace layerkit {
 namespace {
 
+constexpr int kConnectSeconds = 5;
 constexpr std::size_t kDescriptorBytes = CMSG_SPACE(kMaxPassedDescriptors * sizeof(int));
 
 struct ControlBuffer {
@@ -143,6 +144,8 @@ Fd listen_in_directory(int dir_fd, const std::string& name) {
 Fd connect_in_directory(int dir_fd, const std::string& name) {
   Fd socket = make_socket();
   const sockaddr_un address = address_in(dir_fd, name);
+  // connect(2) waits where too many clients do already.
+  set_socket_timeout(socket.get(), kConnectSeconds);
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0)
     return socket;
   const int err = errno;

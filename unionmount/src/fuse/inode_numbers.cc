@@ -34,6 +34,29 @@ std::uint32_t check_of(const Record& record) noexcept {
 
 }  // namespace
 
+std::unordered_map<std::uint64_t, InodeNumbers::Kept> read_inode_table(int table, off_t& end) {
+  std::unordered_map<std::uint64_t, InodeNumbers::Kept> files;
+  std::array<Record, 1024> records;
+  end = 0;
+  for (bool is_whole = true; is_whole;) {
+    const ssize_t got = ::pread(table, records.data(), sizeof records, end);
+    if (got <= 0) break;
+    const std::size_t count = static_cast<std::size_t>(got) / sizeof(Record);
+    if (count == 0) break;
+    for (std::size_t i = 0; i < count && is_whole; ++i) {
+      const Record& record = records[i];
+      is_whole = record.check == check_of(record);
+      if (!is_whole) break;
+      end += static_cast<off_t>(sizeof(Record));
+      if (record.number == 0)
+        files.erase(record.ino);
+      else
+        files[record.ino] = {record.number, record.missing_links};
+    }
+  }
+  return files;
+}
+
 InodeNumbers::~InodeNumbers() = default;
 
 std::uint32_t InodeNumbers::file_system(dev_t device) {
@@ -48,26 +71,10 @@ void InodeNumbers::open_table(const LiveBranch& branch) {
   Table table;
   table.log = open_at(branch.area->table_dir(), branch.area->table_name(),
                       O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
-  std::array<Record, 1024> records;
-  off_t at = 0;
-  for (bool is_whole = true; is_whole;) {
-    const ssize_t got = ::pread(table.log.get(), records.data(), sizeof records, at);
-    if (got <= 0) break;
-    const std::size_t count = static_cast<std::size_t>(got) / sizeof(Record);
-    if (count == 0) break;
-    for (std::size_t i = 0; i < count && is_whole; ++i) {
-      const Record& record = records[i];
-      is_whole = record.check == check_of(record);
-      if (!is_whole) break;
-      at += static_cast<off_t>(sizeof(Record));
-      if (record.number == 0)
-        table.files.erase(record.ino);
-      else
-        table.files[record.ino] = {record.number, record.missing_links};
-    }
-  }
+  off_t end = 0;
+  table.files = read_inode_table(table.log.get(), end);
   // What a crash tore is cut off, so that the next record is found.
-  if (::ftruncate(table.log.get(), at) != 0) {
+  if (::ftruncate(table.log.get(), end) != 0) {
     const int err = errno;
     fail_errno(err, "shortening the table of inode numbers");
   }

@@ -56,4 +56,7 @@ class InodeNumbers {
   std::unordered_map<int, Table> tables_;  ///< by the branch's id
 };
 
+/// What a table says, by inode number; `end` is where its whole records end.
+std::unordered_map<std::uint64_t, InodeNumbers::Kept> read_inode_table(int table, off_t& end);
+
 }  // namespace layerkit

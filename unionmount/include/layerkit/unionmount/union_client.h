@@ -14,7 +14,7 @@
 
 namespace layerkit {
 
-/// A mounted FUSE union as its control directory shows it (docs/formats/union_control.md).
+/// A mounted FUSE union as its control directory shows it (docs/formats/union-control.md).
 struct UnionInfo {
   std::string id;                         ///< "si"
   std::string directory;                  ///< "/run/aufs/si_ID"
@@ -57,8 +57,8 @@ class UnionClient final {
   Fd directory_;
 };
 
-/// Carries out what `mount -o remount,OPTIONS` says for the FUSE union at `mount_point`: branches
-/// from left to right, then settings and flags of the mount. Branches are looked up from the
+/// Carries out what `mount -o remount,OPTIONS` says for the union at `mount_point`, by FUSE or by the
+/// kernel's AUFS: branches from left to right, then settings and flags of the mount. Branches are looked up from the
 /// present directory. What was done before an error stays done. Gives warnings.
 std::vector<std::string> remount_union(const std::string& mount_point, std::string_view options);
 
