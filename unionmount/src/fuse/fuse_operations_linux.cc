@@ -3,6 +3,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <utility>
@@ -537,10 +538,27 @@ void listxattr(fuse_req_t req, fuse_ino_t id, size_t size) {
   });
 }
 
+/// Whether the caller is in the group of the file, or root. What cannot be found out counts as no.
+bool is_in_group(fuse_req_t req, gid_t group) {
+  const fuse_ctx* context = fuse_req_ctx(req);
+  if (context->uid == 0 || context->gid == group) return true;
+  std::vector<gid_t> groups(64);
+  int count = fuse_req_getgroups(req, static_cast<int>(groups.size()), groups.data());
+  if (count > static_cast<int>(groups.size())) {
+    groups.resize(static_cast<std::size_t>(count));
+    count = fuse_req_getgroups(req, static_cast<int>(groups.size()), groups.data());
+  }
+  groups.resize(std::min(groups.size(), static_cast<std::size_t>(std::max(count, 0))));
+  return std::find(groups.begin(), groups.end(), group) != groups.end();
+}
+
 void setxattr(
     fuse_req_t req, fuse_ino_t id, const char* key, const char* value, size_t size, int flags) {
   answer(req, [&](UnionFs& fs) {
-    fs.set_xattr(node_of(req, id), key, std::string_view(value, size), flags);
+    Node& node = node_of(req, id);
+    const bool kills = std::string_view(key) == "system.posix_acl_access" &&
+                       !is_in_group(req, fs.attributes(node).st_gid);
+    fs.set_xattr(node, key, std::string_view(value, size), flags, kills);
     fuse_reply_err(req, 0);
   });
 }

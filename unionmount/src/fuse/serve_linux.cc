@@ -82,7 +82,7 @@ UnionFs::Config make_config(UnionSpec spec) {
 /// How long the kernel may believe what it was told.
 double cache_seconds(Udba udba) noexcept {
   constexpr double kDay = 86400;
-  return udba == Udba::Revalidate ? 0 : kDay;
+  return udba == Udba::None ? kDay : 0;
 }
 
 struct EndSession {

@@ -147,6 +147,7 @@ std::vector<UnionFs::StaleName> UnionFs::delete_branch(const std::string& path) 
   numbers_.close_table(*branch);
   pseudo_links_.close(*branch);
   branch->area.reset();
+  branch->root.reset();
   branch->access = BranchAccess::ReadOnly;
   return stale;
 }

@@ -149,7 +149,9 @@ class UnionFs final {
   /// 0 or the errno.
   int get_xattr(Node& node, const std::string& key, std::string& value);
   int list_xattrs(Node& node, std::string& names);
-  void set_xattr(Node& node, const std::string& key, std::string_view value, int flags);
+  /// `kills_setid_bits`: an ACL that the caller sets clears the setgid bit (chmod(2)).
+  void set_xattr(
+      Node& node, const std::string& key, std::string_view value, int flags, bool kills_setid_bits);
   void remove_xattr(Node& node, const std::string& key);
 
   // Run-time changes; see UnionControl.

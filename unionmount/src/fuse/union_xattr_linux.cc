@@ -61,11 +61,12 @@ int UnionFs::list_xattrs(Node& node, std::string& names) {
   return 0;
 }
 
-void UnionFs::set_xattr(Node& node, const std::string& key, std::string_view value, int flags) {
+void UnionFs::set_xattr(
+    Node& node, const std::string& key, std::string_view value, int flags, bool kills_setid_bits) {
   copy_up(node);
   const std::shared_lock tree(tree_);
   const Fd object = open_node(node);
-  keep_setid_bits(true);
+  keep_setid_bits(!kills_setid_bits);
   if (::setxattr(proc_name(object.get(), "").c_str(), escape_overlay_xattr(key).c_str(),
                  value.data(), value.size(), flags) == 0)
     return;
