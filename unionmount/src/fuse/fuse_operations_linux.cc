@@ -91,8 +91,8 @@ fuse_entry_param entry_of(FuseServer& server, const NodeReply& reply) {
   entry.ino = node_id(server, *reply.node);
   entry.generation = reply.node->generation;
   entry.attr = reply.stat;
-  entry.attr_timeout = server.cache_seconds;
-  entry.entry_timeout = server.cache_seconds;
+  entry.attr_timeout = server.cache_seconds();
+  entry.entry_timeout = server.cache_seconds();
   return entry;
 }
 
@@ -129,7 +129,7 @@ void lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
       return;
     }
     fuse_entry_param absent = {};
-    absent.entry_timeout = server_of(req).cache_seconds;
+    absent.entry_timeout = server_of(req).cache_seconds();
     if (absent.entry_timeout > 0)
       fuse_reply_entry(req, &absent);
     else
@@ -151,7 +151,7 @@ void forget_multi(fuse_req_t req, size_t count, fuse_forget_data* forgets) {
 void getattr(fuse_req_t req, fuse_ino_t id, fuse_file_info*) {
   answer(req, [&](UnionFs& fs) {
     const struct stat stat = fs.attributes(node_of(req, id));
-    fuse_reply_attr(req, &stat, server_of(req).cache_seconds);
+    fuse_reply_attr(req, &stat, server_of(req).cache_seconds());
   });
 }
 
@@ -174,7 +174,7 @@ void setattr(fuse_req_t req, fuse_ino_t id, struct stat* attr, int set, fuse_fil
     const struct stat stat = fs.change_attributes(node_of(req, id), change_of(*attr, set),
                                                   info != nullptr ? &file_of(info) : nullptr,
                                                   request_flags().kills_setid_bits);
-    fuse_reply_attr(req, &stat, server_of(req).cache_seconds);
+    fuse_reply_attr(req, &stat, server_of(req).cache_seconds());
   });
 }
 
@@ -376,7 +376,7 @@ void opendir(fuse_req_t req, fuse_ino_t id, fuse_file_info* info) {
   answer(req, [&](UnionFs& fs) {
     std::unique_ptr<DirectoryHandle> handle = fs.open_directory(node_of(req, id));
     info->fh = reinterpret_cast<std::uint64_t>(handle.get());
-    if (server_of(req).cache_seconds > 0) {
+    if (server_of(req).cache_seconds() > 0) {
       info->cache_readdir = 1;
       info->keep_cache = 1;
     }

@@ -17,7 +17,12 @@ struct FuseServer {
   bool writeback = false;
   /// Nobody changes the union: files and directories are not opened here, but read by node.
   bool is_immutable = false;
-  double cache_seconds = 0;  ///< how long the kernel may keep names and attributes
+
+  /// How long the kernel may believe what it was told of names and attributes.
+  double cache_seconds() const noexcept {
+    constexpr double kDay = 86400;
+    return fs.may_be_cached() ? kDay : 0;
+  }
 };
 
 /// libfuse's operations over a UnionFs.

@@ -79,12 +79,6 @@ UnionFs::Config make_config(UnionSpec spec) {
   return config;
 }
 
-/// How long the kernel may believe what it was told.
-double cache_seconds(Udba udba) noexcept {
-  constexpr double kDay = 86400;
-  return udba == Udba::None ? kDay : 0;
-}
-
 struct EndSession {
   void operator()(fuse_session* session) const noexcept { fuse_session_destroy(session); }
 };
@@ -108,6 +102,27 @@ Session open_session(FuseServer& server, Fd device) {
   if (server.features.wants_passthrough)
     server.backing_files.enable(fuse_session_fd(session.get()));
   return session;
+}
+
+/// Tells the kernel to look a name up again; without locks of ours: it may wait for a request.
+void expire(FuseServer& server,
+            fuse_session* session,
+            const Node* directory,
+            const std::string& name) {
+  fuse_lowlevel_notify_inval_entry(session, node_id(server, *directory), name.data(), name.size());
+  fuse_lowlevel_notify_inval_inode(session, node_id(server, *directory), 0, 0);
+}
+
+void watch_branches(FuseServer& server, fuse_session* session) {
+  server.fs.use_watch(std::make_unique<BranchWatch>(
+      [&server, session](const Node* directory, const std::string& name) {
+        if (directory != nullptr) {
+          expire(server, session, directory, name);
+          return;
+        }
+        for (const UnionFs::StaleName& stale : server.fs.known_names())
+          expire(server, session, stale.parent, stale.name);
+      }));
 }
 
 class LiveControl final : public UnionControl {
@@ -139,17 +154,13 @@ class LiveControl final : public UnionControl {
 
   void change_settings(const AufsSettings& settings) override {
     server_.fs.change_settings(settings);
-    server_.cache_seconds = cache_seconds(settings.udba);
   }
 
  private:
   void tell_kernel(const std::vector<UnionFs::StaleName>& names) {
     // Not under a lock of ours: the kernel may wait for a request that does.
-    for (const UnionFs::StaleName& name : names) {
-      const fuse_ino_t parent = node_id(server_, *name.parent);
-      fuse_lowlevel_notify_inval_entry(session_, parent, name.name.data(), name.name.size());
-      fuse_lowlevel_notify_inval_inode(session_, parent, 0, 0);
-    }
+    for (const UnionFs::StaleName& name : names)
+      expire(server_, session_, name.parent, name.name);
     fuse_lowlevel_notify_inval_inode(session_, FUSE_ROOT_ID, 0, 0);
   }
 
@@ -162,7 +173,7 @@ class LiveControl final : public UnionControl {
 
 void serve_fuse_union(UnionSpec spec, Fd fuse_device, UnionServerOptions options) {
   const WhiteoutFormat format = spec.whiteouts;
-  const double cache = cache_seconds(spec.aufs.udba);
+  const bool watches = spec.aufs.udba == Udba::Notify;
   const bool is_immutable = spec.read_only && spec.aufs.udba == Udba::None;
   UnionFs fs(make_config(std::move(spec)));
   FuseServer server = {
@@ -171,9 +182,9 @@ void serve_fuse_union(UnionSpec spec, Fd fuse_device, UnionServerOptions options
                    .passthrough = false},
       .backing_files = {},
       .writeback = options.writeback,
-      .is_immutable = is_immutable,
-      .cache_seconds = cache};
+      .is_immutable = is_immutable};
   const Session session = open_session(server, std::move(fuse_device));
+  if (watches) watch_branches(server, session.get());
   LiveControl control(server, session.get(), format);
   options.on_control(&control);
 
@@ -186,6 +197,7 @@ void serve_fuse_union(UnionSpec spec, Fd fuse_device, UnionServerOptions options
   fuse_session_loop_mt(session.get(), loop);
   fuse_loop_cfg_destroy(loop);
   options.on_control(nullptr);
+  server.fs.use_watch(nullptr);  // it speaks to the session
 }
 
 }  // namespace layerkit

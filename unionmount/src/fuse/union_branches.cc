@@ -198,6 +198,9 @@ void UnionFs::change_settings(const AufsSettings& settings) {
   settings_.create = settings.create;
   settings_.copy_up = settings.copy_up;
   settings_.udba = settings.udba;
+  // Watching begins with a mount; a union that was mounted without asks.
+  may_be_cached_ =
+      settings.udba == Udba::None || (settings.udba == Udba::Notify && watch_ != nullptr);
   settings_.always_opaque = settings.always_opaque;
   settings_.sum_space = settings.sum_space;
   settings_.sum_writable_only = settings.sum_writable_only;

@@ -144,6 +144,7 @@ NodeReply UnionFs::enter_new(Node& parent, const std::string& name, LiveBranch& 
     reply.node->parts = found.parts;
     reply.node->number = found.number;
     reply.node->ino = 0;
+    watch_parts(*reply.node);
   }
   return reply;
 }

@@ -28,10 +28,12 @@ UnionFs::UnionFs(Config config)
         fds_.drop(node);
         shared_files_.drop(&node);
         shared_lists_.drop(&node);
+        if (watch_ != nullptr && node.is_directory()) watch_->forget(node);
       }) {
   // From the bottom, so that the numbers of what lies there stay when branches come on top.
   for (auto it = branches_.rbegin(); it != branches_.rend(); ++it)
     prepare_branch(**it);
+  may_be_cached_ = settings_.udba == Udba::None;
   renumber();
   const LiveBranch& bottom = *branches_.back();
   struct stat stat = {};
@@ -40,6 +42,32 @@ UnionFs::UnionFs(Config config)
 }
 
 UnionFs::~UnionFs() = default;
+
+void UnionFs::use_watch(std::unique_ptr<BranchWatch> watch) {
+  {
+    const std::unique_lock tree(tree_);
+    std::swap(watch_, watch);
+    may_be_cached_ = settings_.udba == Udba::None || watch_ != nullptr;
+  }
+  const std::shared_lock tree(tree_);
+  watch_parts(nodes_.root());
+}
+
+std::vector<UnionFs::StaleName> UnionFs::known_names() {
+  std::vector<StaleName> names;
+  nodes_.for_each([&](const NodeName& name, Node&) { names.push_back({name.parent, name.name}); });
+  return names;
+}
+
+/// REQUIRES: the tree lock.
+void UnionFs::watch_parts(Node& directory) {
+  if (watch_ == nullptr) return;
+  for (LiveBranch* part : directory.parts) {
+    if (watch_->is_watched(directory, *part)) continue;
+    // Without a watch its names cannot be believed: every one is asked for from now on.
+    if (!watch_->watch(directory, *part, fds_.of(directory, *part)->get())) may_be_cached_ = false;
+  }
+}
 
 void UnionFs::let_go() {
   const std::unique_lock tree(tree_);

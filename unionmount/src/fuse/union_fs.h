@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "branch_choice.h"
+#include "branch_watch.h"
 #include "directory_fds.h"
 #include "file_handle.h"
 #include "inode_numbers.h"
@@ -72,6 +73,12 @@ enum class RenameKind { Replace, NoReplace, Exchange };
 /// lock is held shared to look and exclusively to change names; never while data are copied.
 class UnionFs final {
  public:
+  /// A name that the kernel must look up again.
+  struct StaleName {
+    Node* parent;
+    std::string name;
+  };
+
   struct Config {
     std::vector<std::unique_ptr<LiveBranch>> branches;
     AufsSettings settings;
@@ -85,11 +92,17 @@ class UnionFs final {
   UnionFs(const UnionFs&) = delete;
   UnionFs& operator=(const UnionFs&) = delete;
 
+  /// From now on `watch` hears of every directory that is looked up. Before the first request.
+  void use_watch(std::unique_ptr<BranchWatch> watch);
+  /// Everything that the kernel may know by name.
+  std::vector<StaleName> known_names();
+
   /// Closes all that keeps the branches' file systems busy: nobody will ask any more.
   void let_go();
 
   Node& root() noexcept { return nodes_.root(); }
-  const AufsSettings& settings() const noexcept { return settings_; }
+  /// Whether what was said stays true until the kernel is told.
+  bool may_be_cached() const noexcept { return may_be_cached_.load(std::memory_order_relaxed); }
 
   // Every NodeReply counts as one lookup of the kernel.
   std::optional<NodeReply> lookup(Node& parent, const std::string& name);
@@ -156,11 +169,6 @@ class UnionFs final {
 
   // Run-time changes; see UnionControl.
   std::vector<BranchState> branch_states();
-  /// A name that the kernel must look up again.
-  struct StaleName {
-    Node* parent;
-    std::string name;
-  };
   std::vector<StaleName> insert_branch(int index, std::unique_ptr<LiveBranch> branch);
   std::vector<StaleName> delete_branch(const std::string& path);
   /// What a branch needs to become writable; null for one that is.
@@ -195,6 +203,7 @@ class UnionFs final {
   bool find_part(Found& found, const Node& parent, std::size_t part, const std::string& name);
   void find_pseudo_link(Found& found);
   void check_name(const std::string& name) const;
+  void watch_parts(Node& directory);
   NodeReply enter(Node& parent, const std::string& name, const Found& found);
   struct stat shown(const Node& node, struct stat stat) const;
   bool exists_below(const Node& parent, const LiveBranch& branch, const std::string& name);
@@ -285,6 +294,7 @@ class UnionFs final {
   std::vector<std::unique_ptr<LiveBranch>> branches_;  ///< top first
   std::vector<std::unique_ptr<LiveBranch>> deleted_;   ///< nodes may still point to them
   int next_branch_id_ = 0;
+  std::atomic<bool> may_be_cached_{false};
   bool reads_whiteout_names_ = false;  ///< any branch: such names cannot be used
   InodeNumbers numbers_;
   PseudoLinks pseudo_links_;
@@ -292,6 +302,7 @@ class UnionFs final {
   DirectoryFds fds_;
   RecentlyUsed<const Node*, Fd, std::hash<const Node*>> shared_files_;
   RecentlyUsed<const Node*, MergedList, std::hash<const Node*>> shared_lists_{kSharedLists};
+  std::unique_ptr<BranchWatch> watch_;
   NodeTable nodes_;
   std::array<std::mutex, 64> copy_mutexes_;
 };

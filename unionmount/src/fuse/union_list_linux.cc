@@ -26,7 +26,7 @@ std::shared_ptr<const MergedList> UnionFs::list(DirectoryHandle& handle, bool fr
   const std::lock_guard lock(handle.mutex);
   Node& node = *handle.node;
   if (handle.list != nullptr && (!from_start || handle.revision == node.revision.load()) &&
-      !(from_start && settings_.udba == Udba::Revalidate))
+      !(from_start && !may_be_cached()))
     return handle.list;
   const std::shared_lock tree(tree_);
   handle.revision = node.revision.load();

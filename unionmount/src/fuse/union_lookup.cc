@@ -152,7 +152,10 @@ std::optional<NodeReply> UnionFs::lookup(Node& parent, const std::string& name) 
     Node& node = *reply.node;
     const bool is_as_known =
         !node.is_directory() || (node.parts == found.parts && node.ino == found.signature);
-    if (is_as_known) return reply;
+    if (is_as_known) {
+      if (node.is_directory()) watch_parts(node);
+      return reply;
+    }
     nodes_.forget(node, 1);
   }
   // The branches hold another directory, or on more or fewer branches, than was known.
@@ -165,6 +168,7 @@ std::optional<NodeReply> UnionFs::lookup(Node& parent, const std::string& name) 
     fds_.drop(node);
     node.parts = found.parts;
     node.ino = found.signature;
+    watch_parts(node);
   }
   return reply;
 }

@@ -94,6 +94,7 @@ DirectoryFds::Ref UnionFs::ensure_directory(Node& directory, LiveBranch& branch)
   rename_name(branch.area->staging(), staged, parent->get(), name.name, IfExists::Fail);
   set_times(parent->get(), parent_stat.st_atim, parent_stat.st_mtim);
   add_part(directory, branch);
+  watch_parts(directory);
   return fds_.of(directory, branch);
 }
 

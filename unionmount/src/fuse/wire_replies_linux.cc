@@ -49,7 +49,7 @@ CreateReply create_reply(FuseServer& server, UnionFs::Created& created) {
   out.entry.nodeid = node_id(server, *created.reply.node);
   out.entry.generation = created.reply.node->generation;
   out.entry.attr = wire_attributes(created.reply.stat);
-  out.entry.entry_valid = static_cast<std::uint64_t>(server.cache_seconds);
+  out.entry.entry_valid = static_cast<std::uint64_t>(server.cache_seconds());
   out.entry.attr_valid = out.entry.entry_valid;
   out.open = open_reply(*created.handle);
   return out;
