@@ -188,15 +188,13 @@ TEST_F(ControlServerTest, TooManyDescriptorsAreRefused) {
 
 TEST_F(ControlServerTest, OtherUsersAreTurnedAway) {
   ASSERT_EQ(::chmod("/run/aufs/si_c0ffee/control", 0666), 0);
-  const int directory = directory_->fd();
+  const auto ask_as_nobody = [directory = directory_->fd()] {
+    ASSERT_TRUE(testing::drop_privileges());
+    const Fd socket = connect_in_directory(directory, std::string(kControlSocket));
+    EXPECT_TRUE(receive_message(socket.get(), 4096).text.starts_with("error io 1 "));
+  };
   const int code = testing::exit_code_of_child(
-      [] { return ::fork(); },
-      [&] {
-        if (!testing::drop_privileges()) return testing::kCannotEnter;
-        const Fd socket = connect_in_directory(directory, std::string(kControlSocket));
-        const std::string reply = receive_message(socket.get(), 4096).text;
-        return reply.starts_with("error io 1 ") ? 0 : 1;
-      });
+      [] { return ::fork(); }, [&] { return testing::run_expectations(ask_as_nobody); });
   EXPECT_EQ(code, 0);
 }
 

@@ -26,7 +26,7 @@ struct Backend {
 struct MountedUnion {
   std::string carrier;  ///< "overlay", "aufs", "fuse"
   std::string reason;   ///< why not by the kernel; empty where nothing else came first
-  Fd server;            ///< FUSE: end of file when the server has ended
+  Fd server;            ///< FUSE: readable once the server has ended
 };
 
 /// Mounts with the type that was asked for, or with the best that works.

@@ -80,9 +80,10 @@ void ignore_supervisor_signals() {
 
 int supervise(pid_t server, std::uint64_t device, RunDirectory directory, Fd ready) {
   const int status = wait_for_end(server, device);
-  tell_reason(ready, status);
   unmount_dead_union(device);
   directory.remove();
+  // Last: whoever waits for the end takes it for that.
+  tell_reason(ready, status);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

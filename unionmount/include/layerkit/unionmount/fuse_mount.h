@@ -12,7 +12,7 @@ namespace layerkit {
 /// A FUSE union that is served.
 struct FuseMount {
   Fd mount;        ///< detached; none when fusermount3 attached it
-  Fd server;       ///< end of file when the server and its supervisor have ended
+  Fd server;       ///< readable once the server and its supervisor have done all
   std::string id;  ///< "si": names the control directory (union_client.h)
 };
 
