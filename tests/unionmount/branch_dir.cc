@@ -121,6 +121,9 @@ std::string BranchDir::text(const std::string& name) const {
 std::vector<std::string> BranchDir::tree() const {
   std::vector<std::string> names;
   add_names(path_, "", names);
+  // What a writable branch of AUFS has of its own.
+  for (const char* own : {".wh..wh.aufs", ".wh..wh.orph", ".wh..wh.plnk", ".wh..wh.xino"})
+    std::erase(names, own);
   std::sort(names.begin(), names.end());
   return names;
 }

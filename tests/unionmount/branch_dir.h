@@ -32,7 +32,7 @@ class BranchDir {
   bool has_whiteout(const std::string& name) const;
   bool is_opaque(const std::string& name) const;
   std::string text(const std::string& name) const;
-  /// All names below it, sorted: "d", "d/f".
+  /// All names below it, sorted: "d", "d/f"; of the union's private files only what is in them.
   std::vector<std::string> tree() const;
 
  private:

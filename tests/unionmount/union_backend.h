@@ -1,6 +1,5 @@
 #pragma once
 
-#include <memory>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -26,6 +25,9 @@ struct UnionTraits {
   bool one_device_over_file_systems = true;
   /// Mounting the same branches again gives every file the number it had.
   bool numbers_outlast_mounts = true;
+  /// A union without a writable branch is a read-only mount to those who ask beforehand
+  /// (access(2), statvfs(3)), as it cannot become writable.
+  bool read_only_when_no_branch_is_writable = true;
   /// A lower directory's own mode is checked beside the topmost's (AUFS without dirperm1).
   bool every_directory_is_checked = false;
   /// A directory of the same name below a file is merged all the same (AUFS); else the file ends
@@ -38,23 +40,45 @@ struct UnionTraits {
   bool reserves_whiteout_names = false;
   /// A character device 0:0 cannot be made, as it would be a whiteout.
   bool reserves_whiteout_devices = false;
+  /// fallocate(2) collapses and inserts ranges where the branch can.
+  bool shifts_ranges = true;
   /// The longest name that can be made, in bytes, and what statfs says of it.
   unsigned name_max = 255;
+};
+
+/// A test that a backend does not pass, and what is wrong.
+struct KnownGap {
+  std::string test;  ///< "Suite.Name"
+  std::string what;
+};
+
+/// A union that was mounted, not yet attached.
+struct StartedUnion {
+  DetachedMount mount;
+  Fd server = {};       ///< where a process serves it: end of file when that has ended
+  std::string id = {};  ///< names its control directory
 };
 
 /// A way to mount a union that the suite knows.
 struct Backend {
   std::string name = {};
-  std::unique_ptr<Mounter> (*make_mounter)() = nullptr;
+  StartedUnion (*start)(const UnionSpec& spec) = nullptr;
   /// How the upper branch is written, and how whiteouts in lower branches are.
   WhiteoutFormat upper_whiteouts = WhiteoutFormat::Overlay;
   WhiteoutFormat lower_whiteouts = WhiteoutFormat::Overlay;
+  /// Differs from one before it by the whiteouts of its lower branches alone, and is tried with
+  /// what has to do with them.
+  bool is_variant = false;
   /// Several writable branches, policies and so on: the AUFS part of the suite applies.
   bool is_aufs = false;
   UnionTraits traits = {};
+  std::vector<KnownGap> gaps = {};
   /// Why it cannot be tried on this machine; empty when it can.
-  std::string (*find_problem)() = [] { return std::string(); };
+  std::string problem = {};
 };
+
+/// The first argument that makes the test program serve a union.
+inline constexpr const char* kServeArgument = "serve-union";
 
 /// All of them, also those that this machine lacks.
 const std::vector<Backend>& all_backends();
@@ -81,7 +105,9 @@ inline void PrintTo(const UnionCase& run,
 
 /// Every backend of this machine, on each of the media.
 std::vector<UnionCase> union_cases(const std::vector<Medium>& media = {Medium::Memory});
-/// Of these the ones with AUFS semantics.
+/// And the variants.
+std::vector<UnionCase> whiteout_cases(const std::vector<Medium>& media = {Medium::Memory});
+/// Of union_cases the ones with AUFS semantics.
 std::vector<UnionCase> aufs_cases(const std::vector<Medium>& media = {Medium::Memory});
 
 }  // namespace layerkit::testing

@@ -17,12 +17,25 @@
 
 namespace layerkit::testing {
 
+struct BranchSetup {
+  BranchAccess access = BranchAccess::ReadOnly;
+  BranchAttributes attributes = {};
+};
+
+/// What a lower branch that holds whiteouts of AUFS has to be.
+inline constexpr BranchSetup kReadOnlyWithWhiteouts{.access = BranchAccess::ReadOnly,
+                                                    .attributes = {.whiteouts = true}};
+inline constexpr BranchSetup kWritable{.access = BranchAccess::ReadWrite};
+
 /// How a test wants its union; the defaults suit most.
 struct UnionSetup {
   bool read_only = false;
   /// False: all branches are read-only ones.
   bool has_upper = true;
   AufsSettings aufs = {};
+  /// The top first; where it says nothing, the upper is writable and the others are read-only and
+  /// may hold whiteouts.
+  std::vector<BranchSetup> branches = {};
 };
 
 /// A union of three branches, `upper` over `middle` over `base`, that a test fills before it
@@ -50,12 +63,20 @@ class UnionTest : public PrivateMountsTest, public ::testing::WithParamInterface
   std::string at(const std::string& path) const { return mount_point_ + "/" + path; }
   const std::string& root() const { return mount_point_; }
 
+  /// What names the union's control directory; empty where there is none.
+  const std::string& id() const { return id_; }
+
+  /// For tests after which others read the branches differently, with the reason.
+  void expect_own_view_only(const char* reason) { reason_for_own_view_ = reason; }
   /// For tests whose trees the final comparison cannot walk, with the reason.
   void leave_out_final_check(const char* reason) { reason_for_no_check_ = reason; }
 
  private:
   UnionSpec make_spec() const;
+  BranchSetup setup_of(std::size_t index) const;
   std::vector<std::string> branch_paths() const;
+  void attach(StartedUnion started);
+  void wait_for_server();
   void expect_untouched_lowers() const;
   void expect_upper_tells(const TreeDump& shown);
 
@@ -66,9 +87,11 @@ class UnionTest : public PrivateMountsTest, public ::testing::WithParamInterface
   std::string work_;
   std::string mount_point_;
   UnionSetup setup_;
-  std::unique_ptr<Mounter> mounter_;
+  Fd server_;
+  std::string id_;
   bool mounted_ = false;
   const char* reason_for_no_check_ = nullptr;
+  const char* reason_for_own_view_ = nullptr;
 };
 
 /// Names the instances after backend and medium.

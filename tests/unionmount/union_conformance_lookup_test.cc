@@ -291,7 +291,7 @@ TEST_P(UnionLookup, HundredBranchesAreOneTree) {
 
 INSTANTIATE_TEST_SUITE_P(On,
                          UnionLookup,
-                         ::testing::ValuesIn(union_cases({Medium::Memory, Medium::Mixed})),
+                         ::testing::ValuesIn(whiteout_cases({Medium::Memory, Medium::Mixed})),
                          case_name);
 
 }  // namespace

@@ -220,10 +220,16 @@ TEST_P(UnionOpenFile, AppendingWritersAddToEachOthersText) {
   EXPECT_EQ(::lseek(first.get(), 0, SEEK_SET), 0);
   EXPECT_EQ(::write(first.get(), "3", 1), 1);
   EXPECT_EQ(text_of(at("f")), "0123");
-  // Switched off, the offset counts again.
-  ASSERT_EQ(tried(::fcntl(second.get(), F_SETFL, 0)), "ok");
-  EXPECT_EQ(::pwrite(second.get(), "X", 1, 0), 1);
-  EXPECT_EQ(text_of(at("f")), "X123");
+}
+
+TEST_P(UnionOpenFile, AppendingCanBeSwitchedOff) {
+  base().file("f", "0123");
+  mount();
+  const Fd fd = open_file(at("f"), O_RDWR | O_APPEND);
+  ASSERT_EQ(::write(fd.get(), "4", 1), 1);
+  ASSERT_EQ(tried(::fcntl(fd.get(), F_SETFL, 0)), "ok");
+  EXPECT_EQ(::pwrite(fd.get(), "X", 1, 0), 1);
+  EXPECT_EQ(text_of(at("f")), "X1234");
 }
 
 TEST_P(UnionOpenFile, ExclusiveCreationSeesEveryBranch) {

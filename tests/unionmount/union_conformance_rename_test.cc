@@ -352,7 +352,7 @@ TEST_P(UnionRename, TheParentsTimesTellOfTheChange) {
   EXPECT_GT(mtime_of(at("to")), 1'000'000'002'000'000'000);
 }
 
-INSTANTIATE_TEST_SUITE_P(On, UnionRename, ::testing::ValuesIn(union_cases()), case_name);
+INSTANTIATE_TEST_SUITE_P(On, UnionRename, ::testing::ValuesIn(whiteout_cases()), case_name);
 
 }  // namespace
 }  // namespace layerkit

@@ -41,7 +41,7 @@ enum class Udba {
 
 /// Options of a union with AUFS semantics; the defaults are AUFS's.
 struct AufsSettings {
-  CreatePolicy create;
+  CreatePolicy create = {};
   CopyUpRule copy_up = CopyUpRule::TopDownParent;
   Udba udba = Udba::Revalidate;
   bool pseudo_links = true;           ///< plink: hard links stay together over copy-up
