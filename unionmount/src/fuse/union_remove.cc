@@ -79,9 +79,8 @@ void UnionFs::unlink(Node& parent, const std::string& name) {
   if (!found.exists()) fail_errno(ENOENT, "removing {}", quoted(name));
   if (found.is_directory()) fail_errno(EISDIR, "removing {}", quoted(name));
   Node* node = nodes_.find(parent, name);
-  // Whoever has it open without a descriptor of ours (O_PATH) may still ask for it.
-  if (node != nullptr && node->held == nullptr && nodes_.open_fd(*node) < 0 &&
-      nodes_.is_last_name(*node))
+  // Whoever looked it up, or has it open with O_PATH, may still ask for it.
+  if (node != nullptr && node->held == nullptr && nodes_.is_last_name(*node))
     node->held = std::make_shared<const Fd>(open_node(*node));
   hide_or_remove(parent, name, found);
   if (node == nullptr) {

@@ -256,8 +256,7 @@ void UnionFs::replace(RenameSide& from, RenameSide& to, LiveBranch& target) {
   if (replaced != nullptr && to.found.exists()) {
     if (replaced->is_directory())
       replaced_dir = fds_.of(*replaced, replaced->top());
-    else if (replaced->held == nullptr && nodes_.open_fd(*replaced) < 0 &&
-             nodes_.is_last_name(*replaced))
+    else if (replaced->held == nullptr && nodes_.is_last_name(*replaced))
       replaced->held = std::make_shared<const Fd>(open_node(*replaced));
   }
   move(from, to, target);
