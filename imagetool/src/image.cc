@@ -1,6 +1,5 @@
 #include "layerkit/imagetool/image.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "layerkit/base/error.h"
@@ -81,14 +80,6 @@ json& array_member(json& object, const char* key) {
   return member;
 }
 
-/// How many records of a history stand for a layer.
-std::size_t layers_in(const json& history) {
-  return static_cast<std::size_t>(std::ranges::count_if(history, [](const json& record) {
-    const auto empty = JsonView(record, "history").find("empty_layer");
-    return !empty || !empty->boolean();
-  }));
-}
-
 }  // namespace
 
 struct Image::State {
@@ -148,17 +139,36 @@ Platform Image::platform() const {
           view.string_or("variant", "")};
 }
 
+std::vector<HistoryStep> Image::history() const {
+  std::vector<HistoryStep> steps;
+  std::size_t layer = 0;
+  if (const auto records = JsonView(config(), "config").find("history")) {
+    for (const JsonView& record : records->items()) {
+      HistoryStep step{record.string_or("created", ""), record.string_or("created_by", ""),
+                       record.string_or("comment", "")};
+      const auto empty = record.find("empty_layer");
+      const bool has_layer = !empty || !empty->boolean();
+      if (has_layer && layer < diff_ids().size()) step.layer = layer++;
+      steps.push_back(std::move(step));
+    }
+  }
+  for (; layer < diff_ids().size(); ++layer)
+    steps.push_back({.layer = layer});
+  return steps;
+}
+
 Image Image::with_layer(const Addition& addition, const json* new_config) const {
   json changed = config();
   // A layer of this image without a record would take the one of the new layer.
-  json& history = array_member(changed, "history");
-  for (std::size_t known = layers_in(history); known < diff_ids().size(); ++known)
-    history.push_back(json::object());
+  json& records = array_member(changed, "history");
+  const std::size_t steps = history().size();
+  while (records.size() < steps)
+    records.push_back(json::object());
   array_member(changed["rootfs"], "diff_ids").push_back(addition.layer.str());
   json record = {{"created", addition.created}, {"created_by", addition.created_by}};
   if (!addition.author.empty()) record["author"] = addition.author;
   if (!addition.comment.empty()) record["comment"] = addition.comment;
-  history.push_back(std::move(record));
+  records.push_back(std::move(record));
   changed["created"] = addition.created;
   if (!addition.author.empty()) changed["author"] = addition.author;
   if (new_config != nullptr) changed["config"] = *new_config;

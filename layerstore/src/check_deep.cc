@@ -8,10 +8,12 @@
 #include <set>
 
 #include "compare_trees.h"
+#include "forwarding_tree.h"
 #include "layer_index.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/layerstore/diff_dir.h"
+#include "recipe_writer.h"
 #include "staging.h"
 #include "store_files_linux.h"
 #include "stored_tar.h"
@@ -30,28 +32,25 @@ class ContentsWatch final : public TarObserver {
 };
 
 /// The layers below, noting which of their files are copied into the layer.
-class WatchedTree final : public LayerTree {
+class WatchedTree final : public ForwardingTree {
  public:
-  explicit WatchedTree(std::shared_ptr<const LayerTree> inner) : inner_(std::move(inner)) {}
+  using ForwardingTree::ForwardingTree;
 
-  std::optional<Entry> lookup(const RelPath& path) const override { return inner_->lookup(path); }
-  std::vector<std::string> list(const RelPath& path) const override { return inner_->list(path); }
-  bool hides_lower(const RelPath& path) const override { return inner_->hides_lower(path); }
-  std::shared_ptr<const LayerDir> root_dir() const override { return inner_->root_dir(); }
+  // The tree's own way is the quick one.
+  bool hides_lower(const RelPath& path) const override { return inner().hides_lower(path); }
+  std::shared_ptr<const LayerDir> root_dir() const override { return inner().root_dir(); }
   std::unique_ptr<ByteSource> open(const RelPath& path) const override {
     opened_.push_back(path);
-    return inner_->open(path);
+    return ForwardingTree::open(path);
   }
   std::vector<RelPath> take_opened() const { return std::exchange(opened_, {}); }
 
  private:
-  std::shared_ptr<const LayerTree> inner_;
   mutable std::vector<RelPath> opened_;
 };
 
 bool has_contents(const Entry& entry) {
-  return entry.hides == Hides::Nothing && entry.type == FileType::Regular &&
-         !entry.hard_link_target && entry.size > 0;
+  return is_stored_file(entry) && entry.size > 0;
 }
 
 /// Unpacks a layer's tar without the contents of files: what is left is what its diff directory

@@ -50,6 +50,37 @@ TEST(ImageTest, ChainIdsFollowTheImageSpecification) {
   EXPECT_EQ(image.top(), chains[2]);
 }
 
+/// An image of so many layers with this history, and the layer of each of its steps (-1: none).
+std::vector<int> layers_of_steps(std::size_t layers, const std::string& history) {
+  json config = json::parse(R"({"rootfs":{"type":"layers","diff_ids":[]}})");
+  for (std::size_t i = 0; i < layers; ++i)
+    config["rootfs"]["diff_ids"].push_back(kEmptyLayer);
+  config["history"] = json::parse(history);
+  std::vector<int> found;
+  for (const HistoryStep& step : Image::parse(config.dump()).history())
+    found.push_back(step.layer ? static_cast<int>(*step.layer) : -1);
+  return found;
+}
+
+TEST(ImageTest, ARecordStandsForTheNextLayerUnlessItSaysItIsEmpty) {
+  EXPECT_EQ(layers_of_steps(3, R"([{},{"empty_layer":true},{"empty_layer":false},{}])"),
+            (std::vector<int>{0, -1, 1, 2}));
+}
+
+TEST(ImageTest, RecordsAndLayersWithoutAPartnerAreStepsOfTheirOwn) {
+  EXPECT_EQ(layers_of_steps(1, "[{},{}]"), (std::vector<int>{0, -1}));
+  EXPECT_EQ(layers_of_steps(3, R"([{"empty_layer":true},{}])"), (std::vector<int>{-1, 0, 1, 2}));
+  EXPECT_EQ(layers_of_steps(2, "null"), (std::vector<int>{0, 1}));
+  EXPECT_EQ(layers_of_steps(0, "null"), std::vector<int>{});
+}
+
+TEST(ImageTest, AStepSaysWhatItsRecordSays) {
+  const Image image = Image::parse(config_with(
+      R"("history":[{"created":"2020-01-01T00:00:00Z","created_by":"sh","comment":"c"}],)"));
+  EXPECT_EQ(image.history(),
+            (std::vector<HistoryStep>{{"2020-01-01T00:00:00Z", "sh", "c", std::nullopt}}));
+}
+
 TEST(ImageTest, AnImageMayHaveNoLayers) {
   const Image image = Image::parse(R"({"rootfs":{"type":"layers","diff_ids":null}})");
   EXPECT_TRUE(image.diff_ids().empty());

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "expect_error.h"
+#include "forwarding_tree.h"
 #include "layer_stack.h"
 
 namespace layerkit::testing {
@@ -167,25 +168,21 @@ TEST_F(OverlayDiffWhiteoutTest, RefusesAWhiteoutOfTheRoot) {
 }
 
 /// Counts what it was asked: lookups, and names that its listings gave.
-class CountingTree final : public LayerTree {
+class CountingTree final : public ForwardingTree {
  public:
-  explicit CountingTree(std::shared_ptr<const LayerTree> inner) : inner_(std::move(inner)) {}
+  using ForwardingTree::ForwardingTree;
   std::optional<Entry> lookup(const RelPath& path) const override {
     ++answers_;
-    return inner_->lookup(path);
+    return ForwardingTree::lookup(path);
   }
   std::vector<std::string> list(const RelPath& path) const override {
-    std::vector<std::string> names = inner_->list(path);
+    std::vector<std::string> names = ForwardingTree::list(path);
     answers_ += names.size();
     return names;
-  }
-  std::unique_ptr<ByteSource> open(const RelPath& path) const override {
-    return inner_->open(path);
   }
   std::size_t answers() const { return answers_; }
 
  private:
-  std::shared_ptr<const LayerTree> inner_;
   mutable std::size_t answers_ = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "expect_error.h"
+#include "forwarding_tree.h"
 #include "layer_stack.h"
 #include "layerkit/layerstore/layer_tree.h"
 
@@ -16,20 +17,6 @@ using Names = std::vector<std::string>;
 class UnionViewTest : public PrivateMountsTest {
  protected:
   LayerStack stack_;
-};
-
-/// Answers by `lookup` alone, so that LayerTree's own hides_lower is used.
-class Plain final : public LayerTree {
- public:
-  explicit Plain(std::shared_ptr<const LayerTree> inner) : inner_(std::move(inner)) {}
-  std::optional<Entry> lookup(const RelPath& path) const override { return inner_->lookup(path); }
-  std::vector<std::string> list(const RelPath& path) const override { return inner_->list(path); }
-  std::unique_ptr<ByteSource> open(const RelPath& path) const override {
-    return inner_->open(path);
-  }
-
- private:
-  std::shared_ptr<const LayerTree> inner_;
 };
 
 TEST_F(UnionViewTest, NoLayersAreAnEmptyRoot) {
@@ -67,9 +54,9 @@ TEST_F(UnionViewTest, TreesThatOnlyAnswerLookupsGiveTheSameUnion) {
   stack_.apply({dir("d"), dir("d/s"), file("d/s/low"), dir("e"), file("e/x"), symlink("l", "d")});
   stack_.apply({dir("d"), opaque("d"), dir("d/s"), whiteout("e"), file("l")});
   stack_.apply({dir("e"), file("d/s/high"), dir("l")});
-  const auto plain = make_union_view({std::make_shared<Plain>(stack_.layer("0")),
-                                      std::make_shared<Plain>(stack_.layer("1")),
-                                      std::make_shared<Plain>(stack_.layer("2"))});
+  const auto plain = make_union_view({std::make_shared<ForwardingTree>(stack_.layer("0")),
+                                      std::make_shared<ForwardingTree>(stack_.layer("1")),
+                                      std::make_shared<ForwardingTree>(stack_.layer("2"))});
   expect_same_tree(dump_tree(*plain), dump_tree(*stack_.view()), "without hides_lower");
 }
 

@@ -8,7 +8,6 @@
 #include "cli/image_facts.h"
 #include "cli/listing.h"
 #include "cli/output.h"
-#include "strict_json.h"
 #include "time_format.h"
 
 namespace layerkit::cli {
@@ -23,14 +22,6 @@ struct HistoryOptions {
   std::string image;
 };
 
-/// One step in the making of an image.
-struct HistoryStep {
-  std::string created;
-  std::string created_by;
-  std::string comment;
-  std::uint64_t size = 0;
-};
-
 std::vector<std::uint64_t> layer_sizes(Session& session, const Image& image) {
   std::vector<std::uint64_t> sizes;
   for (const ChainId& chain : image.chain_ids()) {
@@ -38,29 +29,6 @@ std::vector<std::uint64_t> layer_sizes(Session& session, const Image& image) {
     sizes.push_back(layer ? layer->size : 0);
   }
   return sizes;
-}
-
-/// Base first. Many images have fewer records than layers or more: what has no partner stands
-/// alone.
-std::vector<HistoryStep> history_steps(Session& session, const Image& image) {
-  const std::vector<std::uint64_t> sizes = layer_sizes(session, image);
-  std::size_t layer = 0;
-  std::vector<HistoryStep> steps;
-  const JsonView config(image.config(), "config");
-  if (const auto history = config.find("history")) {
-    for (const JsonView& record : history->items()) {
-      HistoryStep step{record.string_or("created", ""), record.string_or("created_by", ""),
-                       record.string_or("comment", ""), 0};
-      const auto empty = record.find("empty_layer");
-      const bool has_layer = !empty || !empty->boolean();
-      if (has_layer && layer < sizes.size()) step.size = sizes[layer++];
-      steps.push_back(std::move(step));
-    }
-  }
-  for (; layer < sizes.size(); ++layer) {
-    steps.push_back({"", "", "", sizes[layer]});
-  }
-  return steps;
 }
 
 /// At most 45 characters, the last an ellipsis when something was cut off.
@@ -81,6 +49,7 @@ std::string one_line(std::string text) {
 }
 
 ordered_json history_row(const HistoryStep& step,
+                         std::uint64_t size,
                          const std::string& id,
                          const HistoryOptions& options) {
   const std::optional<Timestamp> created = parse_rfc3339(step.created);
@@ -92,7 +61,7 @@ ordered_json history_row(const HistoryStep& step,
                            : options.human ? human_age(*created, current_time())
                                            : step.created},
           {"ID", id},
-          {"Size", options.human ? human_size(step.size) : std::to_string(step.size)}};
+          {"Size", options.human ? human_size(size) : std::to_string(size)}};
 }
 
 void print_history(Session& session, const HistoryOptions& options) {
@@ -106,12 +75,14 @@ void print_history(Session& session, const HistoryOptions& options) {
       "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}",
       "ID"};
   const Image image = session.store().find(options.image).image;
-  const std::vector<HistoryStep> steps = history_steps(session, image);
+  const std::vector<HistoryStep> steps = image.history();
+  const std::vector<std::uint64_t> sizes = layer_sizes(session, image);
   std::vector<ordered_json> rows;
   // Newest first; only the whole stack has an image ID.
   for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
     const std::string id = options.no_trunc ? image.id().str() : short_id(image.id());
-    rows.push_back(history_row(*step, rows.empty() ? id : "<missing>", options));
+    rows.push_back(history_row(*step, step->layer ? sizes[*step->layer] : 0,
+                               rows.empty() ? id : "<missing>", options));
   }
   print(render_listing(kStyle, options.listing, rows));
 }

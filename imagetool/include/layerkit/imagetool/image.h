@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -24,6 +25,16 @@ struct Platform {
   bool operator==(const Platform&) const = default;
 };
 
+/// One step in the making of an image: a record of its history, a layer, or both.
+struct HistoryStep {
+  std::string created = {};
+  std::string created_by = {};
+  std::string comment = {};
+  std::optional<std::size_t> layer = {};  ///< its place in Image::diff_ids
+
+  bool operator==(const HistoryStep&) const = default;
+};
+
 /// An image: config bytes, exactly as they came, and what they say. Immutable; changes give a new
 /// image. Copies are cheap. Thread-safe.
 class Image {
@@ -42,6 +53,9 @@ class Image {
   /// Top of the stack; nullopt for an image without layers.
   std::optional<ChainId> top() const;
   Platform platform() const;
+  /// The steps, base first: the records as they stand, then the layers that have none. A record
+  /// stands for the next layer unless it says "empty_layer"; one beyond the layers has none.
+  std::vector<HistoryStep> history() const;
 
   /// One more layer on top with its history record; `config` replaces the `config` object where
   /// given. Unknown fields are kept. `created` is RFC 3339. Layers of this image that have no
