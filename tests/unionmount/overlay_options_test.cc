@@ -67,9 +67,29 @@ TEST(OverlayOptionsTest, ARemountMayChangeBranchesOfEitherForm) {
   EXPECT_EQ(options.branches.size(), 1U);
 }
 
+TEST(OverlayOptionsTest, DirectoriesOfDataStandBehindTwoColons) {
+  const MountOptions options = parse_mount_options("lowerdir=/a:/b::/d::/e\\:f,datadir+=/g:h");
+  EXPECT_EQ(branches_of(options), (Texts{"/a=ro", "/b=ro"}));
+  EXPECT_EQ(options.data_directories, (Texts{"/d", "/e:f", "/g:h"}));
+  EXPECT_EQ(parse_mount_options("lowerdir=/a::/d,lowerdir=/b").data_directories, Texts{});
+  expect_refused("lowerdir=/a::/d:/b",
+                 "after '::' all directories are of data alone, each with '::' before it");
+}
+
+TEST(OverlayOptionsTest, DirectoriesOfDataCountAsBranches) {
+  std::string text = "lowerdir=/a";
+  for (std::size_t i = 1; i < kMaxBranches; ++i)
+    text += "::/d";
+  EXPECT_EQ(parse_mount_options(text).data_directories.size(), kMaxBranches - 1);
+  expect_error(Errc::Limit, "there are more than 4096 branches",
+               [&] { parse_mount_options(text + "::/d"); });
+}
+
 TEST(OverlayOptionsTest, RefusesEmptyPaths) {
-  expect_refused("lowerdir=/a::/data", "reading the option 'lowerdir=/a::/data': a path is empty");
-  expect_refused("lowerdir=", "reading the option 'lowerdir=': a path is empty");
+  for (const std::string text : {"lowerdir=", "lowerdir=:/a", "lowerdir=/a:", "lowerdir=/a::",
+                                 "lowerdir=::/d", "lowerdir=/a:::/d", "lowerdir=/a::/d::"})
+    expect_refused(text, "reading the option '" + text + "': a path is empty");
+  expect_refused("datadir+=", "reading the option 'datadir+=': the path is empty");
   expect_refused("upperdir=", "reading the option 'upperdir=': the path is empty");
 }
 
@@ -86,27 +106,62 @@ TEST(OverlayOptionsTest, RedirectsAreRenamedDirectories) {
   EXPECT_TRUE(parse_mount_options("redirect_dir=on").aufs.rename_directories);
   EXPECT_FALSE(parse_mount_options("redirect_dir=on,redirect_dir=off").aufs.rename_directories);
   EXPECT_FALSE(parse_mount_options("redirect_dir=nofollow").aufs.rename_directories);
+  EXPECT_EQ(parse_mount_options("redirect_dir=on").overlay.redirect_dir, OverlayRedirect::On);
+  // What is said later counts, in either language.
+  EXPECT_EQ(parse_mount_options("redirect_dir=on,nodirren").overlay.redirect_dir, std::nullopt);
+  EXPECT_EQ(parse_mount_options("redirect_dir=off,dirren").overlay.redirect_dir, std::nullopt);
   expect_refused("redirect_dir=1", "the value is none of on, off, follow, nofollow");
 }
 
+TEST(OverlayOptionsTest, OverlaysOwnSettingsAreRead) {
+  EXPECT_EQ(parse_mount_options("lowerdir=/a").overlay, OverlaySettings{});
+  const OverlaySettings expected = {.redirect_dir = OverlayRedirect::Follow,
+                                    .xino = OverlayXino::Auto,
+                                    .uuid = OverlayUuid::On,
+                                    .verity = OverlayVerity::Require,
+                                    .metacopy = true,
+                                    .index = true,
+                                    .nfs_export = true,
+                                    .user_xattrs = true};
+  EXPECT_EQ(parse_mount_options("redirect_dir=follow,xino=auto,uuid=on,verity=require,metacopy=on,"
+                                "index=on,nfs_export=on,userxattr")
+                .overlay,
+            expected);
+  EXPECT_TRUE(parse_mount_options("nfs_export=on").overlay.index) << "as the kernel has it";
+  EXPECT_FALSE(parse_mount_options("nfs_export=on,index=off").overlay.index);
+  EXPECT_FALSE(parse_mount_options("metacopy=on,metacopy=off").overlay.metacopy);
+  expect_refused("uuid=x", "reading the option 'uuid=x': the value is none of null, off, auto, on");
+  expect_refused("verity=1", "the value is none of on, off, require");
+  expect_refused("index=auto", "the value is none of on, off");
+}
+
+TEST(OverlayOptionsTest, XinoIsAPathOrAWord) {
+  EXPECT_EQ(parse_mount_options("xino=off").overlay.xino, OverlayXino::Off);
+  EXPECT_EQ(parse_mount_options("xino=on,xino=/p").overlay.xino, std::nullopt);
+  EXPECT_EQ(parse_mount_options("xino=on,noxino").overlay.xino, std::nullopt);
+  EXPECT_EQ(parse_mount_options("xino=./on").overlay.xino, std::nullopt);
+}
+
 TEST(OverlayOptionsTest, HarmlessOptionsAreIgnoredWithAWarning) {
-  EXPECT_EQ(
-      parse_mount_options("index=on,userxattr,timeout=1.5,fast_ino,noacl,metacopy=off").warnings,
-      (Texts{"ignored the option 'index=on'", "ignored the option 'userxattr'",
-             "ignored the option 'timeout=1.5'", "ignored the option 'fast_ino'"}));
+  EXPECT_EQ(parse_mount_options("override_creds,timeout=1.5,fast_ino,noacl").warnings,
+            (Texts{"ignored the option 'override_creds'", "ignored the option 'timeout=1.5'",
+                   "ignored the option 'fast_ino'"}));
 }
 
 TEST(OverlayOptionsTest, RefusesWhatWouldShowOtherFiles) {
   for (const std::string text :
-       {"uidmapping=0:1000:1", "squash_to_root", "squash_to_uid=0", "datadir+=/d", "context=x"})
+       {"uidmapping=0:1000:1", "squash_to_root", "squash_to_uid=0", "context=x"})
     expect_refused(text, "reading the option '" + text + "': the option is not supported");
-  expect_refused("metacopy=on", "reading the option 'metacopy=on': only 'off' is supported");
   expect_refused("xattr_permissions=2", "only 'off' is supported");
 }
 
 TEST(OverlayOptionsTest, IsWrittenAsItIsRead) {
   const std::string text = R"(ro,volatile,upperdir=/u:v,lowerdir=/a\:b:/c\,d,workdir=/w\\,dirren)";
   EXPECT_EQ(format_mount_options(parse_mount_options(text)), text);
+  const std::string settings =
+      R"(lowerdir=/a:/b,datadir+=/c:d,datadir+=/e\,f,noxino,redirect_dir=nofollow,xino=off,)"
+      "uuid=null,verity=on,metacopy=on,nfs_export=on,index=off,userxattr";
+  EXPECT_EQ(format_mount_options(parse_mount_options(settings)), settings);
 }
 
 }  // namespace

@@ -22,11 +22,15 @@ UnionSpec read_only_union(std::size_t branches) {
   return spec;
 }
 
-std::string options_of(const OverlayPlan& plan) {
+std::string text_of(const std::vector<OverlayOption>& options) {
   std::string text;
-  for (const OverlayOption& option : plan.options)
+  for (const OverlayOption& option : options)
     text += option.key + "=" + option.value + " ";
   return text;
+}
+
+std::string options_of(const OverlayPlan& plan) {
+  return text_of(plan.options);
 }
 
 TEST(OverlayPlanTest, KeepsTheOrderOfBranches) {
@@ -46,9 +50,84 @@ TEST(OverlayPlanTest, KeepsTheOrderOfBranches) {
 TEST(OverlayPlanTest, UppersArePortable) {
   const UnionSpec spec = read_only_union(2);
   EXPECT_EQ(options_of(plan_overlay(spec, OverlayXattrs::Trusted)),
-            "index=off metacopy=off xino=off redirect_dir=off ");
+            "index=off metacopy=off xino=off redirect_dir=nofollow nfs_export=off uuid=null ");
   EXPECT_EQ(options_of(plan_overlay(spec, OverlayXattrs::User)),
-            "index=off metacopy=off xino=off redirect_dir=nofollow userxattr= ");
+            "index=off metacopy=off xino=off redirect_dir=nofollow nfs_export=off uuid=null "
+            "userxattr= ");
+}
+
+TEST(OverlayPlanTest, SettingsAreSaidToTheKernel) {
+  UnionSpec spec = read_only_union(2);
+  spec.overlay = {.redirect_dir = OverlayRedirect::Off,
+                  .xino = OverlayXino::Auto,
+                  .uuid = OverlayUuid::On,
+                  .verity = OverlayVerity::Require,
+                  .index = true};
+  EXPECT_EQ(options_of(plan_overlay(spec, OverlayXattrs::Trusted)),
+            "index=on metacopy=off xino=auto redirect_dir=off nfs_export=off uuid=on "
+            "verity=require ");
+}
+
+TEST(OverlayPlanTest, SomeSettingsBringOthersWithThem) {
+  const auto has = [](const OverlaySettings& settings, const std::string& text) {
+    const std::string all = text_of(overlay_options(settings, OverlayXattrs::Trusted));
+    return all.find(text) != std::string::npos;
+  };
+  EXPECT_TRUE(has({.metacopy = true}, "metacopy=on xino=off redirect_dir=on"));
+  EXPECT_TRUE(has({.user_xattrs = true}, "userxattr"));
+  EXPECT_TRUE(has({.index = true}, "uuid=null"));
+  // File handles need the UUID.
+  EXPECT_FALSE(has({.index = true, .nfs_export = true}, "uuid"));
+}
+
+TEST(OverlayPlanTest, RefusesSettingsThatExcludeEachOther) {
+  const auto refused = [](const OverlaySettings& settings, OverlayXattrs xattrs,
+                          const std::string& message) {
+    expect_error(Errc::Invalid, "overlayfs's options " + message + " exclude each other",
+                 [&] { overlay_options(settings, xattrs); });
+  };
+  using enum OverlayXattrs;
+  refused({.nfs_export = true}, Trusted, "nfs_export=on and index=off");
+  refused({.metacopy = true, .index = true, .nfs_export = true}, Trusted,
+          "nfs_export=on and metacopy=on");
+  refused({.redirect_dir = OverlayRedirect::Follow, .metacopy = true}, Trusted,
+          "metacopy=on and redirect_dir=follow");
+  refused({.metacopy = true, .user_xattrs = true}, Trusted, "metacopy=on and userxattr");
+  refused({.metacopy = true}, User, "metacopy=on and userxattr (as in every user namespace)");
+  refused({.verity = OverlayVerity::On}, User,
+          "verity=on and userxattr (as in every user namespace)");
+  refused({.redirect_dir = OverlayRedirect::On}, User,
+          "redirect_dir=on and userxattr (as in every user namespace)");
+}
+
+TEST(OverlayPlanTest, DirectoriesOfDataNeedABranchAbove) {
+  UnionSpec spec;
+  spec.data_directories.push_back(open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
+  spec.branches.push_back(any_branch(BranchAccess::ReadWrite));
+  spec.work = open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY);
+  expect_error(Errc::Invalid, "there are directories of data, but no read-only branch above them",
+               [&] { plan_overlay(spec, OverlayXattrs::Trusted); });
+  spec.branches.push_back(any_branch());
+  EXPECT_EQ(plan_overlay(spec, OverlayXattrs::Trusted).data_fds,
+            std::vector<int>{spec.data_directories[0].get()});
+}
+
+TEST(OverlayPlanTest, DirectoriesOfDataCountAsLowers) {
+  UnionSpec spec = read_only_union(500);
+  spec.data_directories.push_back(open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
+  expect_error(Errc::Limit, "the union has 501 read-only branches, overlayfs takes at most 500",
+               [&] { plan_overlay(spec, OverlayXattrs::Trusted); });
+}
+
+TEST(OverlayPlanTest, OnlyReadOnlyBranchesHaveMappedOwners) {
+  UnionSpec spec = read_only_union(2);
+  spec.branches[1].id_mapping = open_at(AT_FDCWD, "/proc/self/ns/user", O_RDONLY);
+  EXPECT_NO_THROW(plan_overlay(spec, OverlayXattrs::Trusted));
+  spec.branches[0].access = BranchAccess::ReadWrite;
+  spec.branches[0].id_mapping = open_at(AT_FDCWD, "/proc/self/ns/user", O_RDONLY);
+  spec.work = open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY);
+  expect_error(Errc::Unsupported, "the owners of branch 0 are mapped, but it is writable",
+               [&] { plan_overlay(spec, OverlayXattrs::Trusted); });
 }
 
 TEST(OverlayPlanTest, OnlyAWritableUnionCanBeExpendable) {
@@ -90,8 +169,10 @@ TEST(OverlayPlanTest, MountDataNamesDirectoriesByDescriptor) {
   plan.lowers = {{1, 7}, {2, 8}};
   plan.upper = OverlayLayer{0, 6};
   plan.work_fd = 9;
-  plan.options = {{"index", "off"}, {"volatile", ""}};
-  EXPECT_EQ(overlay_mount_data(plan, 4095), "lowerdir=7:8,upperdir=6,workdir=9,index=off,volatile");
+  plan.data_fds = {10, 11};
+  plan.options = {{"index", "off"}, {"uuid", "null", OptionNeed::WhereKnown}, {"volatile", ""}};
+  EXPECT_EQ(overlay_mount_data(plan, 4095),
+            "lowerdir=7:8::10::11,upperdir=6,workdir=9,index=off,volatile");
 }
 
 TEST(OverlayPlanTest, MountDataIsNeverCut) {

@@ -56,6 +56,10 @@ int try_fsopen(const std::string& type) noexcept;
 /// Mounts below it are not part of the clone; it is in no peer group.
 Fd clone_mount(int directory_fd, const MountAttributes& attributes);
 
+/// The same with the owners of files as `user_namespace` maps them. Throws Error{Unsupported} where
+/// the kernel or the file system cannot.
+Fd clone_mapped_mount(int directory_fd, const MountAttributes& attributes, int user_namespace);
+
 /// An identifier that differs between mounts, also of one file system.
 std::uint64_t mount_id(int fd);
 

@@ -101,6 +101,21 @@ Fd clone_mount(int directory_fd, const MountAttributes& attributes) {
   return mount;
 }
 
+Fd clone_mapped_mount(int directory_fd, const MountAttributes& attributes, int user_namespace) {
+  Fd mount = clone_mount(directory_fd, attributes);
+  struct mount_attr change = {};
+  change.attr_set = MOUNT_ATTR_IDMAP;
+  change.userns_fd = static_cast<decltype(change.userns_fd)>(user_namespace);
+  if (::mount_setattr(mount.get(), "", AT_EMPTY_PATH, &change, sizeof(change)) == 0) return mount;
+  const int err = errno;
+  if (err == EINVAL)
+    fail(Errc::Unsupported,
+         "mapping the owners of files: the kernel or the file system cannot, or that is no user "
+         "namespace for it: {}",
+         errno_text(err));
+  fail_errno(err, "mapping the owners of files");
+}
+
 std::uint64_t mount_id(int fd) {
   struct statx info = {};
   if (::statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &info) < 0)

@@ -25,9 +25,9 @@ void set_option(const FsContext& context, const OverlayOption& option) {
   const int err = option.value.empty() ? context.set_flag(option.key)
                                        : context.set_string(option.key, option.value);
   if (err == 0) return;
-  fail_setting(
-      context, err,
-      option.value.empty() ? "option " + option.key : "option " + option.key + "=" + option.value);
+  if (err != EINVAL) fail_setting(context, err, "option " + option_text(option));
+  const std::string log = context.take_log();
+  if (option.need == OptionNeed::Required) fail_option_unknown(option_text(option), log);
 }
 
 }  // namespace
@@ -50,18 +50,20 @@ std::optional<BranchPassing> try_branch_passing() {
 Fd mount_overlay_by_fsconfig(const OverlayPlan& plan, BranchPassing passing) {
   const FsContext context("overlay");
   set_option(context, {"source", "overlay"});
+  for (const OverlayOption& option : plan.options)
+    set_option(context, option);
   const auto set = [&](const char* key, int fd, const std::string& what) {
     const int err = set_directory(context, key, fd, passing);
     if (err != 0) fail_setting(context, err, what);
   };
   for (const OverlayLayer& lower : plan.lowers)
     set("lowerdir+", lower.fd, fmt::format("branch {}", lower.branch));
+  for (std::size_t i = 0; i < plan.data_fds.size(); ++i)
+    set("datadir+", plan.data_fds[i], fmt::format("data directory {}", i));
   if (plan.upper) {
     set("upperdir", plan.upper->fd, fmt::format("branch {} (writable)", plan.upper->branch));
     set("workdir", plan.work_fd, "the work directory");
   }
-  for (const OverlayOption& option : plan.options)
-    set_option(context, option);
 
   const KernelLogTail kernel_log;
   const int err = context.create();

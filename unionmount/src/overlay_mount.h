@@ -20,6 +20,9 @@ Fd mount_overlay_by_fsconfig(const OverlayPlan& plan, BranchPassing passing);
 /// Mounts by mount(2) at a directory of its own and detaches it from there.
 Fd mount_overlay_by_mount_call(const OverlayPlan& plan);
 
+/// Throws Error{Unsupported} for an option that this kernel's overlayfs does not take.
+[[noreturn]] void fail_option_unknown(const std::string& option, const std::string& kernel_says);
+
 /// Throws the error for a file system that could not be created: the reason where it can be told
 /// from the branches, else errno with `kernel_says` (may be empty).
 [[noreturn]] void fail_overlay_refused(const OverlayPlan& plan,

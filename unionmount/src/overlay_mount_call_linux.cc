@@ -31,7 +31,7 @@ Fd mount_overlay_by_mount_call(const OverlayPlan& plan) {
   const PassingMountPoint place;
   const KernelLogTail kernel_log;
   const int err = mount_in_fd_directory(place.path(), mount_call_flags(plan.attributes), data);
-  if (err != 0) fail_overlay_refused(plan, err, kernel_log.last_with_prefix("overlayfs:"));
+  if (err != 0) fail_overlay_refused(plan, err, kernel_log.last_with_prefix("overlay"));
   return place.clone(plan.attributes);
 }
 

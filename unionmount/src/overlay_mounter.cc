@@ -28,11 +28,30 @@ OverlayXattrs usable_xattrs() {
   return usable_overlay_xattrs(read_file_at(AT_FDCWD, "/proc/self/uid_map", kMaxMapBytes));
 }
 
+Fd clone_branch(const Branch& branch, const MountAttributes& attributes) {
+  const int fd = branch.directory.get();
+  return branch.id_mapping ? clone_mapped_mount(fd, attributes, branch.id_mapping.get())
+                           : clone_mount(fd, attributes);
+}
+
 Fd bind_branch(const Branch& branch, const UnionSpec& spec) {
   MountAttributes attributes = attributes_of(spec);
   attributes.read_only = spec.read_only || !branch.writable();
   return with_context([] { return std::string("binding the only branch"); },
-                      [&] { return clone_mount(branch.directory.get(), attributes); });
+                      [&] { return clone_branch(branch, attributes); });
+}
+
+/// Has the plan name clones with mapped owners instead of the branches. Gives the clones.
+std::vector<Fd> map_owners(const UnionSpec& spec, OverlayPlan& plan) {
+  std::vector<Fd> clones;
+  for (OverlayLayer& lower : plan.lowers) {
+    const Branch& branch = spec.branches[lower.branch];
+    if (!branch.id_mapping) continue;
+    clones.push_back(with_context([&] { return fmt::format("preparing branch {}", lower.branch); },
+                                  [&] { return clone_branch(branch, {}); }));
+    lower.fd = clones.back().get();
+  }
+  return clones;
 }
 
 /// A union of nothing: an empty directory that stays so.
@@ -61,8 +80,10 @@ class OverlayMounter final : public Mounter {
   Fd mount_branches(const UnionSpec& spec) const {
     if (spec.branches.empty()) return mount_empty(spec);
     // Overlayfs wants two directories; with nothing below, one hides nothing.
-    if (spec.branches.size() == 1) return bind_branch(spec.branches.front(), spec);
-    const OverlayPlan plan = plan_overlay(spec, usable_xattrs());
+    if (spec.branches.size() == 1 && spec.data_directories.empty())
+      return bind_branch(spec.branches.front(), spec);
+    OverlayPlan plan = plan_overlay(spec, usable_xattrs());
+    const std::vector<Fd> clones = map_owners(spec, plan);
     if (interface_ == OverlayInterface::MountCall) return mount_overlay_by_mount_call(plan);
     const BranchPassing passing = best_branch_passing();
     if (passing != BranchPassing::MountData) return mount_overlay_by_fsconfig(plan, passing);

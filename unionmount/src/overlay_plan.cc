@@ -11,50 +11,49 @@ namespace layerkit {
 namespace {
 
 void check_lower_count(const OverlayPlan& plan) {
-  if (plan.lowers.size() > kMaxOverlayLowers)
-    fail(Errc::Limit, "the union has {} read-only branches, overlayfs takes at most {}",
-         plan.lowers.size(), kMaxOverlayLowers);
+  const std::size_t count = plan.lowers.size() + plan.data_fds.size();
+  if (count > kMaxOverlayLowers)
+    fail(Errc::Limit, "the union has {} read-only branches, overlayfs takes at most {}", count,
+         kMaxOverlayLowers);
 }
 
-/// An upper directory written with these can be read by everybody: no file's contents, name or
-/// link count depends on an xattr or on the index directory.
-std::vector<OverlayOption> portable_options(OverlayXattrs xattrs) {
-  std::vector<OverlayOption> options = {{"index", "off"}, {"metacopy", "off"}, {"xino", "off"}};
-  if (xattrs == OverlayXattrs::User) {
-    // "off" may mean "follow redirects", by a module parameter, which userxattr refuses.
-    options.push_back({"redirect_dir", "nofollow"});
-    options.push_back({"userxattr", ""});
-  } else {
-    options.push_back({"redirect_dir", "off"});
+void add_branch(const Branch& branch, std::size_t index, OverlayPlan& plan) {
+  const OverlayLayer layer{index, branch.directory.get()};
+  if (!branch.writable()) {
+    plan.lowers.push_back(layer);
+    return;
   }
-  return options;
+  if (index != 0)
+    fail(Errc::Unsupported, "branch {} is writable, overlayfs writes only to branch 0, the top",
+         index);
+  if (branch.id_mapping)
+    fail(Errc::Unsupported, "the owners of branch 0 are mapped, but it is writable");
+  plan.upper = layer;
 }
 
 }  // namespace
 
 OverlayPlan plan_overlay(const UnionSpec& spec, OverlayXattrs xattrs) {
   OverlayPlan plan;
-  for (std::size_t i = 0; i < spec.branches.size(); ++i) {
-    const Branch& branch = spec.branches[i];
-    const OverlayLayer layer{i, branch.directory.get()};
-    if (!branch.writable()) {
-      plan.lowers.push_back(layer);
-    } else if (i == 0) {
-      plan.upper = layer;
-    } else {
-      fail(Errc::Unsupported, "branch {} is writable, overlayfs writes only to branch 0, the top",
-           i);
-    }
-  }
+  for (std::size_t i = 0; i < spec.branches.size(); ++i)
+    add_branch(spec.branches[i], i, plan);
+  for (const Fd& directory : spec.data_directories)
+    plan.data_fds.push_back(directory.get());
+  if (!plan.data_fds.empty() && plan.lowers.empty())
+    fail(Errc::Invalid, "there are directories of data, but no read-only branch above them");
   check_lower_count(plan);
   if (plan.upper && !spec.work)
     fail(Errc::Invalid, "the top branch is writable, but there is no work directory");
   if (plan.upper) plan.work_fd = spec.work.get();
-  plan.options = portable_options(xattrs);
+  plan.options = overlay_options(spec.overlay, xattrs);
   if (plan.upper && spec.expendable_upper) plan.options.push_back({"volatile", ""});
   plan.attributes = attributes_of(spec);
   plan.attributes.read_only = spec.read_only || !plan.upper;
   return plan;
+}
+
+std::string option_text(const OverlayOption& option) {
+  return option.value.empty() ? option.key : option.key + '=' + option.value;
 }
 
 std::string overlay_mount_data(const OverlayPlan& plan, std::size_t max_bytes) {
@@ -63,10 +62,12 @@ std::string overlay_mount_data(const OverlayPlan& plan, std::size_t max_bytes) {
     if (i > 0) data += ':';
     data += std::to_string(plan.lowers[i].fd);
   }
+  for (const int fd : plan.data_fds)
+    data += fmt::format("::{}", fd);
   if (plan.upper) data += fmt::format(",upperdir={},workdir={}", plan.upper->fd, plan.work_fd);
   for (const OverlayOption& option : plan.options) {
-    data += ',' + option.key;
-    if (!option.value.empty()) data += '=' + option.value;
+    if (option.need == OptionNeed::WhereKnown) continue;
+    data += ',' + option_text(option);
   }
   if (data.size() > max_bytes)
     fail(Errc::Limit,

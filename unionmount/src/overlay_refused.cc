@@ -31,11 +31,34 @@ void fail_if_work_is_elsewhere(const OverlayPlan& plan) {
          plan.upper->branch);
 }
 
+/// mount(2) says only in the log which option it was: of its parser, or before Linux 6.5 of its
+/// own.
+void fail_if_option_is_unknown(const OverlayPlan& plan, const std::string& kernel_says) {
+  const auto says = [&](const std::string& text) {
+    return kernel_says.find(text) != std::string::npos;
+  };
+  for (const OverlayOption& option : plan.options) {
+    const std::string text = option_text(option);
+    if (says("Unknown parameter '" + option.key + "'") ||
+        says("Bad value for '" + option.key + "'") ||
+        says("unrecognized mount option \"" + text + "\""))
+      fail_option_unknown(text, kernel_says);
+  }
+}
+
 }  // namespace
+
+void fail_option_unknown(const std::string& option, const std::string& kernel_says) {
+  if (kernel_says.empty())
+    fail(Errc::Unsupported, "this kernel's overlayfs does not take the option {}", option);
+  fail(Errc::Unsupported, "this kernel's overlayfs does not take the option {} (it says '{}')",
+       option, kernel_says);
+}
 
 void fail_overlay_refused(const OverlayPlan& plan, int sys_errno, const std::string& kernel_says) {
   fail_if_work_is_elsewhere(plan);
   fail_if_branch_repeats(plan);
+  fail_if_option_is_unknown(plan, kernel_says);
   if (sys_errno == ENODEV) fail(Errc::Unsupported, "this kernel has no overlayfs");
   if (kernel_says.empty()) fail_errno(sys_errno, "creating the file system");
   fail_errno(sys_errno, "creating the file system (the kernel says '{}')", kernel_says);

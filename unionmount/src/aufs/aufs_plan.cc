@@ -5,6 +5,7 @@
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/unionmount/mount_options.h"
+#include "overlay_only.h"
 
 namespace layerkit {
 namespace {
@@ -82,6 +83,7 @@ void check_spec(const UnionSpec& spec) {
   if (spec.branches.empty()) fail(Errc::Invalid, "an aufs needs a branch");
   if (spec.whiteouts == WhiteoutFormat::Overlay)
     fail(Errc::Unsupported, "aufs does not know the whiteouts of overlayfs");
+  fail_if_overlay_only(spec, "aufs");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "layerkit/unionmount/mount_options.h"
 #include "option_text.h"
+#include "overlay_words.h"
 #include "policy_text.h"
 
 namespace layerkit {
@@ -54,16 +55,12 @@ std::string_view name_of(Udba udba) noexcept {
   return "reval";
 }
 
-bool is_overlay_word(std::string_view path) noexcept {
-  return path == "on" || path == "off" || path == "auto";
-}
-
 void add_inode_table(const AufsSettings& settings, OptionList& list) {
   if (!settings.inode_table) {
     list.add("noxino");
   } else if (!settings.inode_table_path.empty()) {
     const std::string& path = settings.inode_table_path;
-    list.add_value("xino", is_overlay_word(path) ? "./" + path : path);
+    list.add_value("xino", find_value(kXinoWords, path) ? "./" + path : path);
   }
 }
 
@@ -99,7 +96,23 @@ void add_overlay_branches(const MountOptions& options, OptionList& list) {
     }
   }
   if (!lowers.empty()) list.add(lowers);
+  for (const std::string& path : options.data_directories)
+    list.add_value("datadir+", path);
   if (!options.work.empty()) list.add_value("workdir", options.work);
+}
+
+void add_overlay_settings(const OverlaySettings& settings, OptionList& list) {
+  if (settings.redirect_dir)
+    list.add_value("redirect_dir", word_of(kRedirectWords, *settings.redirect_dir));
+  if (settings.xino) list.add_value("xino", word_of(kXinoWords, *settings.xino));
+  if (settings.uuid) list.add_value("uuid", word_of(kUuidWords, *settings.uuid));
+  if (settings.verity != OverlayVerity::Off)
+    list.add_value("verity", word_of(kVerityWords, settings.verity));
+  list.add_if(settings.metacopy, "metacopy=on");
+  list.add_if(settings.nfs_export, "nfs_export=on");  // which says "index=on", too
+  if (settings.index != settings.nfs_export)
+    list.add_value("index", word_of(kSwitchWords, settings.index));
+  list.add_if(settings.user_xattrs, "userxattr");
 }
 
 struct ChangeText {
@@ -160,6 +173,7 @@ std::string format_mount_options(const MountOptions& options) {
     list.add(std::visit(ChangeText{}, change));
   const std::string settings = format_settings(options.aufs);
   if (!settings.empty()) list.add(settings);
+  add_overlay_settings(options.overlay, list);
   return std::move(list).take();
 }
 

@@ -73,7 +73,7 @@ void finish_overlay_form(OptionState& state) {
     options.work.clear();
     add_warning(options.warnings, "ignored the option 'workdir': there is no upperdir");
   }
-  if (!state.upper && state.lowers.empty()) return;
+  if (!state.upper && state.lowers.empty() && options.data_directories.empty()) return;
   if (!options.branches.empty())
     fail(Errc::Invalid,
          "reading mount options: branches are given in AUFS's form (br) and in overlay's "
@@ -83,11 +83,18 @@ void finish_overlay_form(OptionState& state) {
   std::move(state.lowers.begin(), state.lowers.end(), std::back_inserter(options.branches));
 }
 
+/// Both say whether directories can be renamed; "dirren" was said later.
+void drop_contradicted_redirect(MountOptions& options) {
+  std::optional<OverlayRedirect>& redirect = options.overlay.redirect_dir;
+  if (redirect && (redirect == OverlayRedirect::On) != options.aufs.rename_directories)
+    redirect.reset();
+}
+
 }  // namespace
 
 void check_branch_count(const OptionState& state) {
   const std::size_t count = state.options.branches.size() + state.inserted + state.lowers.size() +
-                            (state.upper ? 1U : 0U);
+                            state.options.data_directories.size() + (state.upper ? 1U : 0U);
   if (count >= kMaxBranches) fail(Errc::Limit, "there are more than {} branches", kMaxBranches);
 }
 
@@ -112,6 +119,7 @@ MountOptions parse_mount_options(std::string_view text, const AufsSettings& curr
                  [&] { apply_option(split_option(piece), state); });
   }
   finish_overlay_form(state);
+  drop_contradicted_redirect(state.options);
   return std::move(state.options);
 }
 

@@ -1,6 +1,7 @@
 #include "layerkit/base/error.h"
 #include "option_rules.h"
 #include "option_text.h"
+#include "overlay_words.h"
 
 namespace layerkit {
 namespace {
@@ -19,19 +20,40 @@ void add_lower(std::string_view path, OptionState& state) {
   state.lowers.push_back(branch_at(path, BranchAccess::ReadOnly));
 }
 
-/// A second one replaces the first.
+void add_data_directory(std::string_view path, OptionState& state) {
+  check_branch_count(state);
+  state.options.data_directories.push_back(parse_path(path));
+}
+
+/// PATH:PATH::DATA::DATA. A second list replaces the first.
 void set_lowers(const Option& option, OptionState& state) {
   state.lowers.clear();
+  state.options.data_directories.clear();
+  bool is_data = false;  // a colon more stands before the path
   for (const std::string_view path : split_unescaped(*option.value, ':')) {
-    if (path.empty())
-      fail(Errc::Invalid, "a path is empty (layers of data alone, '::', are not supported)");
-    add_lower(path, state);
+    const bool is_first = state.lowers.empty();
+    if (path.empty()) {
+      if (is_data || is_first) fail(Errc::Invalid, "a path is empty");
+      is_data = true;
+    } else if (is_data) {
+      add_data_directory(path, state);
+      is_data = false;
+    } else if (!state.options.data_directories.empty()) {
+      fail(Errc::Invalid, "after '::' all directories are of data alone, each with '::' before it");
+    } else {
+      add_lower(path, state);
+    }
   }
+  if (is_data) fail(Errc::Invalid, "a path is empty");
 }
 
 /// One path, in which a colon is nothing special.
 void append_lower(const Option& option, OptionState& state) {
   add_lower(*option.value, state);
+}
+
+void append_data_directory(const Option& option, OptionState& state) {
+  add_data_directory(*option.value, state);
 }
 
 void set_upper(const Option& option, OptionState& state) {
@@ -60,10 +82,35 @@ void set_fsync(const Option& option, OptionState& state) {
 }
 
 void set_redirect(const Option& option, OptionState& state) {
-  const std::string_view value = *option.value;
-  if (value != "on" && value != "off" && value != "follow" && value != "nofollow")
-    fail(Errc::Invalid, "the value is none of on, off, follow, nofollow");
-  state.options.aufs.rename_directories = value == "on";
+  state.options.overlay.redirect_dir = value_of(kRedirectWords, *option.value);
+  state.options.aufs.rename_directories = state.options.overlay.redirect_dir == OverlayRedirect::On;
+}
+
+void set_metacopy(const Option& option, OptionState& state) {
+  state.options.overlay.metacopy = value_of(kSwitchWords, *option.value);
+}
+
+void set_index(const Option& option, OptionState& state) {
+  state.options.overlay.index = value_of(kSwitchWords, *option.value);
+}
+
+/// As for the kernel, it brings the index with it.
+void set_nfs_export(const Option& option, OptionState& state) {
+  OverlaySettings& settings = state.options.overlay;
+  settings.nfs_export = value_of(kSwitchWords, *option.value);
+  settings.index = settings.index || settings.nfs_export;
+}
+
+void set_uuid(const Option& option, OptionState& state) {
+  state.options.overlay.uuid = value_of(kUuidWords, *option.value);
+}
+
+void set_verity(const Option& option, OptionState& state) {
+  state.options.overlay.verity = value_of(kVerityWords, *option.value);
+}
+
+void set_user_xattrs(const Option& /*option*/, OptionState& state) {
+  state.options.overlay.user_xattrs = true;
 }
 
 /// What would have to be read in another way when it is on.
@@ -77,19 +124,19 @@ using enum ValueRule;
 constexpr OptionRule kRules[] = {
     {"lowerdir", Required, set_lowers},
     {"lowerdir+", Required, append_lower},
+    {"datadir+", Required, append_data_directory},
     {"upperdir", Required, set_upper},
     {"workdir", Required, set_work},
     {"volatile", None, set_volatile},
     {"fsync", Required, set_fsync},
     {"redirect_dir", Required, set_redirect},
-    {"metacopy", Required, require_off},
-    {"verity", Required, require_off},
+    {"metacopy", Required, set_metacopy},
+    {"verity", Required, set_verity},
+    {"index", Required, set_index},
+    {"nfs_export", Required, set_nfs_export},
+    {"uuid", Required, set_uuid},
+    {"userxattr", None, set_user_xattrs},
     {"xattr_permissions", Required, require_off},
-    // Of overlayfs: how it does what is done here in another way.
-    {"index", Required, ignore_option_with_warning},
-    {"nfs_export", Required, ignore_option_with_warning},
-    {"uuid", Required, ignore_option_with_warning},
-    {"userxattr", None, ignore_option_with_warning},
     {"override_creds", None, ignore_option_with_warning},
     {"nooverride_creds", None, ignore_option_with_warning},
     // Of fuse-overlayfs: for speed.
@@ -98,8 +145,7 @@ constexpr OptionRule kRules[] = {
     {"fast_ino", Optional, ignore_option_with_warning},
     {"writeback", Optional, ignore_option_with_warning},
     {"static_nlink", None, ignore_option_with_warning},
-    // Files would show other owners, contents or labels.
-    {"datadir+", Required, refuse_option},
+    // Files would show other owners or labels.
     {"uidmapping", Required, refuse_option},
     {"gidmapping", Required, refuse_option},
     {"squash_to_root", None, refuse_option},

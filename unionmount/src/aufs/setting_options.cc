@@ -5,6 +5,7 @@
 #include "layerkit/base/error.h"
 #include "option_rules.h"
 #include "option_text.h"
+#include "overlay_words.h"
 #include "policy_text.h"
 
 namespace layerkit {
@@ -58,14 +59,16 @@ void set_sum(const Option& /*option*/, OptionState& state) {
 void set_xino(const Option& option, OptionState& state) {
   AufsSettings& settings = settings_of(state);
   const std::string_view value = *option.value;
-  const bool is_word = value == "on" || value == "off" || value == "auto";
-  settings.inode_table_path = is_word ? "" : parse_path(value);
-  settings.inode_table = value != "off";
+  const std::optional<OverlayXino> word = find_value(kXinoWords, value);
+  settings.inode_table_path = word ? "" : parse_path(value);
+  settings.inode_table = word != OverlayXino::Off;
+  state.options.overlay.xino = word;
 }
 
 void clear_xino(const Option& /*option*/, OptionState& state) {
   settings_of(state).inode_table = false;
   settings_of(state).inode_table_path.clear();
+  state.options.overlay.xino.reset();
 }
 
 void set_udba(const Option& option, OptionState& state) {

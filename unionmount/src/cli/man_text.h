@@ -41,7 +41,10 @@ The branches, the top first. A branch is \fIPATH\fR[\fB=\fIPERMISSION\fR], with 
 and the others are ro. A backslash goes before a comma, colon or equals sign of a path.
 .TP
 \fBlowerdir=\fIDIR\fR[\fB:\fIDIR\fR...], \fBupperdir=\fIDIR\fR, \fBworkdir=\fIDIR\fR
-The branches as overlayfs has them.
+The branches as overlayfs has them. Directories of data alone follow as \fB::\fIDIR\fR.
+.TP
+\fBredirect_dir=\fR, \fBmetacopy=\fR, \fBindex=\fR, \fBnfs_export=\fR, \fBxino=\fR, \fBuuid=\fR, \fBverity=\fR, \fBuserxattr\fR
+Settings of overlayfs. Without them an upper directory can be read by everybody.
 .TP
 \fBappend:\fIBRANCH\fR, \fBprepend:\fIBRANCH\fR, \fBins:\fIINDEX\fB:\fIBRANCH\fR, \fBdel:\fIPATH\fR, \fBmod:\fIPATH\fB=\fIPERMISSION\fR
 Changes of the branches, made from left to right.

@@ -30,6 +30,9 @@ UnionSpec make_spec(const MountOptions& options) {
   spec.no_atime = options.no_atime;
   spec.expendable_upper = options.expendable_upper;
   spec.aufs = options.aufs;
+  spec.overlay = options.overlay;
+  for (const std::string& path : options.data_directories)
+    spec.data_directories.push_back(open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY));
   return spec;
 }
 

@@ -13,6 +13,7 @@
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
 #include "layerkit/unionmount/fuse_mount.h"
+#include "overlay_only.h"
 #include "server/fuse_filesystem.h"
 #include "server/server_config.h"
 #include "server/start_program.h"
@@ -104,6 +105,7 @@ FuseMount start_server(const UnionSpec& spec,
   constexpr int kAttempts = 20;
   constexpr std::chrono::milliseconds kPause(50);
   if (options.server_command.empty()) fail(Errc::Invalid, "no program is named to serve the union");
+  fail_if_overlay_only(spec, "a FUSE union");
   ServerConfig config = describe_spec(spec);
   config.id = options.id.empty() ? "-" : options.id;
   config.device = mount_device;

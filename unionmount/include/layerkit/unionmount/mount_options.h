@@ -46,8 +46,10 @@ struct MountOptions {
   std::vector<BranchText> branches;   ///< top first; overlay's form as well: upperdir is the first
   std::vector<BranchChange> changes;  ///< append, prepend, ins, add, del, mod
   std::string work;                   ///< workdir=
+  std::vector<std::string> data_directories;        ///< overlay's form: datadir+=, or after "::"
   WhiteoutFormat whiteouts = WhiteoutFormat::Aufs;  ///< Overlay for overlay's form
   AufsSettings aufs;
+  OverlaySettings overlay;
   bool remount = false;
   bool read_only = false;
   bool no_suid = false;

@@ -32,8 +32,8 @@ enum class OverlayInterface {
   MountCall,  ///< mount(2) with /proc/self/fd/N: as many lowers as fit a page
 };
 
-/// Kernel overlayfs with a deliberate, portable set of options: index, redirect_dir, metacopy and
-/// xino off, so that an upper directory can be read by others; `userxattr` in a user namespace.
+/// Kernel overlayfs, by default with a deliberate, portable set of options (OverlaySettings), so
+/// that an upper directory can be read by others; `userxattr` in a user namespace.
 /// A union of one branch becomes a bind mount (read-only unless the branch is writable), as
 /// overlayfs refuses it. Without a writable branch the mount is read-only in any case. A branch is
 /// only the directory's own file system: what is mounted below it is not seen.

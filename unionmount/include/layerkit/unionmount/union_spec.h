@@ -5,6 +5,7 @@
 
 #include "layerkit/base/fd.h"
 #include "layerkit/unionmount/aufs_settings.h"
+#include "layerkit/unionmount/overlay_settings.h"
 
 namespace layerkit {
 
@@ -46,6 +47,10 @@ struct Branch {
   BranchAccess access = BranchAccess::ReadOnly;
   BranchAttributes attributes = {};
   std::string path = {};  ///< what to show for it; empty: asked of /proc
+  /// A user namespace whose mappings the owners of the branch's files are shown by: "0" where it
+  /// says that its own 0 is. Of overlayfs's read-only branches alone, for who may map them
+  /// (mount_setattr(2), MOUNT_ATTR_IDMAP).
+  Fd id_mapping = {};
 
   bool writable() const noexcept { return access == BranchAccess::ReadWrite; }
 };
@@ -58,7 +63,8 @@ enum class WhiteoutFormat {
   Aufs,     ///< `.wh.` names: the branch is one of AUFS
 };
 
-/// A union, whatever mounts it. `branches[0]` is the top.
+/// A union, whatever mounts it. `branches[0]` is the top. Settings of overlayfs that say where a
+/// file's contents are give Error{Unsupported} elsewhere, its others mean nothing there.
 struct UnionSpec {
   std::vector<Branch> branches;
   Fd work;  ///< overlay format with a writable top: an empty directory on the same file system
@@ -70,7 +76,11 @@ struct UnionSpec {
   /// Skips syncs: the upper is lost when the machine crashes ("volatile").
   bool expendable_upper = false;
   WhiteoutFormat whiteouts = WhiteoutFormat::Overlay;
-  AufsSettings aufs;  ///< AUFS and the FUSE union; overlayfs has no such choices
+  AufsSettings aufs;        ///< AUFS and the FUSE union; overlayfs has no such choices
+  OverlaySettings overlay;  ///< overlayfs alone
+  /// Overlayfs alone: directories below all branches whose files are seen only where a branch's
+  /// redirect names them ("data-only").
+  std::vector<Fd> data_directories = {};
 };
 
 }  // namespace layerkit
