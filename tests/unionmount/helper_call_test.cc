@@ -30,15 +30,19 @@ TEST(HelperCallTest, OptionsMayStandAnywhereAndTogether) {
 }
 
 TEST(HelperCallTest, AnythingElseIsRefused) {
-  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
-      {{"mount.aufs"}, "usage: mount.aufs SOURCE DIRECTORY"},
-      {{"mount.aufs", "none"}, "usage: "},
-      {{"mount.aufs", "none", "/a", "/b"}, "usage: "},
-      {{"mount.aufs", "none", "/a", "-o"}, "flag needs a value: '-o'"},
-      {{"mount.aufs", "none", "/a", "-x"}, "unknown flag: '-x'"},
-      {{"mount.aufs", "none", "/a", "--help"}, "unknown flag: '--'"}};
-  for (const auto& [arguments, text] : cases) {
-    expect_error(Errc::Invalid, text, [&] { static_cast<void>(parse_helper_call(arguments)); });
+  struct Case {
+    std::vector<std::string> arguments;
+    std::string text;
+  };
+  const std::vector<Case> cases = {{{"mount.aufs"}, "usage: mount.aufs SOURCE DIRECTORY"},
+                                   {{"mount.aufs", "none"}, "usage: "},
+                                   {{"mount.aufs", "none", "/a", "/b"}, "usage: "},
+                                   {{"mount.aufs", "none", "/a", "-o"}, "flag needs a value: '-o'"},
+                                   {{"mount.aufs", "none", "/a", "-x"}, "unknown flag: '-x'"},
+                                   {{"mount.aufs", "none", "/a", "--help"}, "unknown flag: '--'"}};
+  for (const Case& one : cases) {
+    expect_error(Errc::Invalid, one.text,
+                 [&] { static_cast<void>(parse_helper_call(one.arguments)); });
   }
 }
 
