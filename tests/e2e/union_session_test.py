@@ -144,6 +144,7 @@ test "$(ls C)" = ""
         return self.SESSION % {"mount": mount, "umount": umount}
 
     def give_away(self):
+        os.mkdir(self.path("runtime"), 0o700)
         for directory, _, names in os.walk(self.dir):
             for path in [directory] + [os.path.join(directory, n) for n in names]:
                 os.chown(path, NOBODY, NOBODY)
@@ -151,7 +152,8 @@ test "$(ls C)" = ""
     def as_user(self, script, *prefix):
         return subprocess.run(
             [*prefix, "sh", "-c", script], cwd=self.dir, user=NOBODY, group=NOBODY, extra_groups=[],
-            capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"]})
+            capture_output=True, text=True, check=False,
+            env={"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": self.path("runtime")})
 
     def require_ordinary_users(self, *prefix):
         probe = self.as_user("true", *prefix)
@@ -186,9 +188,7 @@ test "$(ls C)" = ""
         self.require_ordinary_users()
         self.give_away()
         place = self.path("runtime")
-        os.mkdir(place)
-        os.chown(place, NOBODY, NOBODY)
-        result = self.as_user(f"XDG_RUNTIME_DIR={place} {PROGRAM} mount -o dirs=./A:./B ./C")
+        result = self.as_user(f"{PROGRAM} mount -o dirs=./A:./B ./C")
         self.assertEqual(result.returncode, 0, result.stderr)
         os.kill(self.server_file("pid", os.path.join(place, "aufs")), signal.SIGKILL)
         wait_until(lambda: not mounts_at(self.path("C")), "the dead mount goes")
