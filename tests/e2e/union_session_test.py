@@ -346,6 +346,22 @@ class Mounting(UnionTest):
             self.assertEqual(refused.returncode, 1)
             self.assertIn("this kernel has no aufs", refused.stderr)
 
+    def test_settings_of_overlayfs_reach_the_kernel(self):
+        for name in ("w", "data", "D/old"):
+            os.mkdir(self.path(name))
+        branches = "lowerdir=B:D::data,upperdir=A,workdir=w"
+        self.union("mount", "-o", branches, "C")
+        self.assertRaises(OSError, os.rename, self.path("C", "old"), self.path("C", "new"))
+        self.union("umount", "C")
+        self.union("mount", "-o", branches + ",metacopy=on", "C")
+        os.rename(self.path("C", "old"), self.path("C", "new"))
+        self.union("umount", "C")
+        self.assertEqual(os.getxattr(self.path("A", "new"), "trusted.overlay.redirect"), b"old")
+        refused = self.union("mount", "-t", "fuse", "-o", branches, "C", check=False)
+        self.assertIn("only overlayfs has", refused.stderr)
+        refused = self.union("mount", "-t", "overlay", "-o", branches + ",metacopy=on,redirect_dir=off", "C", check=False)
+        self.assertIn("metacopy=on and redirect_dir=off exclude each other", refused.stderr)
+
     def test_what_cannot_be_mounted_is_told_and_leaves_nothing(self):
         cases = (("br:./nothere", "opening './nothere': No such file or directory"),
                  ("br:./A,bogus", "'bogus'"), ("rw", "no branches are named"),

@@ -181,6 +181,26 @@ TEST(AufsPlanTest, RefusesWhatAufsCannotDo) {
   expect_error(Errc::Invalid, "an aufs needs a branch", [&empty] { plan_aufs(empty, kPage); });
 }
 
+TEST(AufsPlanTest, RefusesWhatOnlyOverlayCanDo) {
+  const auto refused = [](UnionSpec spec, const std::string& message) {
+    expect_error(Errc::Unsupported, message, [&spec] { plan_aufs(spec, kPage); });
+  };
+  UnionSpec spec = union_of(2);
+  spec.overlay = {.redirect_dir = OverlayRedirect::On, .index = true, .user_xattrs = true};
+  EXPECT_NO_THROW(plan_aufs(spec, kPage)) << "these mean nothing to aufs";
+  spec.overlay.verity = OverlayVerity::On;
+  refused(std::move(spec), "aufs has no digests to check (verity), only overlayfs has");
+  spec = union_of(2);
+  spec.overlay.metacopy = true;
+  refused(std::move(spec), "aufs has no files without their contents (metacopy=on)");
+  spec = union_of(2);
+  spec.data_directories.push_back(open_at(AT_FDCWD, "/", O_PATH));
+  refused(std::move(spec), "aufs has no directories of data alone (datadir)");
+  spec = union_of(2);
+  spec.branches[1].id_mapping = open_at(AT_FDCWD, "/proc/self/ns/user", O_RDONLY);
+  refused(std::move(spec), "aufs has no branches with mapped owners");
+}
+
 TEST(AufsPlanTest, WithoutAWritableBranchTheMountIsReadOnly) {
   UnionSpec spec = union_of(2);
   spec.no_suid = true;

@@ -68,6 +68,15 @@ class FuseMounterTest : public testing::PrivateMountsTest {
   FuseMounterOptions options_;
 };
 
+TEST_F(FuseMounterTest, RefusesWhatOnlyOverlayCanDo) {
+  spec_.overlay.metacopy = true;
+  expect_error(Errc::Unsupported,
+               "mounting a union of 2 branches by FUSE: a FUSE union has no files without their "
+               "contents (metacopy=on), only overlayfs has",
+               [this] { make_fuse_mounter(options_)->mount(spec_); });
+  EXPECT_TRUE(list_unions().empty());
+}
+
 TEST_F(FuseMounterTest, ADetachedMountIsServed) {
   const DetachedMount mount = make_fuse_mounter(options_)->mount(spec_);
   const Fd root = open_dir_at(mount.fd(), ".");

@@ -302,7 +302,7 @@ TEST_P(OverlaySettingsTest, NamesAnOptionThatTheKernelDoesNotKnow) {
   plan.options.push_back({"later", "on"});
   expect_error(Errc::Unsupported, "this kernel's overlayfs does not take the option later=on",
                mount);
-  plan.options.back() = {"xino", "sometimes"};
+  plan.options = {{"xino", "sometimes"}};
   expect_error(Errc::Unsupported, "this kernel's overlayfs does not take the option xino=sometimes",
                mount);
 }

@@ -38,6 +38,7 @@ void fail_if_option_is_unknown(const OverlayPlan& plan, const std::string& kerne
     return kernel_says.find(text) != std::string::npos;
   };
   for (const OverlayOption& option : plan.options) {
+    if (option.need == OptionNeed::WhereKnown) continue;  // it was not said
     const std::string text = option_text(option);
     if (says("Unknown parameter '" + option.key + "'") ||
         says("Bad value for '" + option.key + "'") ||
