@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <string_view>
 
 #include "layerkit/base/error.h"
@@ -37,11 +38,24 @@ void unmount_abandoned() {
   }
 }
 
+pid_t tests_process = 0;
+
+/// Who ends this program ends the tests; the rest is done here all the same.
+extern "C" void end_tests(int number) {
+  ::kill(tests_process, number);
+}
+
 int run_tests() {
   const bool is_own = enter_private_mounts().empty();
   const pid_t tests = ::fork();
   if (tests < 0) return 1;
   if (tests == 0) return RUN_ALL_TESTS();
+  tests_process = tests;
+  struct sigaction action {};
+  action.sa_handler = end_tests;
+  action.sa_flags = SA_RESTART;
+  for (const int number : {SIGTERM, SIGINT})
+    ::sigaction(number, &action, nullptr);
   int status = 0;
   const pid_t ended = ::waitpid(tests, &status, 0);
   if (is_own) unmount_abandoned();
