@@ -1,5 +1,8 @@
 #include "union_backend.h"
 
+#include <fmt/core.h>
+#include <unistd.h>
+
 #include <utility>
 
 #include "layerkit/unionmount/fuse_mount.h"
@@ -24,7 +27,7 @@ Backend overlay_backend() {
 
 StartedUnion start_fuse(const UnionSpec& spec) {
   FuseMounterOptions options;
-  options.server_command = {"/proc/self/exe", kServeArgument};
+  options.server_command = {"/proc/self/exe", kServeArgument, fmt::format("{}", ::getpid())};
   options.access = FuseAccess::Everybody;
   options.output = ServerOutput::StandardError;
   FuseMount started = start_fuse_union(spec, options);

@@ -77,7 +77,8 @@ struct Backend {
   std::string problem = {};
 };
 
-/// The first argument that makes the test program serve a union.
+/// The first argument that makes the test program serve a union; the process ID of the tests
+/// follows.
 inline constexpr const char* kServeArgument = "serve-union";
 
 /// All of them, also those that this machine lacks.

@@ -1,18 +1,20 @@
-// The test program: runs the tests in a process of their own, so that the unions of one that
-// crashed can be taken away, and is the server of its FUSE unions.
+// The test program, which is also the server of its FUSE unions.
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <string>
 #include <string_view>
+#include <vector>
 
-#include "layerkit/base/error.h"
+#include "layerkit/base/text.h"
 #include "layerkit/unionmount/mount_info.h"
 #include "layerkit/unionmount/union_server.h"
-#include "private_mounts.h"
 #include "union_backend.h"
 
 namespace layerkit::testing {
@@ -31,35 +33,25 @@ INSTANTIATE_TEST_SUITE_P(Union,
                          ::testing::Range(std::size_t{0}, all_backends().size()),
                          [](const auto& at) { return all_backends()[at.param].name; });
 
-/// A server lives in the mount namespace of its union, and so keeps an abandoned one for ever.
-void unmount_abandoned() {
+/// A server lives in the mount namespace of its union, and so would keep the union of tests that
+/// were killed for ever: a process beside it takes that away when they have ended. It ends with
+/// the server.
+void watch_tests(pid_t tests) {
+  if (::fork() != 0) return;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::close_range(3, ~0U, 0);  // the connection ends with its last descriptor
+  pollfd end{
+      .fd = static_cast<int>(::syscall(SYS_pidfd_open, tests, 0)), .events = POLLIN, .revents = 0};
+  if (end.fd >= 0) ::poll(&end, 1, -1);
   for (const MountInfo& mount : read_mount_info()) {
     if (mount.type.starts_with("fuse.")) ::umount2(mount.mount_point.c_str(), MNT_DETACH);
   }
+  ::_exit(0);
 }
 
-pid_t tests_process = 0;
-
-/// Who ends this program ends the tests; the rest is done here all the same.
-extern "C" void end_tests(int number) {
-  ::kill(tests_process, number);
-}
-
-int run_tests() {
-  const bool is_own = enter_private_mounts().empty();
-  const pid_t tests = ::fork();
-  if (tests < 0) return 1;
-  if (tests == 0) return RUN_ALL_TESTS();
-  tests_process = tests;
-  struct sigaction action {};
-  action.sa_handler = end_tests;
-  action.sa_flags = SA_RESTART;
-  for (const int number : {SIGTERM, SIGINT})
-    ::sigaction(number, &action, nullptr);
-  int status = 0;
-  const pid_t ended = ::waitpid(tests, &status, 0);
-  if (is_own) unmount_abandoned();
-  return ended == tests && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+int serve(const std::vector<std::string>& arguments) {
+  watch_tests(static_cast<pid_t>(parse_decimal(arguments.at(0)).value()));
+  return serve_union_from_arguments({arguments.begin() + 1, arguments.end()});
 }
 
 }  // namespace
@@ -67,7 +59,7 @@ int run_tests() {
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == layerkit::testing::kServeArgument)
-    return layerkit::serve_union_from_arguments({argv + 2, argv + argc});
+    return layerkit::testing::serve({argv + 2, argv + argc});
   ::testing::InitGoogleTest(&argc, argv);
-  return layerkit::testing::run_tests();
+  return RUN_ALL_TESTS();
 }
