@@ -35,31 +35,6 @@ StartedUnion start_fuse(const UnionSpec& spec) {
           std::move(started.id)};
 }
 
-/// To be mended in the backend, not in the suite.
-const std::vector<KnownGap>& gaps_of_fuse() {
-  static const std::vector<KnownGap> gaps = {
-      {"UnionData.LocksHoldOverACopyUp", "the copy is another inode, without the locks"},
-      {"UnionOpenFile.AReaderFromBeforeTheCopyUpSeesTheNewAttributes",
-       "fstat shows those of the lower file"},
-      {"UnionOpenFile.ADescriptorOfProcLeadsToTheFile", "opening it for writing gives ESTALE"},
-      {"UnionOpenFile.AppendingCanBeSwitchedOff", "the branch's file keeps O_APPEND"},
-      {"UnionPermission.AForeignOpenThatTruncatesTakesTheSpecialBits", "they stay"},
-      {"UnionStat.WhiteoutDevicesAreReservedOrOrdinary",
-       "0:0 devices can be made and are whiteouts then, in both formats"},
-      {"AufsPolicies.RoundRobinReachesBranchesBelowTheParent",
-       "branches below the last that has the parent are not considered"},
-      {"AufsPolicies.ParentMostFreeRoundRobinLeavesTheParentBelowTheMark",
-       "branches below the last that has the parent are not considered"},
-      {"AufsControl.BranchesMustNotOverlap", "a directory inside a branch is taken"},
-      {"AufsSettingsTest.WhiteoutsOfAPlainReadOnlyBranchSayNothing",
-       "their names are listed, though they cannot be looked up"},
-      {"AufsSettingsTest.OpeningADirectoryCopiesItUpWhereAskedFor",
-       "coo_all copies up regular files alone"},
-      {"AufsSettingsTest.OpeningMovesUpWhereAskedFor", "moo leaves the source where it was"},
-  };
-  return gaps;
-}
-
 Backend fuse_backend(const char* name, WhiteoutFormat upper, WhiteoutFormat lowers) {
   Backend backend{.name = name, .start = start_fuse};
   backend.upper_whiteouts = upper;
@@ -67,9 +42,7 @@ Backend fuse_backend(const char* name, WhiteoutFormat upper, WhiteoutFormat lowe
   backend.is_aufs = upper == WhiteoutFormat::Aufs;
   backend.is_variant = upper != lowers;
   if (!may_mount_fuse()) backend.problem = "this process may not mount FUSE file systems";
-  backend.gaps = gaps_of_fuse();
-  backend.traits.reader_sees_copy_up = false;
-  backend.traits.mapping_sees_copy_up = false;
+  backend.traits.large_reader_sees_copy_up = false;
   backend.traits.shifts_ranges = false;
   backend.traits.read_only_when_no_branch_is_writable = false;
   backend.traits.passes_over_other_types = backend.is_aufs;

@@ -13,9 +13,10 @@ namespace layerkit::testing {
 struct UnionTraits {
   /// The names of a lower file with several stay one file when it is copied up.
   bool links_survive_copy_up = true;
-  /// A descriptor that was opened for reading before the copy-up reads what was written after it.
-  bool reader_sees_copy_up = true;
-  /// So does a shared mapping.
+  /// A descriptor that was opened for reading before the copy-up reads what was written after it,
+  /// also that of a file of 256 KiB or more.
+  bool large_reader_sees_copy_up = true;
+  /// So does a shared mapping of a small file.
   bool mapping_sees_copy_up = true;
   /// fstat of an open lower file counts the names that are left when one is removed.
   bool counts_links_of_unlinked_lower = true;
@@ -46,12 +47,6 @@ struct UnionTraits {
   unsigned name_max = 255;
 };
 
-/// A test that a backend does not pass, and what is wrong.
-struct KnownGap {
-  std::string test;  ///< "Suite.Name"
-  std::string what;
-};
-
 /// A union that was mounted, not yet attached.
 struct StartedUnion {
   DetachedMount mount;
@@ -72,7 +67,6 @@ struct Backend {
   /// Several writable branches, policies and so on: the AUFS part of the suite applies.
   bool is_aufs = false;
   UnionTraits traits = {};
-  std::vector<KnownGap> gaps = {};
   /// Why it cannot be tried on this machine; empty when it can.
   std::string problem = {};
 };

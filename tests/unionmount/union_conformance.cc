@@ -19,22 +19,11 @@ TreeDump without_unfound(TreeDump dump) {
   return dump;
 }
 
-/// "On/UnionLookup", "Name/overlay" -> "UnionLookup.Name"
-std::string plain_name(const ::testing::TestInfo& test) {
-  const std::string suite = test.test_suite_name();
-  const std::string name = test.name();
-  return suite.substr(suite.find('/') + 1) + "." + name.substr(0, name.find('/'));
-}
-
 }  // namespace
 
 void UnionTest::SetUp() {
   PrivateMountsTest::SetUp();
   if (IsSkipped()) return;
-  const std::string name = plain_name(*::testing::UnitTest::GetInstance()->current_test_info());
-  for (const KnownGap& gap : backend().gaps) {
-    if (gap.test == name) GTEST_SKIP() << "known gap: " << gap.what;
-  }
   memory_.emplace();
   const bool needs_disk = GetParam().medium != Medium::Memory;
   if (needs_disk) {

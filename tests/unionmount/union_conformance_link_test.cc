@@ -211,6 +211,34 @@ TEST_P(UnionLink, ARenamedLowerNameStaysWithTheOthersWhereLinksSurvive) {
   if (traits().links_survive_copy_up) expect_one_file({"b", "c"});
 }
 
+TEST_P(UnionLink, OtherNamesOfACopiedUpFileCanBeRenamed) {
+  expect_own_view_only(kOthersDoNotLink);
+  base().file("file", "text");
+  base().symlink("symlink", "target");
+  base().node("fifo", S_IFIFO | 0644);
+  base().node("socket", S_IFSOCK | 0644);
+  base().node("device", S_IFCHR | 0644, makedev(1, 3));
+  base().dir("d");
+  const Names kinds = {"device", "fifo", "file", "socket", "symlink"};
+  for (const std::string& kind : kinds) {
+    for (const char* number : {"2", "3", "4"})
+      base().link(kind + number, kind);
+  }
+  mount();
+  for (const std::string& kind : kinds) {
+    ASSERT_EQ(tried(::lchown(at(kind).c_str(), 5, 5)), "ok") << kind;
+    EXPECT_EQ(tried_rename(at(kind + "2"), at(kind + "-renamed")), "ok") << kind;
+    EXPECT_EQ(tried_rename(at(kind + "3"), at("d/" + kind)), "ok") << kind;
+    EXPECT_EQ(tried_rename(at(kind), at(kind + "-first")), "ok") << kind;
+    const std::uint32_t owner = traits().links_survive_copy_up ? 5 : 0;
+    for (const std::string& name : {kind + "-renamed", "d/" + kind, kind + "4"})
+      EXPECT_EQ(status_of(at(name)).st_uid, owner) << name;
+    if (traits().links_survive_copy_up)
+      expect_one_file({kind + "-first", kind + "-renamed", "d/" + kind, kind + "4"});
+  }
+  EXPECT_EQ(names_in(at("d")), kinds);
+}
+
 TEST_P(UnionLink, ANewNameOfAFileWithSeveralLowerNamesIsCounted) {
   expect_own_view_only(kOthersDoNotLink);
   base().file("a", "text");

@@ -20,11 +20,19 @@ constexpr unsigned kDeviceMagic = 229;
 const unsigned long kBackingOpen = _IOW(kDeviceMagic, 1, BackingMap);
 const unsigned long kBackingClose = _IOW(kDeviceMagic, 2, std::uint32_t);
 
+/// A small file that is only read is soon read whole, and stays in the page cache; passing it
+/// through would cost each open more, and a copy-up would have to part it from its readers.
+constexpr off_t kSmallFile = 256 << 10;
+
 /// Writes that the kernel passes through are made with this process's capabilities: a file whose
-/// setuid bit a write must clear, or must not, is written here, where the caller is known.
-bool has_setid_bits(int fd) noexcept {
+/// setuid bit a write must clear, or must not, is written here, where the caller is known. So is
+/// one that is appended to: the file behind would keep O_APPEND when the process drops it.
+bool is_worth_passing(int fd, int flags) noexcept {
   struct stat stat = {};
-  return ::fstat(fd, &stat) != 0 || (stat.st_mode & (S_ISUID | S_ISGID)) != 0;
+  if (::fstat(fd, &stat) != 0) return false;
+  if ((flags & O_ACCMODE) == O_RDONLY) return stat.st_size >= kSmallFile;
+  if ((flags & O_APPEND) != 0) return false;
+  return (stat.st_mode & (S_ISUID | S_ISGID)) == 0;
 }
 
 }  // namespace
@@ -55,8 +63,7 @@ BackingFiles::Opened BackingFiles::open(FileHandle& handle) {
     if (backing.revision != handle.revision.load()) return Opened::Conflict;
   } else {
     const int fd = handle.fd.load();
-    const bool is_written = (handle.flags & O_ACCMODE) != O_RDONLY;
-    if (backing.cached_opens > 0 || (is_written && has_setid_bits(fd))) {
+    if (backing.cached_opens > 0 || !is_worth_passing(fd, handle.flags)) {
       ++backing.cached_opens;
       return Opened::Cached;
     }

@@ -256,8 +256,8 @@ void pass_through(FuseServer& server, FileHandle& handle) {
 void open(fuse_req_t req, fuse_ino_t id, fuse_file_info* info) {
   if (is_needless(req)) return;
   answer(req, [&](UnionFs& fs) {
-    keep_setid_bits(!request_flags().kills_setid_bits);
-    std::unique_ptr<FileHandle> handle = fs.open(node_of(req, id), info->flags);
+    std::unique_ptr<FileHandle> handle =
+        fs.open(node_of(req, id), info->flags, request_flags().kills_setid_bits);
     try {
       pass_through(server_of(req), *handle);
     } catch (const Error&) {

@@ -33,8 +33,8 @@ struct LiveBranch {
   bool reads_whiteout_names() const noexcept {
     return attributes.whiteouts || (writable() && format == WhiteoutFormat::Aufs);
   }
-  /// Whether overlay's opaque xattrs of the branch count; its 0:0 devices always do.
-  bool reads_opaque_xattrs() const noexcept {
+  /// Whether overlay's 0:0 devices and opaque xattrs of the branch count.
+  bool reads_overlay_whiteouts() const noexcept {
     return !writable() || format == WhiteoutFormat::Overlay;
   }
   /// The longest name that can be made: a whiteout must be able to hide it.

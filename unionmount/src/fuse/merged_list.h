@@ -39,7 +39,11 @@ class MergedList {
 /// Builds a MergedList from the branches' directories, top first.
 class ListMerger {
  public:
-  explicit ListMerger(bool show_whiteouts) : show_whiteouts_(show_whiteouts) {}
+  struct Options {
+    bool shows_whiteouts = false;       ///< shwh
+    bool drops_whiteout_names = false;  ///< `.wh.` names are the union's own, on any branch
+  };
+  explicit ListMerger(const Options& options) : options_(options) {}
 
   void add_self(std::uint64_t self, std::uint64_t parent);
   /// Reads `dir`, a directory of the branch open for reading. `hides_below`: a lower branch
@@ -59,7 +63,7 @@ class ListMerger {
   bool is_whiteout(const LiveBranch& branch, int dir, std::string_view name, std::uint8_t& type);
   void push(std::string_view name, std::uint64_t ino, std::uint8_t type, LiveBranch* branch);
 
-  bool show_whiteouts_;
+  Options options_;
   bool is_first_ = true;
   MergedList list_;
   std::size_t numbered_ = 0;

@@ -76,18 +76,19 @@ bool ListMerger::is_whiteout(const LiveBranch& branch,
       new_whiteouts_.emplace_back(name.substr(kWhiteoutPrefix.size()));
     return true;
   }
+  if (options_.drops_whiteout_names && name.starts_with(kWhiteoutPrefix)) return true;
   if (type != DT_CHR && type != DT_UNKNOWN) return false;
   struct stat stat;
   if (stat_name(dir, std::string(name), stat) != 0) return type == DT_CHR;
   type = static_cast<std::uint8_t>(IFTODT(stat.st_mode));
-  if (!is_whiteout_device(stat)) return false;
+  if (!is_whiteout_device(branch, stat)) return false;
   new_whiteouts_.emplace_back(name);
   return true;
 }
 
 void ListMerger::add_entry(
     LiveBranch& branch, int dir, std::string_view name, std::uint64_t ino, std::uint8_t type) {
-  if (is_whiteout(branch, dir, name, type) && !show_whiteouts_) return;
+  if (is_whiteout(branch, dir, name, type) && !options_.shows_whiteouts) return;
   if (!is_first_) {
     std::string key(name);
     if (hidden_.contains(key)) return;

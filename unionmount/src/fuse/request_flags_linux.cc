@@ -82,13 +82,20 @@ void note_flags(const fuse_in_header& header, const void* request, std::size_t s
   }
 }
 
+/// What libfuse is told of a read that failed: to try again, or that the connection has ended. Of
+/// all else it would complain on stderr, in a thread that is cancelled with stderr's lock in its
+/// hands; ECONNABORTED, for one, is what an unmount beside a request gives.
+int end_or_retry(int err) noexcept {
+  if (err == EINTR || err == EAGAIN || err == ENOENT) return err;
+  if (wire.hooks.gone != nullptr) wire.hooks.gone(wire.hooks.user);
+  return ENODEV;
+}
+
 ssize_t read_request(int device, void* buffer, size_t size, void*) {
   for (;;) {
     const ssize_t got = ::read(device, buffer, size);
     if (got < static_cast<ssize_t>(sizeof(fuse_in_header))) {
-      const int err = errno;
-      if (got < 0 && err == ENODEV && wire.hooks.gone != nullptr) wire.hooks.gone(wire.hooks.user);
-      errno = err;
+      errno = got < 0 ? end_or_retry(errno) : EIO;
       return got;
     }
     fuse_in_header header;

@@ -12,6 +12,7 @@
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
 #include "layerkit/unionmount/fuse_union.h"
+#include "layerkit/unionmount/open_branches.h"
 #include "overlay_plan.h"
 
 namespace layerkit {
@@ -136,6 +137,7 @@ class LiveControl final : public UnionControl {
     // One that is there already is not opened a second time: its lock is taken.
     for (const BranchState& known : branches())
       if (known.path == path_of(branch)) return;
+    check_beside_others(branch);
     tell_kernel(server_.fs.insert_branch(
         index, go_live(std::move(branch), format_, private_xattrs(), Fd())));
   }
@@ -157,6 +159,12 @@ class LiveControl final : public UnionControl {
   }
 
  private:
+  void check_beside_others(const Branch& branch) const {
+    std::vector<Branch> all = server_.fs.opened_branches();
+    all.push_back({.directory = branch.directory.duplicate(), .path = path_of(branch)});
+    check_branches(all);
+  }
+
   void tell_kernel(const std::vector<UnionFs::StaleName>& names) {
     // Not under a lock of ours: the kernel may wait for a request that does.
     for (const UnionFs::StaleName& name : names)

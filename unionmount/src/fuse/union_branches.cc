@@ -58,6 +58,14 @@ std::vector<BranchState> UnionFs::branch_states() {
   return states;
 }
 
+std::vector<Branch> UnionFs::opened_branches() {
+  const std::shared_lock tree(tree_);
+  std::vector<Branch> opened;
+  for (const auto& branch : branches_)
+    opened.push_back({.directory = branch->root.duplicate(), .path = branch->path});
+  return opened;
+}
+
 std::vector<UnionFs::StaleName> UnionFs::refresh() {
   renumber();
   shared_files_.clear();

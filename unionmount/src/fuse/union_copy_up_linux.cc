@@ -153,6 +153,8 @@ void UnionFs::publish_copy(Node& node,
     if (link_err != EEXIST) fail_errno(link_err, "keeping a hard link");
   }
   rename_name(staging, staged, dir->get(), name.name, IfExists::Fail);
+  if (from.writable() && from.attributes.on_open == OnOpen::MoveUp && name.on == &from)
+    layerkit::remove_name(fds_.of(*name.parent, from)->get(), name.name);
   set_times(dir->get(), parent.st_atim, parent.st_mtim);
   nodes_.move_file(node, target, copy.st_ino, name.parent, name.name);
   node.removed_links = 0;

@@ -157,6 +157,8 @@ NodeReply UnionFs::make(Node& parent,
   const std::unique_lock tree(tree_);
   const Found absent = find(parent, name);
   if (absent.exists()) fail_errno(EEXIST, "making {}", quoted(name));
+  if (format_ == WhiteoutFormat::Overlay && S_ISCHR(object.mode) && object.device == 0)
+    fail_errno(EPERM, "making {}: a device 0:0 is a whiteout", quoted(name));
   const bool is_directory = S_ISDIR(object.mode);
   LiveBranch& branch = branch_for_new(parent, absent, is_directory);
   if (name.size() > branch.name_max()) fail_errno(ENAMETOOLONG, "making {}", quoted(name));
@@ -185,7 +187,8 @@ UnionFs::Created UnionFs::create(
       {
         const WithUmask umask(caller.umask);
         make_in_place(place, name, false, [&](int dir, const std::string& as) {
-          fd = open_name(dir, as, (flags & ~(O_TRUNC | O_NOFOLLOW | O_DIRECT)) | O_CREAT | O_EXCL,
+          fd = open_name(dir, as,
+                         (flags & ~(O_TRUNC | O_NOFOLLOW | O_DIRECT | O_APPEND)) | O_CREAT | O_EXCL,
                          mode & 07777);
           give_to_caller(dir, place.dir->get(), as, mode, caller);
         });
@@ -199,7 +202,7 @@ UnionFs::Created UnionFs::create(
   std::optional<NodeReply> reply = lookup(parent, name);
   if (!reply) fail_errno(ESTALE, "creating {}", quoted(name));
   try {
-    return {*reply, open(*reply->node, flags & ~(O_CREAT | O_EXCL))};
+    return {*reply, open(*reply->node, flags & ~(O_CREAT | O_EXCL), caller.uid != 0)};
   } catch (const Error&) {
     forget(*reply->node, 1);
     throw;
@@ -217,7 +220,7 @@ UnionFs::Created UnionFs::make_nameless(Node& parent,
   {
     const WithUmask umask(caller.umask);
     fd = Fd(::openat(dir->get(), ".",
-                     (flags & ~(O_CREAT | O_EXCL | O_DIRECT)) | O_TMPFILE | O_CLOEXEC,
+                     (flags & ~(O_CREAT | O_EXCL | O_DIRECT | O_APPEND)) | O_TMPFILE | O_CLOEXEC,
                      mode & 07777));
   }
   if (!fd) {

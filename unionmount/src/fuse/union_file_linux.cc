@@ -19,8 +19,7 @@ bool is_for_writing(int flags) noexcept {
 }
 
 /// What a process may say of a file that is there already.
-constexpr int kOpenFlags =
-    O_ACCMODE | O_APPEND | O_TRUNC | O_SYNC | O_DSYNC | O_NOATIME | O_NONBLOCK | O_PATH;
+constexpr int kOpenFlags = O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC | O_NOATIME | O_NONBLOCK | O_PATH;
 
 }  // namespace
 
@@ -28,7 +27,8 @@ constexpr int kOpenFlags =
 Fd UnionFs::open_file(Node& node, int flags) {
   if (!settings_.direct_io && (flags & O_DIRECT) != 0)
     fail_errno(EINVAL, "opening a file of a union without direct I/O");
-  // The kernel does direct I/O with this process; what lies between has no alignment to keep.
+  // The kernel does direct I/O with this process; what lies between has no alignment to keep. It
+  // also says where to append: a process may change its mind (F_SETFL).
   flags &= kOpenFlags;
   NodeName name;
   if (!nodes_.reachable_name(node, name)) return open_nameless(node, flags);
@@ -72,6 +72,16 @@ bool UnionFs::needs_copy_to_open(const Node& node, int flags) const {
   });
 }
 
+bool UnionFs::is_copied_up_by_open(const Node& directory) {
+  const std::shared_lock tree(tree_);
+  if (directory.parts.empty()) return false;
+  const LiveBranch& top = directory.top();
+  return top.attributes.on_open == OnOpen::CopyUpAll && !top.writable() &&
+         std::any_of(branches_.begin(), branches_.end(), [&](const auto& branch) {
+           return branch->writable() && branch->index < top.index;
+         });
+}
+
 std::unique_ptr<FileHandle> UnionFs::make_handle(Node& node, Fd fd, int flags) {
   auto handle = std::make_unique<FileHandle>();
   handle->node = &node;
@@ -84,12 +94,15 @@ std::unique_ptr<FileHandle> UnionFs::make_handle(Node& node, Fd fd, int flags) {
   return handle;
 }
 
-std::unique_ptr<FileHandle> UnionFs::open(Node& node, int flags) {
+std::unique_ptr<FileHandle> UnionFs::open(Node& node, int flags, bool kills_setid_bits) {
   for (;;) {
     LiveBranch* wanted = nullptr;
     {
       const std::shared_lock tree(tree_);
-      if (!needs_copy_to_open(node, flags)) return make_handle(node, open_file(node, flags), flags);
+      if (!needs_copy_to_open(node, flags)) {
+        keep_setid_bits(!kills_setid_bits);
+        return make_handle(node, open_file(node, flags), flags);
+      }
       if (node.top().writable()) {
         NodeName name;
         nodes_.reachable_name(node, name);

@@ -132,7 +132,8 @@ class UnionFs final {
               const std::string& new_name,
               RenameKind kind);
 
-  std::unique_ptr<FileHandle> open(Node& node, int flags);
+  /// `kills_setid_bits`: cutting the file clears them.
+  std::unique_ptr<FileHandle> open(Node& node, int flags, bool kills_setid_bits);
   struct Created {
     NodeReply reply;
     std::unique_ptr<FileHandle> handle;
@@ -169,6 +170,8 @@ class UnionFs final {
 
   // Run-time changes; see UnionControl.
   std::vector<BranchState> branch_states();
+  /// Directory and path of each.
+  std::vector<Branch> opened_branches();
   std::vector<StaleName> insert_branch(int index, std::unique_ptr<LiveBranch> branch);
   std::vector<StaleName> delete_branch(const std::string& path);
   /// What a branch needs to become writable; null for one that is.
@@ -212,7 +215,8 @@ class UnionFs final {
   // union_target.cc: where something is written
   LiveBranch& branch_for_new(const Node& parent, const Found& absent, bool is_directory);
   LiveBranch& branch_for_copy(const Node& parent, const LiveBranch& source);
-  bool is_visible_on(const Node& parent, const LiveBranch& branch, const Found& name) const;
+  bool is_visible_on(const Node& parent, const LiveBranch& branch, const Found& name);
+  bool can_hold(const Node& directory, const LiveBranch& branch);
   DirectoryFds::Ref ensure_directory(Node& directory, LiveBranch& branch);
   void add_part(Node& directory, LiveBranch& branch);
   void changed(Node& directory) noexcept { directory.revision.fetch_add(1); }
@@ -275,6 +279,7 @@ class UnionFs final {
   int stored_xattr(Node& node, const std::string& key, std::string& value);
   Fd open_nameless(Node& node, int flags);
   std::unique_ptr<FileHandle> make_handle(Node& node, Fd fd, int flags);
+  bool is_copied_up_by_open(const Node& directory);
   bool needs_copy_to_open(const Node& node, int flags) const;
 
   // union_branches.cc

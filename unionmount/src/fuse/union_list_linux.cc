@@ -11,6 +11,7 @@
 namespace layerkit {
 
 std::unique_ptr<DirectoryHandle> UnionFs::open_directory(Node& node) {
+  if (is_copied_up_by_open(node)) copy_up(node);
   auto handle = std::make_unique<DirectoryHandle>();
   handle->node = &node;
   nodes_.pin(node);
@@ -36,7 +37,8 @@ std::shared_ptr<const MergedList> UnionFs::list(DirectoryHandle& handle, bool fr
 
 /// REQUIRES: the tree lock.
 MergedList UnionFs::read_list(Node& node) {
-  ListMerger merger(settings_.show_whiteouts);
+  ListMerger merger(
+      {.shows_whiteouts = settings_.show_whiteouts, .drops_whiteout_names = reads_whiteout_names_});
   const Node* parent = node.names.empty() ? nullptr : node.names.front().parent;
   merger.add_self(node.number, parent != nullptr ? parent->number : node.number);
   for (std::size_t i = 0; i < node.parts.size(); ++i) {

@@ -47,7 +47,7 @@ bool UnionFs::find_part(Found& found,
     if (is_hidden && !found.exists()) found.whiteout = &branch;
     return !is_hidden;
   }
-  if (is_whiteout_device(stat)) {
+  if (is_whiteout_device(branch, stat)) {
     if (!found.exists()) found.whiteout = &branch;
     return false;
   }
@@ -75,7 +75,6 @@ bool UnionFs::find_part(Found& found,
 }
 
 void UnionFs::find_pseudo_link(Found& found) {
-  if (!S_ISREG(found.stat.st_mode) && !S_ISLNK(found.stat.st_mode)) return;
   LiveBranch& branch = found.top();
   if (const auto kept = branch.writable() ? numbers_.kept(branch, found.stat.st_ino)
                                           : std::optional<InodeNumbers::Kept>{}) {
@@ -112,7 +111,7 @@ bool UnionFs::exists_below(const Node& parent, const LiveBranch& branch, const s
     const DirectoryFds::Ref dir = fds_.of(parent, *part);
     struct stat stat = {};
     const int err = stat_name(dir->get(), name, stat);
-    if (err == 0) return !is_whiteout_device(stat);
+    if (err == 0) return !is_whiteout_device(*part, stat);
     if (part->reads_whiteout_names() && has_whiteout_name(dir->get(), name)) return false;
   }
   return false;

@@ -97,7 +97,7 @@ void UnionFs::unlink(Node& parent, const std::string& name) {
 }
 
 void UnionFs::check_empty(Node& directory) {
-  ListMerger merger(false);
+  ListMerger merger({.shows_whiteouts = false, .drops_whiteout_names = reads_whiteout_names_});
   for (std::size_t i = 0; i < directory.parts.size(); ++i) {
     LiveBranch& branch = *directory.parts[i];
     const Fd dir = open_name(fds_.of(directory, branch)->get(), ".", O_RDONLY | O_DIRECTORY);

@@ -15,6 +15,8 @@
 namespace layerkit {
 namespace {
 
+constexpr int kMostTurns = 1000;
+
 /// A directory that is on one writable branch and nowhere else can move as it is.
 bool is_movable(const std::vector<LiveBranch*>& parts, const LiveBranch& target) {
   return parts.size() == 1 && parts.front() == &target;
@@ -59,11 +61,11 @@ void UnionFs::check_rename(const RenameSide& from, const RenameSide& to, RenameK
     fail_errno(EISDIR, "renaming to {}", quoted(*to.name));
 }
 
-/// Where both names can be written: the source's own branch if that is possible.
+/// Where both names can be written: the source's own branch if that is possible. (A file that was
+/// reached by its pseudo-link is there, and gets the name first.)
 LiveBranch& UnionFs::branch_for_rename(const RenameSide& from, const RenameSide& to) {
   LiveBranch& source = from.found.top();
-  if (source.writable() && !from.found.is_by_link && is_visible_on(*to.parent, source, to.found))
-    return source;
+  if (source.writable() && is_visible_on(*to.parent, source, to.found)) return source;
   // The nearest above both that is writable.
   std::size_t limit = source.index;
   if (to.found.exists()) limit = std::min(limit, to.found.top().index);
@@ -207,7 +209,8 @@ void UnionFs::rename(Node& old_parent,
   check_name(old_name);
   check_name(new_name);
   std::unique_lock tree(tree_);
-  for (;;) {
+  // Each turn brings one of the two nearer; others may undo that, but not for ever.
+  for (int turn = 0; turn < kMostTurns; ++turn) {
     RenameSide from = {&old_parent, &old_name, find(old_parent, old_name)};
     RenameSide to = {&new_parent, &new_name, find(new_parent, new_name)};
     check_rename(from, to, kind);
@@ -231,6 +234,7 @@ void UnionFs::rename(Node& old_parent,
     changed(new_parent);
     return;
   }
+  fail_errno(ESTALE, "renaming {}: its branches change all the time", quoted(old_name));
 }
 
 /// The directory that a rename replaces must be empty to the union.

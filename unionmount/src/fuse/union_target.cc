@@ -12,13 +12,29 @@
 
 namespace layerkit {
 
-bool UnionFs::is_visible_on(const Node& parent, const LiveBranch& branch, const Found& name) const {
+bool UnionFs::is_visible_on(const Node& parent, const LiveBranch& branch, const Found& name) {
   // A name that exists or is hidden further up would cover what is written here.
   if (name.whiteout != nullptr && branch.index > name.whiteout->index) return false;
   if (name.exists() && branch.index > name.top().index) return false;
-  const auto& parts = parent.parts;
-  return std::find(parts.begin(), parts.end(), &branch) != parts.end() ||
-         branch.index < parts.back()->index;
+  return can_hold(parent, branch);
+}
+
+/// Whether the directory would be seen on the branch if it were made there.
+bool UnionFs::can_hold(const Node& directory, const LiveBranch& branch) {
+  const auto& parts = directory.parts;
+  if (std::find(parts.begin(), parts.end(), &branch) != parts.end()) return true;
+  if (branch.index < parts.back()->index) return true;
+  // Below all of its parts: none of them, nor a whiteout, may hide it there.
+  const NodeName& name = directory.names.front();
+  if (name.parent == nullptr || !can_hold(*name.parent, branch)) return false;
+  for (const LiveBranch* part : name.parent->parts) {
+    if (part->index >= branch.index) break;
+    if (part->index < parts.front()->index) continue;
+    const DirectoryFds::Ref dir = fds_.of(*name.parent, *part);
+    const bool hides = part->reads_whiteout_names() && has_whiteout_name(dir->get(), name.name);
+    if (hides || is_opaque(*part, dir->get(), name.name)) return false;
+  }
+  return true;
 }
 
 LiveBranch& UnionFs::branch_for_new(const Node& parent, const Found& absent, bool is_directory) {

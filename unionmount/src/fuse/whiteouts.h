@@ -13,8 +13,8 @@ namespace layerkit {
 
 /// `.wh.` + name; ENAMETOOLONG where that is no name.
 std::string whiteout_name_of(const std::string& name);
-/// A character device 0:0, which overlayfs takes for a whiteout.
-bool is_whiteout_device(const struct stat& stat) noexcept;
+/// A character device 0:0 on a branch where it is overlayfs's whiteout.
+bool is_whiteout_device(const LiveBranch& branch, const struct stat& stat) noexcept;
 /// Whether `.wh.NAME` is there.
 bool has_whiteout_name(int dir, const std::string& name) noexcept;
 /// Whether the directory `name` hides what lower branches have in it.

@@ -28,8 +28,8 @@ std::string whiteout_name_of(const std::string& name) {
   return std::string(kWhiteoutPrefix) + name;
 }
 
-bool is_whiteout_device(const struct stat& stat) noexcept {
-  return S_ISCHR(stat.st_mode) && stat.st_rdev == makedev(0, 0);
+bool is_whiteout_device(const LiveBranch& branch, const struct stat& stat) noexcept {
+  return branch.reads_overlay_whiteouts() && S_ISCHR(stat.st_mode) && stat.st_rdev == makedev(0, 0);
 }
 
 bool has_whiteout_name(int dir, const std::string& name) noexcept {
@@ -47,7 +47,7 @@ bool is_opaque(const LiveBranch& branch, int dir, const std::string& name) {
     const std::string marker = name + '/' + std::string(kOpaqueName);
     if (::faccessat(dir, marker.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) return true;
   }
-  if (!branch.reads_opaque_xattrs()) return false;
+  if (!branch.reads_overlay_whiteouts()) return false;
   std::string value;
   return get_xattr(dir, name, opaque_key(branch).c_str(), value) == 0 && value == "y";
 }
