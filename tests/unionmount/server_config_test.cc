@@ -83,8 +83,6 @@ TEST(ServerConfigTest, WhatOverlayfsAloneCanDoIsRefused) {
                  [&] { static_cast<void>(describe_spec(spec)); });
   };
   refused("metacopy=on", [](UnionSpec& spec) { spec.overlay.metacopy = true; });
-  refused("redirect_dir=on",
-          [](UnionSpec& spec) { spec.overlay.redirect_dir = OverlayRedirect::On; });
   refused("verity", [](UnionSpec& spec) { spec.overlay.verity = OverlayVerity::Require; });
   refused("data-only directories", [](UnionSpec& spec) { spec.data_directories.emplace_back(); });
   refused("branches with mapped owners",

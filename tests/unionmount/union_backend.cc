@@ -46,7 +46,7 @@ Backend fuse_backend(const char* name, WhiteoutFormat upper, WhiteoutFormat lowe
   backend.traits.shifts_ranges = false;
   backend.traits.read_only_when_no_branch_is_writable = false;
   backend.traits.passes_over_other_types = backend.is_aufs;
-  backend.traits.reserves_whiteout_names = backend.is_aufs;
+  backend.traits.reserves_whiteout_names = true;
   backend.traits.reserves_whiteout_devices = !backend.is_aufs;
   if (backend.is_aufs) backend.traits.name_max = 251;
   return backend;

@@ -271,6 +271,52 @@ TEST_P(UnionLookup, NamesOfWhiteoutsAreReservedOrOrdinary) {
   EXPECT_EQ(exists(at("y")), traits().reserves_whiteout_names);
 }
 
+TEST_P(UnionLookup, NamesOfWhiteoutsInAWritableBranchAreWhiteouts) {
+  if (!traits().reserves_whiteout_names) GTEST_SKIP() << "ordinary to " << backend().name;
+  if (backend().upper_whiteouts == WhiteoutFormat::Overlay)
+    expect_own_view_only("they are ordinary to overlayfs");
+  for (const char* name : {"file", "removed", "target", "dir/x", "renamed/x", "opaque/x"})
+    base().file(name, "base");
+  for (const char* name : {".wh.file", ".wh.removed", ".wh.target", ".wh.dir", ".wh.renamed",
+                           ".wh.nothing", "opaque/.wh..wh..opq", "new/f"})
+    upper().file(name, "");
+  mount();
+  EXPECT_EQ(names_in(root()), (Names{"new", "opaque"}));
+  EXPECT_EQ(names_in(at("opaque")), Names{});
+  EXPECT_EQ(tried_write(at("file"), "new", O_CREAT | O_EXCL), "ok");
+  EXPECT_EQ(tried(::mkdir(at("dir").c_str(), 0755)), "ok");
+  EXPECT_EQ(tried(::rmdir(at("opaque").c_str())), "ok");
+  EXPECT_EQ(tried_rename(at("new/f"), at("target")), "ok");
+  EXPECT_EQ(tried_rename(at("new"), at("renamed")), "ok");
+  EXPECT_EQ(tried_write(at("removed"), "again"), "ok");
+  EXPECT_EQ(tried(::unlink(at("removed").c_str())), "ok");
+  remount();
+  EXPECT_EQ(names_in(root()), (Names{"dir", "file", "renamed", "target"}));
+  EXPECT_EQ(text_of(at("file")), "new");
+  EXPECT_EQ(text_of(at("target")), "");
+  EXPECT_EQ(names_in(at("dir")), Names{});
+  EXPECT_EQ(names_in(at("renamed")), Names{});
+}
+
+TEST_P(UnionLookup, WhatLiesInAnotherPlaceIsRefusedAndNotMisread) {
+  if (backend().lower_whiteouts != WhiteoutFormat::Overlay)
+    GTEST_SKIP() << "redirects are overlayfs's";
+  leave_out_final_check("nobody can look at them");
+  base().file("moved/f", "f");
+  base().file("wrong/f", "f");
+  base().file("file", std::string(5000, 'f'));
+  middle().dir("wrong");
+  set_xattr_at(AT_FDCWD, middle().path("wrong"), "trusted.overlay.redirect", "moved");
+  middle().file("file", "");
+  ASSERT_EQ(::truncate(middle().path("file").c_str(), 5000), 0);
+  set_xattr_at(AT_FDCWD, middle().path("file"), "trusted.overlay.metacopy", "");
+  mount();
+  EXPECT_EQ(tried(::access(at("wrong").c_str(), F_OK)), "EPERM");
+  EXPECT_EQ(tried(::access(at("wrong/f").c_str(), F_OK)), "EPERM");
+  EXPECT_EQ(tried_open(at("file"), O_RDONLY), "EPERM");
+  EXPECT_EQ(text_of(at("moved/f")), "f");
+}
+
 TEST_P(UnionLookup, HundredBranchesAreOneTree) {
   constexpr int kMore = 97;
   base().file("everywhere", "base");

@@ -222,6 +222,44 @@ TEST_P(UnionPermission, AForeignOpenThatTruncatesTakesTheSpecialBits) {
   EXPECT_EQ(mode_of(at("base")), 0777U);
 }
 
+TEST_P(UnionPermission, TheSetgidBitOfWhatCannotBeExecutedStaysForTheGroup) {
+  const Identity member{.uid = kUser, .gid = kGroup, .groups = {kSecondGroup}};
+  struct Change {
+    const char* name;
+    std::string (*make)(const std::string& path);
+  };
+  const Change changes[] = {
+      {"open", [](const std::string& path) { return tried_open(path, O_WRONLY | O_TRUNC); }},
+      {"truncate", [](const std::string& path) { return tried(::truncate(path.c_str(), 1)); }},
+      {"write", [](const std::string& path) { return tried_write(path, "TEXT"); }},
+      {"fallocate",
+       [](const std::string& path) {
+         return tried(::fallocate(open_file(path, O_WRONLY).get(), 0, 0, 100));
+       }},
+  };
+  for (const Change& change : changes) {
+    for (const char* who : {"member-", "other-"}) {
+      for (const BranchDir* branch : {&upper(), &base()}) {
+        const std::string name = std::string(branch == &upper() ? "upper-" : "base-") + who;
+        branch->file(name + change.name, "text");
+        own(branch->path(name + change.name), 0, kSecondGroup, 06666);
+      }
+    }
+  }
+  mount();
+  for (const Change& change : changes) {
+    for (const char* branch : {"upper-", "base-"}) {
+      const std::string path = at(branch);
+      as_user(member,
+              [&] { EXPECT_EQ(change.make(path + "member-" + change.name), "ok") << change.name; });
+      as_user(kOwner,
+              [&] { EXPECT_EQ(change.make(path + "other-" + change.name), "ok") << change.name; });
+      EXPECT_EQ(mode_of(path + "member-" + change.name), 02666U) << branch << change.name;
+      EXPECT_EQ(mode_of(path + "other-" + change.name), 0666U) << branch << change.name;
+    }
+  }
+}
+
 TEST_P(UnionPermission, AChangeOfOwnerTakesTheSpecialBits) {
   base().file("f", "text", 0755);
   own(base().path("f"), kUser, kGroup, 06755);

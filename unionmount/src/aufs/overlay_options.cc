@@ -6,12 +6,14 @@
 namespace layerkit {
 namespace {
 
-/// Overlay's permissions do not depend on the place.
+/// Overlay's permissions do not depend on the place. Those that read `.wh.` names, as
+/// fuse-overlayfs does, find them in every branch.
 BranchText branch_at(std::string_view path, BranchAccess access) {
   BranchText branch;
   branch.path = parse_path(path);
   branch.access = access;
   branch.access_given = true;
+  branch.attributes.whiteouts = access != BranchAccess::ReadWrite;
   return branch;
 }
 

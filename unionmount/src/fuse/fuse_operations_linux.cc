@@ -11,6 +11,7 @@
 #include "file_at.h"
 #include "fuse_server.h"
 #include "layerkit/base/error.h"
+#include "setid_change.h"
 #include "wire_replies.h"
 
 namespace layerkit {
@@ -171,9 +172,9 @@ AttributeChange change_of(const struct stat& attr, int set) {
 
 void setattr(fuse_req_t req, fuse_ino_t id, struct stat* attr, int set, fuse_file_info* info) {
   answer(req, [&](UnionFs& fs) {
-    const struct stat stat = fs.change_attributes(node_of(req, id), change_of(*attr, set),
-                                                  info != nullptr ? &file_of(info) : nullptr,
-                                                  request_flags().kills_setid_bits);
+    const struct stat stat =
+        fs.change_attributes(node_of(req, id), change_of(*attr, set),
+                             info != nullptr ? &file_of(info) : nullptr, request_flags());
     fuse_reply_attr(req, &stat, server_of(req).cache_seconds());
   });
 }
@@ -256,8 +257,7 @@ void pass_through(FuseServer& server, FileHandle& handle) {
 void open(fuse_req_t req, fuse_ino_t id, fuse_file_info* info) {
   if (is_needless(req)) return;
   answer(req, [&](UnionFs& fs) {
-    std::unique_ptr<FileHandle> handle =
-        fs.open(node_of(req, id), info->flags, request_flags().kills_setid_bits);
+    std::unique_ptr<FileHandle> handle = fs.open(node_of(req, id), info->flags, request_flags());
     try {
       pass_through(server_of(req), *handle);
     } catch (const Error&) {
@@ -278,7 +278,7 @@ void create(
     fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info) {
   answer(req, [&](UnionFs& fs) {
     UnionFs::Created created =
-        fs.create(node_of(req, parent), name, mode, info->flags, caller_of(req));
+        fs.create(node_of(req, parent), name, mode, info->flags, caller_of(req), request_flags());
     const CreateReply out = create_reply(server_of(req), created);
     if (fuse_reply_buf(req, reinterpret_cast<const char*>(&out), sizeof out) == 0)
       created.handle.release();  // NOLINT(bugprone-unused-return-value)
@@ -309,9 +309,11 @@ void read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, fuse_file_in
 void write(
     fuse_req_t req, fuse_ino_t, const char* data, size_t size, off_t offset, fuse_file_info* info) {
   answer(req, [&](UnionFs& fs) {
-    keep_setid_bits(!request_flags().kills_setid_bits);
-    const ssize_t put = ::pwrite(fs.readable_fd(file_of(info)), data, size, offset);
+    const int fd = fs.readable_fd(file_of(info));
+    const SetidChange change(request_flags(), fd);
+    const ssize_t put = ::pwrite(fd, data, size, offset);
     if (put < 0) fail_now("writing a file");
+    change.settle(fd);
     fuse_reply_write(req, static_cast<std::size_t>(put));
   });
 }
@@ -337,9 +339,10 @@ void fsync(fuse_req_t req, fuse_ino_t, int data_only, fuse_file_info* info) {
 void fallocate(
     fuse_req_t req, fuse_ino_t, int mode, off_t offset, off_t length, fuse_file_info* info) {
   answer(req, [&](UnionFs& fs) {
-    keep_setid_bits(!request_flags().kills_setid_bits);
-    if (::fallocate(fs.readable_fd(file_of(info)), mode, offset, length) != 0)
-      fail_now("allocating space");
+    const int fd = fs.readable_fd(file_of(info));
+    const SetidChange change(request_flags(), fd);
+    if (::fallocate(fd, mode, offset, length) != 0) fail_now("allocating space");
+    change.settle(fd);
     fuse_reply_err(req, 0);
   });
 }
@@ -354,11 +357,12 @@ void copy_file_range(fuse_req_t req,
                      size_t size,
                      int flags) {
   answer(req, [&](UnionFs& fs) {
-    keep_setid_bits(!request_flags().kills_setid_bits);
-    const ssize_t put =
-        ::copy_file_range(fs.readable_fd(file_of(in)), &from, fs.readable_fd(file_of(out)), &to,
-                          size, static_cast<unsigned>(flags));
+    const int fd = fs.readable_fd(file_of(out));
+    const SetidChange change(request_flags(), fd);
+    const ssize_t put = ::copy_file_range(fs.readable_fd(file_of(in)), &from, fd, &to, size,
+                                          static_cast<unsigned>(flags));
     if (put < 0) fail_now("copying a range");
+    change.settle(fd);
     fuse_reply_write(req, static_cast<std::size_t>(put));
   });
 }

@@ -30,9 +30,7 @@ struct LiveBranch {
 
   bool writable() const noexcept { return access == BranchAccess::ReadWrite; }
   /// Whether `.wh.` names of the branch are whiteouts.
-  bool reads_whiteout_names() const noexcept {
-    return attributes.whiteouts || (writable() && format == WhiteoutFormat::Aufs);
-  }
+  bool reads_whiteout_names() const noexcept { return attributes.whiteouts || writable(); }
   /// Whether overlay's 0:0 devices and opaque xattrs of the branch count.
   bool reads_overlay_whiteouts() const noexcept {
     return !writable() || format == WhiteoutFormat::Overlay;

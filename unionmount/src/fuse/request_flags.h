@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -13,6 +15,8 @@ struct RequestFlags {
   /// The caller lacks CAP_FSETID: setuid and setgid bits are to go (FUSE_WRITE_KILL_SUIDGID and
   /// its like).
   bool kills_setid_bits = false;
+  gid_t gid = 0;  ///< the caller's
+  pid_t pid = 0;  ///< 0: not seen from here
 };
 RequestFlags& request_flags() noexcept;
 

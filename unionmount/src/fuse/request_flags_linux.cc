@@ -52,6 +52,8 @@ void note_init(const fuse_in_header& header, const void* request, std::size_t si
 
 void note_flags(const fuse_in_header& header, const void* request, std::size_t size) {
   RequestFlags& flags = request_flags();
+  flags.gid = header.gid;
+  flags.pid = static_cast<pid_t>(header.pid);
   switch (header.opcode) {
     case FUSE_WRITE:
       flags.kills_setid_bits =

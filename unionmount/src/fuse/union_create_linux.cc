@@ -113,7 +113,7 @@ void UnionFs::make_in_place(const Place& place,
   LiveBranch& branch = *place.branch;
   const bool was_hidden_here = place.absent->whiteout == &branch;
   const bool must_be_opaque = is_directory && (settings_.always_opaque || was_hidden_here);
-  if (was_hidden_here && branch.format == WhiteoutFormat::Overlay) {
+  if (was_hidden_here && !place.absent->is_hidden_by_name) {
     const Nursery nursery(*branch.area, place.dir->get());
     const std::string staged = branch.area->new_name();
     make(nursery.fd(), staged);
@@ -125,7 +125,7 @@ void UnionFs::make_in_place(const Place& place,
   }
   make(place.dir->get(), name);
   if (must_be_opaque) make_opaque(branch, place.dir->get(), name);
-  if (was_hidden_here) remove_whiteout_name(branch, place.dir->get(), name);
+  if (was_hidden_here) remove_whiteout_name(place.dir->get(), name);
 }
 
 NodeReply UnionFs::enter_new(Node& parent, const std::string& name, LiveBranch& branch, int dir) {
@@ -173,8 +173,12 @@ NodeReply UnionFs::make(Node& parent,
   return enter_new(parent, name, branch, place.dir->get());
 }
 
-UnionFs::Created UnionFs::create(
-    Node& parent, const std::string& name, mode_t mode, int flags, const Caller& caller) {
+UnionFs::Created UnionFs::create(Node& parent,
+                                 const std::string& name,
+                                 mode_t mode,
+                                 int flags,
+                                 const Caller& caller,
+                                 const RequestFlags& request) {
   check_name(name);
   {
     const std::unique_lock tree(tree_);
@@ -202,7 +206,7 @@ UnionFs::Created UnionFs::create(
   std::optional<NodeReply> reply = lookup(parent, name);
   if (!reply) fail_errno(ESTALE, "creating {}", quoted(name));
   try {
-    return {*reply, open(*reply->node, flags & ~(O_CREAT | O_EXCL), caller.uid != 0)};
+    return {*reply, open(*reply->node, flags & ~(O_CREAT | O_EXCL), request)};
   } catch (const Error&) {
     forget(*reply->node, 1);
     throw;

@@ -9,6 +9,7 @@
 #include "file_at.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
+#include "setid_change.h"
 #include "union_fs.h"
 
 namespace layerkit {
@@ -94,14 +95,25 @@ std::unique_ptr<FileHandle> UnionFs::make_handle(Node& node, Fd fd, int flags) {
   return handle;
 }
 
-std::unique_ptr<FileHandle> UnionFs::open(Node& node, int flags, bool kills_setid_bits) {
+/// open_file() as the caller would: cutting the file is a change of it.
+Fd UnionFs::open_for(Node& node, int flags, const RequestFlags& request) {
+  if ((flags & O_TRUNC) == 0 || !request.kills_setid_bits) {
+    keep_setid_bits(true);
+    return open_file(node, flags);
+  }
+  const SetidChange change(request, real_stat(node));
+  Fd fd = open_file(node, flags);
+  change.settle(fd.get());
+  return fd;
+}
+
+std::unique_ptr<FileHandle> UnionFs::open(Node& node, int flags, const RequestFlags& request) {
   for (;;) {
     LiveBranch* wanted = nullptr;
     {
       const std::shared_lock tree(tree_);
       if (!needs_copy_to_open(node, flags)) {
-        keep_setid_bits(!kills_setid_bits);
-        return make_handle(node, open_file(node, flags), flags);
+        return make_handle(node, open_for(node, flags, request), flags);
       }
       if (node.top().writable()) {
         NodeName name;
@@ -170,19 +182,21 @@ std::string UnionFs::read_link(Node& node) {
 struct stat UnionFs::change_attributes(Node& node,
                                        const AttributeChange& change,
                                        FileHandle* open_as,
-                                       bool kills_setid_bits) {
+                                       const RequestFlags& request) {
   copy_up(node, nullptr, change.size.value_or(kWholeFile));
   const std::shared_lock tree(tree_);
   Fd object = open_node(node);
   if (change.size) {
-    keep_setid_bits(!kills_setid_bits);
     const int open_fd =
         open_as != nullptr && is_for_writing(open_as->flags) ? open_as->fd.load() : -1;
     const Fd file = open_fd < 0 ? open_file(node, O_WRONLY) : Fd();
-    if (::ftruncate(open_fd < 0 ? file.get() : open_fd, *change.size) != 0) {
+    const int fd = open_fd < 0 ? file.get() : open_fd;
+    const SetidChange setid(request, fd);
+    if (::ftruncate(fd, *change.size) != 0) {
       const int err = errno;
       fail_errno(err, "changing the size");
     }
+    setid.settle(fd);
   }
   if (change.uid || change.gid)
     set_owner(object.get(), change.uid.value_or(static_cast<uid_t>(-1)),

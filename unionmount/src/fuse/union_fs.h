@@ -22,6 +22,7 @@
 #include "merged_list.h"
 #include "node.h"
 #include "pseudo_links.h"
+#include "request_flags.h"
 #include "tree_lock.h"
 
 namespace layerkit {
@@ -111,11 +112,11 @@ class UnionFs final {
     nodes_.forget(node, lookups);
   }
   struct stat attributes(Node& node);
-  /// `open`: by an open file. `kills_setid_bits`: the caller has no CAP_FSETID.
+  /// `open`: by an open file.
   struct stat change_attributes(Node& node,
                                 const AttributeChange& change,
                                 FileHandle* open,
-                                bool kills_setid_bits);
+                                const RequestFlags& request);
   std::string read_link(Node& node);
   struct statvfs space();
 
@@ -132,14 +133,17 @@ class UnionFs final {
               const std::string& new_name,
               RenameKind kind);
 
-  /// `kills_setid_bits`: cutting the file clears them.
-  std::unique_ptr<FileHandle> open(Node& node, int flags, bool kills_setid_bits);
+  std::unique_ptr<FileHandle> open(Node& node, int flags, const RequestFlags& request);
   struct Created {
     NodeReply reply;
     std::unique_ptr<FileHandle> handle;
   };
-  Created create(
-      Node& parent, const std::string& name, mode_t mode, int flags, const Caller& caller);
+  Created create(Node& parent,
+                 const std::string& name,
+                 mode_t mode,
+                 int flags,
+                 const Caller& caller,
+                 const RequestFlags& request);
   Created make_nameless(Node& parent, mode_t mode, int flags, const Caller& caller);
   void close(std::unique_ptr<FileHandle> handle);
   /// The next lookup of the node's names gives another node; this one keeps the files that are
@@ -192,6 +196,7 @@ class UnionFs final {
     std::uint64_t number = 0;
     std::uint64_t signature = 0;     ///< of a directory's parts
     LiveBranch* whiteout = nullptr;  ///< absent: whose whiteout ended the search
+    bool is_hidden_by_name = false;  ///< that is a `.wh.` name, and no device in the name's place
     std::string link;                ///< the file's pseudo-link
     bool is_by_link = false;         ///< the name itself lies below, the file is the link's
     std::uint32_t missing_links = 0;
@@ -278,6 +283,7 @@ class UnionFs final {
   MergedList read_list(Node& node);
   int stored_xattr(Node& node, const std::string& key, std::string& value);
   Fd open_nameless(Node& node, int flags);
+  Fd open_for(Node& node, int flags, const RequestFlags& request);
   std::unique_ptr<FileHandle> make_handle(Node& node, Fd fd, int flags);
   bool is_copied_up_by_open(const Node& directory);
   bool needs_copy_to_open(const Node& node, int flags) const;

@@ -44,13 +44,17 @@ bool UnionFs::find_part(Found& found,
     const bool may_matter = !is_last || branch.writable();
     const bool is_hidden =
         may_matter && branch.reads_whiteout_names() && has_whiteout_name(dir->get(), name);
-    if (is_hidden && !found.exists()) found.whiteout = &branch;
+    if (is_hidden && !found.exists()) {
+      found.whiteout = &branch;
+      found.is_hidden_by_name = true;
+    }
     return !is_hidden;
   }
   if (is_whiteout_device(branch, stat)) {
     if (!found.exists()) found.whiteout = &branch;
     return false;
   }
+  if (branch.index + 1 < branches_.size()) check_is_in_place(branch, dir->get(), name, stat);
   if (!found.exists()) {
     found.stat = stat;
     found.links = stat.st_nlink;

@@ -183,14 +183,14 @@ void UnionFs::move(RenameSide& from, RenameSide& to, LiveBranch& target) {
   const bool is_aufs = target.format == WhiteoutFormat::Aufs;
   // Overlay's whiteout stands at the name itself, as a file that a rename replaces; a directory
   // changes places with it.
-  const bool exchanges = is_directory && (replaces_here || (was_hidden && !is_aufs));
+  const bool exchanges =
+      is_directory && (replaces_here || (was_hidden && !to.found.is_hidden_by_name));
   if (is_aufs) {
     // A name beside its whiteout is seen: until the rename nothing has happened.
     if (hides) add_whiteout(target, from_dir->get(), *from.name);
     rename_name(from_dir->get(), *from.name, to_dir->get(), *to.name,
                 exchanges ? IfExists::Exchange : IfExists::Replace);
     if (exchanges) remove_object(target, from_dir->get(), *from.name, true);
-    if (was_hidden) remove_whiteout_name(target, to_dir->get(), *to.name);
   } else if (hides) {
     rename_leaving_whiteout(target, from_dir->get(), *from.name, to_dir->get(), *to.name,
                             exchanges);
@@ -199,6 +199,7 @@ void UnionFs::move(RenameSide& from, RenameSide& to, LiveBranch& target) {
                 exchanges ? IfExists::Exchange : IfExists::Replace);
     if (exchanges) remove_object(target, from_dir->get(), *from.name, replaces_here);
   }
+  if (was_hidden && to.found.is_hidden_by_name) remove_whiteout_name(to_dir->get(), *to.name);
 }
 
 void UnionFs::rename(Node& old_parent,

@@ -10,6 +10,12 @@
 #include "union_fs.h"
 
 namespace layerkit {
+namespace {
+
+/// What fuse-overlayfs notes beside the whiteouts that it writes.
+constexpr std::string_view kFuseOverlayPrefix = "user.fuseoverlayfs.";
+
+}  // namespace
 
 // Overlay's private attributes of a branch are not the object's; those of the same name that a
 // process sets are kept under an escaped one, as overlayfs does.
@@ -54,7 +60,7 @@ int UnionFs::list_xattrs(Node& node, std::string& names) {
     const std::string key = stored.c_str() + at;
     at += key.size() + 1;
     const OverlayXattr shown = decode_overlay_xattr(key);
-    if (shown.is_private) continue;
+    if (shown.is_private || shown.name.starts_with(kFuseOverlayPrefix)) continue;
     names += shown.name;
     names += '\0';
   }

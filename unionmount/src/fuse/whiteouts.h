@@ -17,6 +17,12 @@ std::string whiteout_name_of(const std::string& name);
 bool is_whiteout_device(const LiveBranch& branch, const struct stat& stat) noexcept;
 /// Whether `.wh.NAME` is there.
 bool has_whiteout_name(int dir, const std::string& name) noexcept;
+/// Throws EPERM for what has its contents, or a directory the lower ones of its parts, in another
+/// place ("redirect", "metacopy"): what is below that name is something else.
+void check_is_in_place(const LiveBranch& branch,
+                       int dir,
+                       const std::string& name,
+                       const struct stat& stat);
 /// Whether the directory `name` hides what lower branches have in it.
 bool is_opaque(const LiveBranch& branch, int dir, const std::string& name);
 
@@ -31,7 +37,7 @@ void replace_by_whiteout(const LiveBranch& branch,
 /// Removes an object of the branch that hides nothing; a directory with all that is left in it.
 void remove_object(const LiveBranch& branch, int dir, const std::string& name, bool is_directory);
 /// Takes the whiteout of `name` away once something stands in its place.
-void remove_whiteout_name(const LiveBranch& branch, int dir, const std::string& name);
+void remove_whiteout_name(int dir, const std::string& name);
 void make_opaque(const LiveBranch& branch, int dir, const std::string& name);
 
 }  // namespace layerkit

@@ -15,8 +15,9 @@
 namespace layerkit {
 namespace {
 
-std::string opaque_key(const LiveBranch& branch) {
-  return std::string(overlay_xattr_prefix(branch.overlay_xattrs)) + "opaque";
+std::string overlay_key(const LiveBranch& branch, std::string_view suffix) {
+  std::string key(overlay_xattr_prefix(branch.overlay_xattrs));
+  return key += suffix;
 }
 
 }  // namespace
@@ -49,7 +50,25 @@ bool is_opaque(const LiveBranch& branch, int dir, const std::string& name) {
   }
   if (!branch.reads_overlay_whiteouts()) return false;
   std::string value;
-  return get_xattr(dir, name, opaque_key(branch).c_str(), value) == 0 && value == "y";
+  return get_xattr(dir, name, overlay_key(branch, "opaque").c_str(), value) == 0 && value == "y";
+}
+
+void check_is_in_place(const LiveBranch& branch,
+                       int dir,
+                       const std::string& name,
+                       const struct stat& stat) {
+  constexpr off_t kBlock = 512;
+  if (!branch.reads_overlay_whiteouts()) return;
+  const char* what = nullptr;
+  if (S_ISDIR(stat.st_mode))
+    what = "redirect";
+  else if (S_ISREG(stat.st_mode) && stat.st_blocks * kBlock < stat.st_size)  // it has no contents
+    what = "metacopy";
+  else
+    return;
+  std::string value;
+  if (get_xattr(dir, name, overlay_key(branch, what).c_str(), value) == 0)
+    fail_errno(EPERM, "following the {} of {}", what, quoted(name));
 }
 
 void add_whiteout(const LiveBranch& branch, int dir, const std::string& name) {
@@ -84,8 +103,8 @@ void replace_by_whiteout(const LiveBranch& branch,
   if (is_directory) remove_tree_at(branch.area->staging(), staged);
 }
 
-void remove_whiteout_name(const LiveBranch& branch, int dir, const std::string& name) {
-  if (branch.format == WhiteoutFormat::Aufs) remove_name(dir, whiteout_name_of(name));
+void remove_whiteout_name(int dir, const std::string& name) {
+  remove_name(dir, whiteout_name_of(name));
 }
 
 void make_opaque(const LiveBranch& branch, int dir, const std::string& name) {
@@ -94,7 +113,7 @@ void make_opaque(const LiveBranch& branch, int dir, const std::string& name) {
     branch.area->make_whiteout(directory.get(), std::string(kOpaqueName));
     return;
   }
-  const std::string key = opaque_key(branch);
+  const std::string key = overlay_key(branch, "opaque");
   if (::lsetxattr(proc_name(dir, name).c_str(), key.c_str(), "y", 1, 0) == 0) return;
   const int err = errno;
   fail_errno(err, "making a directory opaque");

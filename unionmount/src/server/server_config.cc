@@ -107,7 +107,6 @@ void refuse_overlays_own(const UnionSpec& spec) {
     if (is_asked) fail(Errc::Unsupported, "only overlayfs of the kernel can do {}", what);
   };
   refuse(spec.overlay.metacopy, "metacopy=on");
-  refuse(spec.overlay.redirect_dir == OverlayRedirect::On, "redirect_dir=on");
   refuse(spec.overlay.verity != OverlayVerity::Off, "verity");
   refuse(!spec.data_directories.empty(), "data-only directories");
   for (const Branch& branch : spec.branches)
