@@ -92,6 +92,14 @@ class TestCase(unittest.TestCase):
             self.assertIn(text, lines[0])
 
 
+def enter_private_mounts():
+    """Starts this program again in a mount namespace of its own."""
+    if os.environ.get("LAYERKIT_PRIVATE_MOUNTS") == "1":
+        return
+    os.environ["LAYERKIT_PRIVATE_MOUNTS"] = "1"
+    os.execvp("unshare", ["unshare", "-m", "--propagation", "private", sys.executable, *sys.argv])
+
+
 def mounts_below(directory):
     """Mount points at or below a directory, deepest first."""
     real = os.path.realpath(directory)

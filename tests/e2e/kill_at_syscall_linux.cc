@@ -1,8 +1,11 @@
-// Runs a command and kills it (SIGKILL, all its threads) when it is about to make its N-th system
-// call that changes a file system.
+// Runs a command, or takes a process that runs, and kills it (SIGKILL, all its threads) when it is
+// about to make its N-th system call that changes a file system.
 // usage: kill_at_syscall N REPORT COMMAND [ARG...]
+//        kill_at_syscall N REPORT -p PID
 // Writes one line to the file REPORT: "killed N <system call>", or "finished <calls> <exit code>".
-// N = 0 never kills. The exit code is 0 in both cases, 2 for a failure of its own.
+// N = 0 never kills. With -p, a line "attached" on standard output says that calls count from now
+// on. The exit code is 0 in both cases, 2 for a failure of its own.
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/fs.h>
@@ -22,7 +25,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <iterator>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -145,12 +150,14 @@ std::uint64_t peek(pid_t pid, std::uint64_t address) {
 const Call* changing_call(pid_t pid) {
   __ptrace_syscall_info info{};
   if (::ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0) return nullptr;
-  if (info.op != PTRACE_SYSCALL_INFO_SECCOMP) return nullptr;
+  const bool is_filtered = info.op == PTRACE_SYSCALL_INFO_SECCOMP;
+  if (!is_filtered && info.op != PTRACE_SYSCALL_INFO_ENTRY) return nullptr;
+  const std::uint64_t number = is_filtered ? info.seccomp.nr : info.entry.nr;
   const auto* const call = std::find_if(std::begin(kCalls), std::end(kCalls), [&](const Call& c) {
-    return static_cast<std::uint64_t>(c.number) == info.seccomp.nr;
+    return static_cast<std::uint64_t>(c.number) == number;
   });
   if (call == std::end(kCalls)) return nullptr;
-  const auto& arguments = info.seccomp.args;
+  const auto& arguments = is_filtered ? info.seccomp.args : info.entry.args;
   switch (call->when) {
     case When::Always:
       return call;
@@ -172,15 +179,25 @@ void report(const char* path, const std::string& line) {
   if (std::fprintf(file, "%s\n", line.c_str()) < 0 || std::fclose(file) != 0) die(path);
 }
 
+/// What PTRACE_O_TRACESYSGOOD makes of SIGTRAP.
+constexpr int kSystemCallStop = SIGTRAP | 0x80;
+
 /// The signal that a stop delivers; stops of the tracer's own deliver none.
 std::uint64_t signal_of(int status) {
   const auto signal = static_cast<std::uint64_t>(WSTOPSIG(status));
-  return signal == SIGTRAP || signal == SIGSTOP ? 0 : signal;
+  return signal == SIGTRAP || signal == kSystemCallStop || signal == SIGSTOP ? 0 : signal;
+}
+
+bool is_before_call(int status) {
+  return status >> 8 == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8) ||
+         (WIFSTOPPED(status) && WSTOPSIG(status) == kSystemCallStop);
 }
 
 struct Tracer {
   pid_t child = -1;
   std::uint64_t kill_at = 0;
+  /// How threads go on: PTRACE_CONT where a filter stops them, PTRACE_SYSCALL where none does.
+  __ptrace_request resume = PTRACE_CONT;
   std::uint64_t calls = 0;
 
   /// The line for the report.
@@ -193,12 +210,12 @@ struct Tracer {
         if (pid == child) return "finished " + std::to_string(calls) + " " + exit_code(status);
         continue;
       }
-      if (status >> 8 == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8)) {
+      if (is_before_call(status)) {
         if (const Call* call = changing_call(pid)) {
           if (++calls == kill_at) return kill(*call);
         }
       }
-      ::ptrace(PTRACE_CONT, pid, nullptr, as_pointer(signal_of(status)));
+      ::ptrace(resume, pid, nullptr, as_pointer(signal_of(status)));
     }
   }
 
@@ -216,24 +233,67 @@ struct Tracer {
   }
 };
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (argc < 4) {
-    static_cast<void>(std::fputs("usage: kill_at_syscall N REPORT COMMAND [ARG...]\n", stderr));
-    return 2;
+std::vector<pid_t> threads_of(pid_t pid) {
+  DIR* dir = ::opendir(("/proc/" + std::to_string(pid) + "/task").c_str());
+  if (dir == nullptr) die("opening the list of threads");
+  std::vector<pid_t> threads;
+  while (const dirent* entry = ::readdir(dir)) {  // NOLINT(concurrency-mt-unsafe): one thread
+    const long thread = std::strtol(entry->d_name, nullptr, 10);
+    if (thread > 0) threads.push_back(static_cast<pid_t>(thread));
   }
+  ::closedir(dir);
+  return threads;
+}
+
+/// Takes every thread. They are all stopped before any goes on, so that none is made unseen.
+Tracer attach(pid_t pid, std::uint64_t kill_at) {
+  constexpr std::uint64_t kOptions =
+      PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL;
+  std::set<pid_t> taken;
+  for (bool is_complete = false; !is_complete;) {
+    is_complete = true;
+    for (const pid_t thread : threads_of(pid)) {
+      if (!taken.insert(thread).second) continue;
+      is_complete = false;
+      int status = 0;
+      if (::ptrace(PTRACE_SEIZE, thread, nullptr, as_pointer(kOptions)) != 0 ||
+          ::ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr) != 0 ||
+          ::waitpid(thread, &status, __WALL) != thread) {
+        die("ptrace: attaching");
+      }
+    }
+  }
+  for (const pid_t thread : taken)
+    if (::ptrace(PTRACE_SYSCALL, thread, nullptr, nullptr) != 0) die("ptrace: going on");
+  if (std::puts("attached") < 0 || std::fflush(stdout) != 0) die("standard output");
+  return {.child = pid, .kill_at = kill_at, .resume = PTRACE_SYSCALL};
+}
+
+Tracer start(char** command, std::uint64_t kill_at) {
   const pid_t child = ::fork();
   if (child < 0) die("fork");
-  if (child == 0) run_command(argv + 3);
+  if (child == 0) run_command(command);
   int status = 0;
   if (::waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) die("waitpid");
   constexpr std::uint64_t kOptions = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE |
                                      PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_EXITKILL;
-  if (::ptrace(PTRACE_SETOPTIONS, child, nullptr, as_pointer(kOptions)) != 0) {
-    die("ptrace");
-  }
+  if (::ptrace(PTRACE_SETOPTIONS, child, nullptr, as_pointer(kOptions)) != 0) die("ptrace");
   if (::ptrace(PTRACE_CONT, child, nullptr, nullptr) != 0) die("ptrace");
-  report(argv[2], Tracer{child, std::strtoull(argv[1], nullptr, 10)}.run());
+  return {.child = child, .kill_at = kill_at};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 4) {
+    static_cast<void>(
+        std::fputs("usage: kill_at_syscall N REPORT COMMAND [ARG...] | -p PID\n", stderr));
+    return 2;
+  }
+  const std::uint64_t kill_at = std::strtoull(argv[1], nullptr, 10);
+  const bool attaches = argc == 5 && std::strcmp(argv[3], "-p") == 0;
+  Tracer tracer = attaches ? attach(static_cast<pid_t>(std::strtol(argv[4], nullptr, 10)), kill_at)
+                           : start(argv + 3, kill_at);
+  report(argv[2], tracer.run());
   return 0;
 }

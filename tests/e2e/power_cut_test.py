@@ -1,8 +1,6 @@
 """What was reported as done survives a power cut.
 
-The store lies on an ext4 on a loop device. At random moments the state of that device is taken:
-its backing file stands on a file system that is frozen meanwhile, so that what is copied is all
-that had reached the device, and nothing else. Mounting the copy replays the journal.
+The store lies on an ext4 on a loop device. At random moments the state of that device is taken.
 """
 import os
 import random
@@ -11,25 +9,10 @@ import time
 
 import harness
 import small_images
+from disk_image import CuttableDisk, Disk
 
 CUTS = 12
 IMAGES = 30
-
-
-class Disk:
-    """A file with an ext4, mounted."""
-
-    def __init__(self, file, target, size=None):
-        self.file, self.target = file, target
-        if size is not None:
-            with open(file, "wb") as disk:
-                disk.truncate(size)
-            harness.run("mkfs.ext4", "-q", "-F", file)
-        os.makedirs(target)
-        harness.run("mount", "-o", "loop", file, target)
-
-    def unmount(self):
-        harness.run("umount", self.target)
 
 
 class PowerCutTest(harness.TestCase):
@@ -37,8 +20,7 @@ class PowerCutTest(harness.TestCase):
         super().setUp()
         if harness.run("losetup", "-f", check=False).returncode != 0:
             self.skipTest("no loop devices")
-        self.outer = Disk(self.path("outer.img"), self.path("outer"), 512 << 20)
-        self.disk = Disk(os.path.join(self.outer.target, "disk.img"), self.path("disk"), 256 << 20)
+        self.disk = CuttableDisk(self.dir, 256 << 20)
         self.store = harness.Store(os.path.join(self.disk.target, "store"))
         self.archives = {}
         for i in range(IMAGES):
@@ -49,17 +31,12 @@ class PowerCutTest(harness.TestCase):
 
     def tearDown(self):
         self.disk.unmount()
-        self.outer.unmount()
         super().tearDown()
 
     def cut(self, number):
         """The device as it is now, in a file of its own."""
         copy = self.path(f"cut{number}.img")
-        harness.run("fsfreeze", "-f", self.outer.target)
-        try:
-            harness.run("cp", "--sparse=always", self.disk.file, copy)
-        finally:
-            harness.run("fsfreeze", "-u", self.outer.target)
+        self.disk.cut(copy)
         return copy
 
     def load_all(self):

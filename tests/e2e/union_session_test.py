@@ -10,7 +10,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 import time
 import unittest
 
@@ -20,14 +19,6 @@ from harness import run
 UNIONMOUNT = os.environ["UNIONMOUNT"]
 NOBODY = 65534
 HELPERS = ("mount.aufs", "mount.fuse.aufs")
-
-
-def enter_private_mounts():
-    """Starts this program again in a mount namespace of its own."""
-    if os.environ.get("UNION_SESSION_PRIVATE") == "1":
-        return
-    os.environ["UNION_SESSION_PRIVATE"] = "1"
-    os.execvp("unshare", ["unshare", "-m", "--propagation", "private", sys.executable, *sys.argv])
 
 
 def prepare_machine(scratch):
@@ -442,7 +433,7 @@ class Documents(UnionTest):
 if __name__ == "__main__":
     if os.geteuid() != 0:
         harness.skip_program("needs root")
-    enter_private_mounts()
+    harness.enter_private_mounts()
     SCRATCH = os.path.join(os.environ.get("TMPDIR", "/tmp"), f"layerkit-union-{os.getpid()}")
     os.mkdir(SCRATCH, 0o755)
     try:

@@ -330,8 +330,7 @@ void flush(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
 
 void fsync(fuse_req_t req, fuse_ino_t, int data_only, fuse_file_info* info) {
   answer(req, [&](UnionFs& fs) {
-    const int fd = fs.readable_fd(file_of(info));
-    if ((data_only != 0 ? ::fdatasync(fd) : ::fsync(fd)) != 0) fail_now("syncing a file");
+    fs.sync_file(file_of(info), data_only != 0 ? UnionFs::SyncWhat::Data : UnionFs::SyncWhat::All);
     fuse_reply_err(req, 0);
   });
 }

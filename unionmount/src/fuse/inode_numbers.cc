@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 
 #include "layerkit/base/error.h"
@@ -15,12 +16,13 @@ namespace {
 
 // Inode numbers of the file systems that branches live on stay below this.
 constexpr unsigned kFileSystemShift = 56;
+constexpr std::uint32_t kAwaitsName = 1U << 31;
 
 /// A record of the table, little endian as the machine writes it: the table never leaves it.
 struct Record {
   std::uint64_t ino;
-  std::uint64_t number;  ///< 0: the file is gone
-  std::uint32_t missing_links;
+  std::uint64_t number;         ///< 0: the file is gone
+  std::uint32_t missing_links;  ///< and kAwaitsName
   std::uint32_t check;
 };
 static_assert(sizeof(Record) == 24);
@@ -51,7 +53,8 @@ std::unordered_map<std::uint64_t, InodeNumbers::Kept> read_inode_table(int table
       if (record.number == 0)
         files.erase(record.ino);
       else
-        files[record.ino] = {record.number, record.missing_links};
+        files[record.ino] = {record.number, record.missing_links & ~kAwaitsName,
+                             (record.missing_links & kAwaitsName) != 0};
     }
   }
   return files;
@@ -107,11 +110,14 @@ std::optional<InodeNumbers::Kept> InodeNumbers::kept(const LiveBranch& branch,
 
 void InodeNumbers::append(Table& table, std::uint64_t ino, Kept kept) const {
   if (!table.log) return;
-  Record record = {
-      .ino = ino, .number = kept.number, .missing_links = kept.missing_links, .check = 0};
+  Record record = {.ino = ino,
+                   .number = kept.number,
+                   .missing_links = kept.missing_links | (kept.awaits_name ? kAwaitsName : 0),
+                   .check = 0};
   record.check = check_of(record);
   // A table that cannot grow costs a number after the next mount, no operation.
   [[maybe_unused]] const ssize_t written = ::write(table.log.get(), &record, sizeof record);
+  table.is_synced = false;
 }
 
 void InodeNumbers::keep(const LiveBranch& branch, std::uint64_t ino, Kept kept) {
@@ -126,6 +132,27 @@ void InodeNumbers::forget(const LiveBranch& branch, std::uint64_t ino) {
   const auto table = tables_.find(branch.id);
   if (table == tables_.end() || table->second.files.erase(ino) == 0) return;
   append(table->second, ino, {});
+}
+
+void InodeNumbers::sync(const LiveBranch& branch) {
+  const std::lock_guard lock(mutex_);
+  const auto table = tables_.find(branch.id);
+  if (table == tables_.end() || !table->second.log || table->second.is_synced) return;
+  if (::fdatasync(table->second.log.get()) != 0) {
+    const int err = errno;
+    fail_errno(err, "writing the table of inode numbers to the disk");
+  }
+  table->second.is_synced = true;
+}
+
+std::vector<std::uint64_t> InodeNumbers::awaiting(const LiveBranch& branch) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::uint64_t> files;
+  const auto table = tables_.find(branch.id);
+  if (table == tables_.end()) return files;
+  for (const auto& [ino, kept] : table->second.files)
+    if (kept.awaits_name) files.push_back(ino);
+  return files;
 }
 
 }  // namespace layerkit

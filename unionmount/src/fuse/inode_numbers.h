@@ -39,14 +39,26 @@ class InodeNumbers {
   struct Kept {
     std::uint64_t number = 0;
     std::uint32_t missing_links = 0;  ///< names that exist below only
+    /// A copy that is about to get its name, which is among the missing ones until then.
+    bool awaits_name = false;
   };
+  /// So many names are missing when nobody knows how many, or a few less.
+  static constexpr std::uint32_t kUnknownLinks = 0x7fffffff;
+  static constexpr bool is_known(std::uint32_t missing_links) noexcept {
+    return missing_links <= kUnknownLinks / 2;
+  }
   std::optional<Kept> kept(const LiveBranch& branch, std::uint64_t ino) const;
   void keep(const LiveBranch& branch, std::uint64_t ino, Kept kept);
   void forget(const LiveBranch& branch, std::uint64_t ino);
+  /// Has what was kept on the disk.
+  void sync(const LiveBranch& branch);
+  /// The files of the branch that awaited their name when the table was opened.
+  std::vector<std::uint64_t> awaiting(const LiveBranch& branch) const;
 
  private:
   struct Table {
     Fd log;
+    bool is_synced = true;
     std::unordered_map<std::uint64_t, Kept> files;
   };
   void append(Table& table, std::uint64_t ino, Kept kept) const;

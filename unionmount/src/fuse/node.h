@@ -54,6 +54,8 @@ struct Node {
   std::uint32_t removed_links = 0;  ///< names of a file below that whiteouts hide
   std::uint32_t missing_links = 0;  ///< names of a copied-up file that exist below only
   bool has_pseudo_link = false;
+  /// A copy whose name may not be on the disk yet.
+  std::atomic<bool> is_new_copy{false};
   /// Grows when the file moves to another branch, and when entries of a directory change.
   std::atomic<std::uint32_t> revision{0};
   std::vector<FileKey> files;  ///< what lookups may find that is this object; not for directories

@@ -38,6 +38,15 @@ bool PseudoLinks::empty() const {
   return links_.empty();
 }
 
+std::vector<std::pair<std::uint64_t, PseudoLinks::Link>> PseudoLinks::on(
+    const LiveBranch& branch) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::pair<std::uint64_t, Link>> found;
+  for (const auto& item : links_)
+    if (item.second.branch == &branch) found.emplace_back(item);
+  return found;
+}
+
 std::string PseudoLinks::name_of(std::uint64_t number, std::uint64_t ino) {
   return fmt::format("{}.{}", number, ino);
 }

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "live_branch.h"
 
@@ -25,6 +27,8 @@ class PseudoLinks {
   void close(const LiveBranch& branch);
   std::optional<Link> find(std::uint64_t number) const;
   bool empty() const;
+  /// Of one branch, with the numbers that lead to them.
+  std::vector<std::pair<std::uint64_t, Link>> on(const LiveBranch& branch) const;
   static std::string name_of(std::uint64_t number, std::uint64_t ino);
   void add(std::uint64_t number, Link link);
   void remove(std::uint64_t number);

@@ -32,7 +32,30 @@ void UnionFs::prepare_branch(LiveBranch& branch) {
 void UnionFs::open_tables(const LiveBranch& branch) {
   if (!branch.writable() || branch.area == nullptr) return;
   if (settings_.inode_table) numbers_.open_table(branch);
-  if (settings_.pseudo_links) pseudo_links_.open(const_cast<LiveBranch&>(branch));
+  if (!settings_.pseudo_links) return;
+  pseudo_links_.open(const_cast<LiveBranch&>(branch));
+  settle_links(branch);
+}
+
+/// What a crash left open of files with several names.
+void UnionFs::settle_links(const LiveBranch& branch) {
+  for (const std::uint64_t ino : numbers_.awaiting(branch)) {
+    InodeNumbers::Kept kept = numbers_.kept(branch, ino).value_or(InodeNumbers::Kept{});
+    const std::string link = PseudoLinks::name_of(kept.number, ino);
+    struct stat stat = {};
+    if (stat_name(branch.area->links(), link, stat) != 0 || stat.st_ino != ino) {
+      numbers_.forget(branch, ino);  // the copy went with the staging directory
+      continue;
+    }
+    kept.awaits_name = false;
+    // Beside its pseudo-link it has a name if it got it.
+    if (stat.st_nlink > 1 && kept.missing_links > 0) --kept.missing_links;
+    numbers_.keep(branch, ino, kept);
+  }
+  // Without its record nobody knows when the last name goes: the link stays then.
+  for (const auto& [number, link] : pseudo_links_.on(branch))
+    if (!numbers_.kept(branch, link.ino))
+      numbers_.keep(branch, link.ino, {number, InodeNumbers::kUnknownLinks});
 }
 
 void UnionFs::renumber() {

@@ -98,6 +98,9 @@ void UnionFs::copy_up_file(Node& node, LiveBranch* wanted, off_t size) {
   if (is_regular) copy_data(source.get(), copy.get(), size == kWholeFile ? stat.st_size : size);
   copy_attributes(source.get(), stat, node.top(), copy.get(),
                   {.owners = may_change_owners_, .private_xattrs = target->overlay_xattrs});
+  // With its name it is the file that was cut.
+  if (is_regular && size != kWholeFile && size < stat.st_size)
+    set_times(copy.get(), stat.st_atim, {.tv_sec = 0, .tv_nsec = UTIME_NOW});
   // Without it a crash of the machine could leave the name without the data.
   if (is_regular && !expendable_upper_ && ::fdatasync(copy.get()) != 0) {
     const int err = errno;
@@ -146,16 +149,23 @@ void UnionFs::publish_copy(Node& node,
       std::min<std::uint32_t>(static_cast<std::uint32_t>(source.st_nlink), 1 + node.removed_links);
   const bool is_linked = links_below > 0 && settings_.pseudo_links && !from.writable();
   const std::string link = PseudoLinks::name_of(node.number, copy.st_ino);
-  if (settings_.inode_table || is_linked)
-    numbers_.keep(target, copy.st_ino, {node.number, is_linked ? links_below : 0});
+  if (settings_.inode_table || is_linked) {
+    // Until it has its name, that one is missing, too.
+    numbers_.keep(target, copy.st_ino,
+                  {node.number, is_linked ? links_below + 1 : 0, /*awaits_name=*/is_linked});
+  }
+  // The others' names lead to the copy as long as the record says that there are some.
+  if (is_linked && !expendable_upper_) numbers_.sync(target);
   if (is_linked && ::linkat(staging, staged.c_str(), target.area->links(), link.c_str(), 0) != 0) {
     const int link_err = errno;
     if (link_err != EEXIST) fail_errno(link_err, "keeping a hard link");
   }
   rename_name(staging, staged, dir->get(), name.name, IfExists::Fail);
+  if (is_linked) numbers_.keep(target, copy.st_ino, {node.number, links_below});
   if (from.writable() && from.attributes.on_open == OnOpen::MoveUp && name.on == &from)
     layerkit::remove_name(fds_.of(*name.parent, from)->get(), name.name);
   set_times(dir->get(), parent.st_atim, parent.st_mtim);
+  node.is_new_copy = true;
   nodes_.move_file(node, target, copy.st_ino, name.parent, name.name);
   node.removed_links = 0;
   if (is_linked) {

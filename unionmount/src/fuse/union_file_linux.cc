@@ -113,7 +113,10 @@ std::unique_ptr<FileHandle> UnionFs::open(Node& node, int flags, const RequestFl
     {
       const std::shared_lock tree(tree_);
       if (!needs_copy_to_open(node, flags)) {
-        return make_handle(node, open_for(node, flags, request), flags);
+        Fd fd = open_for(node, flags, request);
+        // Each write is synced then, as fdatasync(2) does.
+        if ((flags & O_DSYNC) != 0 && node.is_new_copy) sync_copy(node, fd.get());
+        return make_handle(node, std::move(fd), flags);
       }
       if (node.top().writable()) {
         NodeName name;
@@ -125,6 +128,32 @@ std::unique_ptr<FileHandle> UnionFs::open(Node& node, int flags, const RequestFl
     // A file that is cut to nothing needs none of its data.
     copy_up(node, wanted, (flags & O_TRUNC) != 0 ? 0 : kWholeFile);
   }
+}
+
+/// REQUIRES: the tree lock.
+void UnionFs::sync_copy(Node& node, int fd) {
+  numbers_.sync(node.top());
+  if (::fsync(fd) == 0) {
+    node.is_new_copy = false;
+    return;
+  }
+  const int err = errno;
+  fail_errno(err, "syncing a copy");
+}
+
+void UnionFs::sync_file(FileHandle& handle, SyncWhat what) {
+  const int fd = readable_fd(handle);
+  Node& node = *handle.node;
+  if (node.is_new_copy && handle.revision.load() == node.revision.load()) {
+    // The file was there before: fdatasync(2) keeps what is written to it, so it keeps the name
+    // of the copy, too.
+    const std::shared_lock tree(tree_);
+    sync_copy(node, fd);
+    return;
+  }
+  if ((what == SyncWhat::Data ? ::fdatasync(fd) : ::fsync(fd)) == 0) return;
+  const int err = errno;
+  fail_errno(err, "syncing a file");
 }
 
 void UnionFs::close(std::unique_ptr<FileHandle> handle) {

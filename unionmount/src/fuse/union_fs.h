@@ -151,6 +151,8 @@ class UnionFs final {
   void split_off(Node& node, LiveBranch& branch);
   /// The descriptor to read from now.
   int readable_fd(FileHandle& handle);
+  enum class SyncWhat { Data, All };
+  void sync_file(FileHandle& handle, SyncWhat what);
 
   // For a union that nobody changes and the kernel opens nothing of: by node.
   std::shared_ptr<const Fd> shared_file(Node& node);
@@ -284,6 +286,7 @@ class UnionFs final {
   int stored_xattr(Node& node, const std::string& key, std::string& value);
   Fd open_nameless(Node& node, int flags);
   Fd open_for(Node& node, int flags, const RequestFlags& request);
+  void sync_copy(Node& node, int fd);
   std::unique_ptr<FileHandle> make_handle(Node& node, Fd fd, int flags);
   bool is_copied_up_by_open(const Node& directory);
   bool needs_copy_to_open(const Node& node, int flags) const;
@@ -291,6 +294,7 @@ class UnionFs final {
   // union_branches.cc
   void prepare_branch(LiveBranch& branch);
   void open_tables(const LiveBranch& branch);
+  void settle_links(const LiveBranch& branch);
   void renumber();
   LiveBranch* branch_by_path(const std::string& path);
   bool is_in_use(const LiveBranch& branch);

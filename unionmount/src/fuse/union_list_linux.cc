@@ -80,11 +80,14 @@ std::optional<NodeReply> UnionFs::lookup_listed(DirectoryHandle& handle, std::si
 
 void UnionFs::sync_directory(Node& node) {
   const std::shared_lock tree(tree_);
-  if (node.parts.empty() || !node.top().writable()) return;
-  const Fd dir = open_name(fds_.of(node, node.top())->get(), ".", O_RDONLY | O_DIRECTORY);
-  if (::fsync(dir.get()) == 0) return;
-  const int err = errno;
-  fail_errno(err, "syncing a directory");
+  for (LiveBranch* part : node.parts) {
+    if (!part->writable()) continue;
+    numbers_.sync(*part);
+    const Fd dir = open_name(fds_.of(node, *part)->get(), ".", O_RDONLY | O_DIRECTORY);
+    if (::fsync(dir.get()) == 0) continue;
+    const int err = errno;
+    fail_errno(err, "syncing a directory");
+  }
 }
 
 }  // namespace layerkit

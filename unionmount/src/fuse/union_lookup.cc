@@ -124,7 +124,8 @@ bool UnionFs::exists_below(const Node& parent, const LiveBranch& branch, const s
 struct stat UnionFs::shown(const Node& node, struct stat stat) const {
   stat.st_ino = node.number;
   if (node.is_directory()) return stat;
-  auto links = static_cast<std::int64_t>(stat.st_nlink) + node.missing_links;
+  auto links = static_cast<std::int64_t>(stat.st_nlink);
+  if (InodeNumbers::is_known(node.missing_links)) links += node.missing_links;
   links -= node.has_pseudo_link ? 1 : 0;
   links -= node.removed_links;
   stat.st_nlink = static_cast<nlink_t>(std::max<std::int64_t>(links, 0));

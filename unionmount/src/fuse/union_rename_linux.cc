@@ -23,26 +23,14 @@ bool is_movable(const std::vector<LiveBranch*>& parts, const LiveBranch& target)
 }
 
 /// Renames and leaves a whiteout at the old name, in one step where the file system can.
-void rename_leaving_whiteout(LiveBranch& branch,
-                             int from,
-                             const std::string& name,
-                             int to,
-                             const std::string& new_name,
-                             bool replaces_directory) {
+void rename_leaving_whiteout(
+    LiveBranch& branch, int from, const std::string& name, int to, const std::string& new_name) {
   constexpr unsigned kRenameWhiteout = 4;  // RENAME_WHITEOUT
-  if (!replaces_directory &&
-      ::renameat2(from, name.c_str(), to, new_name.c_str(), kRenameWhiteout) == 0)
-    return;
+  if (::renameat2(from, name.c_str(), to, new_name.c_str(), kRenameWhiteout) == 0) return;
   const std::string staged = branch.area->new_name();
   branch.area->make_whiteout(branch.area->staging(), staged);
-  rename_name(from, name, to, new_name,
-              replaces_directory ? IfExists::Exchange : IfExists::Replace);
-  if (replaces_directory) {
-    rename_name(branch.area->staging(), staged, from, name, IfExists::Exchange);
-    remove_tree_at(branch.area->staging(), staged);
-  } else {
-    rename_name(branch.area->staging(), staged, from, name, IfExists::Fail);
-  }
+  rename_name(from, name, to, new_name, IfExists::Replace);
+  rename_name(branch.area->staging(), staged, from, name, IfExists::Fail);
 }
 
 }  // namespace
@@ -181,25 +169,26 @@ void UnionFs::move(RenameSide& from, RenameSide& to, LiveBranch& target) {
     make_opaque(target, from_dir->get(), *from.name);
 
   const bool is_aufs = target.format == WhiteoutFormat::Aufs;
-  // Overlay's whiteout stands at the name itself, as a file that a rename replaces; a directory
-  // changes places with it.
-  const bool exchanges =
-      is_directory && (replaces_here || (was_hidden && !to.found.is_hidden_by_name));
+  const bool replaces_directory = is_directory && replaces_here;
+  if (replaces_directory)
+    clear_directory(target, to_dir->get(), *to.name, exists_below(*to.parent, target, *to.name));
+  bool leaves_whiteout = was_hidden && to.found.is_hidden_by_name;
   if (is_aufs) {
     // A name beside its whiteout is seen: until the rename nothing has happened.
     if (hides) add_whiteout(target, from_dir->get(), *from.name);
-    rename_name(from_dir->get(), *from.name, to_dir->get(), *to.name,
-                exchanges ? IfExists::Exchange : IfExists::Replace);
-    if (exchanges) remove_object(target, from_dir->get(), *from.name, true);
+    rename_name(from_dir->get(), *from.name, to_dir->get(), *to.name, IfExists::Replace);
+    leaves_whiteout = leaves_whiteout || replaces_directory;
+  } else if (is_directory && was_hidden && !to.found.is_hidden_by_name) {
+    // Overlay's whiteout is a file, which no directory replaces. At the old name it is right, or
+    // hides nothing.
+    rename_name(from_dir->get(), *from.name, to_dir->get(), *to.name, IfExists::Exchange);
+    if (!hides) remove_object(target, from_dir->get(), *from.name, false);
   } else if (hides) {
-    rename_leaving_whiteout(target, from_dir->get(), *from.name, to_dir->get(), *to.name,
-                            exchanges);
+    rename_leaving_whiteout(target, from_dir->get(), *from.name, to_dir->get(), *to.name);
   } else {
-    rename_name(from_dir->get(), *from.name, to_dir->get(), *to.name,
-                exchanges ? IfExists::Exchange : IfExists::Replace);
-    if (exchanges) remove_object(target, from_dir->get(), *from.name, replaces_here);
+    rename_name(from_dir->get(), *from.name, to_dir->get(), *to.name, IfExists::Replace);
   }
-  if (was_hidden && to.found.is_hidden_by_name) remove_whiteout_name(to_dir->get(), *to.name);
+  if (leaves_whiteout) remove_whiteout_name(to_dir->get(), *to.name);
 }
 
 void UnionFs::rename(Node& old_parent,

@@ -36,6 +36,9 @@ void replace_by_whiteout(const LiveBranch& branch,
                          bool is_directory);
 /// Removes an object of the branch that hides nothing; a directory with all that is left in it.
 void remove_object(const LiveBranch& branch, int dir, const std::string& name, bool is_directory);
+/// Leaves nothing in a directory that is empty to the union, so that a rename can replace it: what
+/// whiteouts in it hid is hidden by the directory itself. `hides`: a lower branch has the name.
+void clear_directory(const LiveBranch& branch, int dir, const std::string& name, bool hides);
 /// Takes the whiteout of `name` away once something stands in its place.
 void remove_whiteout_name(int dir, const std::string& name);
 void make_opaque(const LiveBranch& branch, int dir, const std::string& name);

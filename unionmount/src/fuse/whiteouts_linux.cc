@@ -103,6 +103,22 @@ void replace_by_whiteout(const LiveBranch& branch,
   if (is_directory) remove_tree_at(branch.area->staging(), staged);
 }
 
+void clear_directory(const LiveBranch& branch, int dir, const std::string& name, bool hides) {
+  const bool is_aufs = branch.format == WhiteoutFormat::Aufs;
+  // AUFS's opaque mark would lie in it, too: a directory beside its whiteout hides as much.
+  if (hides && is_aufs) add_whiteout(branch, dir, name);
+  if (hides && !is_aufs) make_opaque(branch, dir, name);
+  const Fd directory = open_name(dir, name, O_RDONLY | O_DIRECTORY);
+  for (const DirEntry& entry : list_dir(directory.get())) {
+    struct stat stat = {};
+    const bool is_ours =
+        entry.name.starts_with(kWhiteoutPrefix) ||
+        (stat_name(directory.get(), entry.name, stat) == 0 && is_whiteout_device(branch, stat));
+    // Anything else came a moment ago, and makes the rename fail.
+    if (is_ours) remove_tree_at(directory.get(), entry.name);
+  }
+}
+
 void remove_whiteout_name(int dir, const std::string& name) {
   remove_name(dir, whiteout_name_of(name));
 }
