@@ -117,8 +117,8 @@ ExitStatus watch(ContainerStore& store,
       context.warn(error.message());  // the program's own result matters more
     }
   };
-  return watch_container(*started.process, std::move(started.streams), foreground, signals, log,
-                         on_end, context);
+  return watch_container(*started.process, started.server, std::move(started.streams), foreground,
+                         signals, log, on_end, context);
 }
 
 // --- in the background ---

@@ -1,7 +1,4 @@
-#include <csignal>
-
 #include "container_fixture.h"
-#include "layerkit/imagetool/process_identity.h"
 #include "layerkit/unionmount/mount_info.h"
 
 namespace layerkit::testing {
@@ -231,11 +228,8 @@ TEST_P(CommitTest, AMountWhoseServerWasKilledCanBeUndone) {
   const auto supervisor =
       parse_decimal(split(read_file_at(AT_FDCWD, served->directory + "/supervisor", 100), '\n')[0]);
   ASSERT_TRUE(supervisor);
-  for (const auto pid : {static_cast<pid_t>(*supervisor), static_cast<pid_t>(served->pid)}) {
-    const auto process = open_process(*identify_process(pid));
-    signal_process(process->get(), SIGKILL);
-    wait_for_exit(process->get(), -1);
-  }
+  kill_and_await(static_cast<pid_t>(*supervisor));
+  kill_and_await(served->pid);
   EXPECT_NE(output("mount").find(target), std::string::npos);
   output("unmount cc");
   EXPECT_EQ(output("mount"), "");

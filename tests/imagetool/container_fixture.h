@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -13,6 +14,7 @@
 
 #include "image_store_fixture.h"
 #include "layerkit/base/text.h"
+#include "layerkit/imagetool/process_identity.h"
 #include "layerkit/layerstore/tar.h"
 #include "layerkit/unionmount/fuse_mount.h"
 #include "layerkit/unionmount/union_client.h"
@@ -141,16 +143,32 @@ class ContainerTest : public ImageStoreTest, public ::testing::WithParamInterfac
     return text.str() + leftovers_of_mounts();
   }
 
+  /// FUSE unions of layers of this store.
+  std::vector<UnionInfo> own_unions() const {
+    auto unions = list_unions();
+    std::erase_if(unions, [&](const UnionInfo& served) {
+      return served.branches.empty() ||
+             !served.branches.front().path.starts_with(dir_.path() + "/");
+    });
+    return unions;
+  }
+  static void kill_and_await(pid_t pid) {
+    const auto process = identify_process(pid);
+    ASSERT_TRUE(process);
+    const auto fd = open_process(*process);
+    ASSERT_TRUE(fd);
+    signal_process(fd->get(), SIGKILL);
+    wait_for_exit(fd->get(), -1);
+  }
+
   std::string leftovers_of_mounts() {
     std::ostringstream text;
     std::ifstream mounts("/proc/self/mountinfo");
     for (std::string line; std::getline(mounts, line);) {
       if (line.find(dir_.path()) != std::string::npos) text << line << "\n";
     }
-    for (const UnionInfo& served : list_unions()) {
-      for (const BranchState& branch : served.branches)
-        if (branch.path.starts_with(dir_.path())) text << branch.path << " is served\n";
-    }
+    for (const UnionInfo& served : own_unions())
+      text << served.branches.front().path << " is served\n";
     return text.str();
   }
 

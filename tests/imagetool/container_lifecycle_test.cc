@@ -1,7 +1,6 @@
-#include <csignal>
+#include <thread>
 
 #include "container_fixture.h"
-#include "layerkit/imagetool/process_identity.h"
 
 namespace layerkit::testing {
 namespace {
@@ -18,14 +17,6 @@ class LifecycleTest : public ContainerTest {
     const auto state = nlohmann::json::parse(
         read_file_at(AT_FDCWD, dir_.path("images/containers/" + id + "/state.json"), 1 << 20));
     return state.at("monitor").at("pid").get<pid_t>();
-  }
-  static void kill_and_await(pid_t pid) {
-    const auto process = identify_process(pid);
-    ASSERT_TRUE(process);
-    const auto fd = open_process(*process);
-    ASSERT_TRUE(fd);
-    signal_process(fd->get(), SIGKILL);
-    wait_for_exit(fd->get(), -1);
   }
 };
 
@@ -98,6 +89,41 @@ TEST_P(LifecycleTest, TheTruthIsToldAfterTheMonitorDied) {
   kill_and_await(inspect("lost")["State"]["Pid"].get<pid_t>());
   EXPECT_TRUE(status("lost").starts_with("Exited (255)")) << status("lost");
   EXPECT_EQ(output("rm lost"), "lost");
+  EXPECT_EQ(leftovers(), "");
+}
+
+TEST_P(LifecycleTest, AContainerWhoseServerWasKilledEnds) {
+  if (!is_fuse()) GTEST_SKIP() << "the kernel needs no server";
+  start("cc", "sh -c 'echo kept > /opt/version; sleep 1000'");
+  await("diff cc | grep -q version");
+  ASSERT_EQ(own_unions().size(), 1U);
+  kill_and_await(own_unions().front().pid);
+  await("ps -a --format '{{.Status}}' | grep -q 'Exited (137)'");
+  EXPECT_EQ(output("diff cc"), "C /opt\nC /opt/version");
+  EXPECT_EQ(output("check --deep"), "No findings.");
+  output("commit cc out");
+  EXPECT_EQ(run_output("--rm out cat /opt/version"), "kept");
+  output("rm cc");
+  EXPECT_EQ(leftovers(), "");
+}
+
+TEST_P(LifecycleTest, WhoeverWaitsForAContainerHearsThatItsServerWasKilled) {
+  if (!is_fuse()) GTEST_SKIP() << "the kernel needs no server";
+  std::string said;
+  std::thread waiting([&] {
+    said =
+        run_command(program() + " " + run_command_line() +
+                    "--rm box sh -c 'echo up; sleep 1000' 2>&1 > " + dir_.path("out") + "; echo $?")
+            .output;
+  });
+  run_command("for i in $(seq 600); do grep -qs up " + dir_.path("out") +
+              " && break; sleep 0.05; done");
+  for (const UnionInfo& served : own_unions())
+    kill_and_await(served.pid);
+  waiting.join();
+  EXPECT_EQ(said,
+            "imagetool: warning: the server of the container's root has ended: the container is "
+            "killed\n137\n");
   EXPECT_EQ(leftovers(), "");
 }
 
