@@ -3,6 +3,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 import tarfile
 
 import harness
@@ -187,6 +188,25 @@ class AufsStoreTest(harness.TestCase):
         self.assertEqual(self.check("--deep"), {"findings": [], "mended": []})
         self.assertEqual(harness.mounts_below(self.dir), [])
         self.assertEqual(self.store.staging(), [])
+
+    def test_an_ordinary_user_mounts_images_in_a_user_namespace(self):
+        self.needs_fuse()
+        os.chmod(self.dir, 0o777)
+        # /dev/fuse may be root's alone, and the program in a directory that others cannot enter.
+        device, program = self.path("fuse"), self.path("imagetool")
+        os.mknod(device, 0o600 | stat.S_IFCHR, os.stat("/dev/fuse").st_rdev)
+        os.chmod(device, 0o666)
+        shutil.copy(harness.IMAGETOOL, program)
+        tool = f"{program} --root {self.path('users')}"
+        script = (f"set -e; {tool} load -q -i {self.archive}; {tool} info --format '{{{{.Driver}}}} {{{{.MountBackend}}}}'\n"
+                  f"at=$({tool} mount small); cat $at/etc/link; {tool} unmount small; {tool} mount")
+        user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                "unshare", "--user", "--map-root-user", "--mount"]
+        if harness.run(*user, "true", check=False).returncode != 0:
+            self.skipTest("ordinary users get no user namespaces")
+        shown = harness.run("unshare", "--mount", "sh", "-c", f'mount --bind {device} /dev/fuse && exec "$@"', "sh",
+                            *user, "sh", "-c", script)
+        self.assertEqual(shown.stdout, "Loaded image: small:latest\naufs fuse\nkept\nsmall\n")
 
     def test_backends_that_do_not_fit_the_store_are_refused(self):
         self.load("--driver", "aufs")

@@ -230,6 +230,7 @@ TEST_P(CommitTest, AMountWhoseServerWasKilledCanBeUndone) {
   ASSERT_TRUE(supervisor);
   kill_and_await(static_cast<pid_t>(*supervisor));
   kill_and_await(served->pid);
+  std::filesystem::remove_all(served->directory);  // nobody is left to do it
   EXPECT_NE(output("mount").find(target), std::string::npos);
   output("unmount cc");
   EXPECT_EQ(output("mount"), "");
