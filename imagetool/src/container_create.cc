@@ -97,7 +97,8 @@ ContainerInfo draft_container(const RunRequest& request, const Image& image) {
                       .created = format_rfc3339(current_time()),
                       .config = merge_config(image, request.config),
                       .options = request.options,
-                      .volumes = {}};
+                      .volumes = {},
+                      .backend = request.backend};
   if (draft.config.hostname.empty()) {
     draft.config.hostname = default_hostname(draft.options, draft.id);
   }

@@ -11,6 +11,8 @@ namespace {
 
 constexpr int kRecordVersion = 1;
 constexpr std::size_t kMaxRecordBytes = 16 << 20;
+/// Of records that were written before there was a choice.
+constexpr char kNoBackend[] = "auto";
 
 nlohmann::json process_json(const std::optional<ProcessIdentity>& process) {
   if (!process) return nullptr;
@@ -62,7 +64,8 @@ std::string format_container_info(const ContainerInfo& record) {
                                {"created", record.created},
                                {"config", to_json(record.config)},
                                {"host_config", to_json(record.options)},
-                               {"volumes", volumes}};
+                               {"volumes", volumes},
+                               {"mount_backend", backend_name(record.backend)}};
   // Arguments and variables may be any bytes; only what is valid UTF-8 survives, as with docker.
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
@@ -78,7 +81,8 @@ ContainerInfo parse_container_info(std::string_view text) {
                        .created = json.at("created").string(),
                        .config = container_config_from_json(json.at("config").value()),
                        .options = host_options_from_json(json.at("host_config").value()),
-                       .volumes = {}};
+                       .volumes = {},
+                       .backend = parse_backend(json.string_or("mount_backend", kNoBackend))};
   for (const auto& volume : json.at("volumes").items()) {
     record.volumes.push_back({volume.at("name").string(), volume.at("destination").string()});
   }
@@ -90,7 +94,7 @@ std::string format_container_state(const ContainerState& state) {
       {"status", status_name(state.status)},    {"init", process_json(state.init)},
       {"monitor", process_json(state.monitor)}, {"exit_code", state.exit_code},
       {"oom_killed", state.oom_killed},         {"started_at", state.started_at},
-      {"finished_at", state.finished_at}};
+      {"finished_at", state.finished_at},       {"mount_backend", backend_name(state.backend)}};
   return json.dump(2) + "\n";
 }
 
@@ -105,6 +109,7 @@ ContainerState parse_container_state(std::string_view text) {
   state.oom_killed = json.at("oom_killed").boolean();
   state.started_at = json.at("started_at").string();
   state.finished_at = json.at("finished_at").string();
+  state.backend = parse_backend(json.string_or("mount_backend", kNoBackend));
   return state;
 }
 

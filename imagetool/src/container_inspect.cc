@@ -68,6 +68,11 @@ ordered_json driver_json(const Store& layers, const std::string& id) {
           {"Name", name}};
 }
 
+/// What mounted its root, or is to.
+MountBackend backend_of(const ContainerInfo& info, const ContainerState& state) {
+  return state.backend == MountBackend::Auto ? info.backend : state.backend;
+}
+
 /// Docker's Config holds the image's name, too.
 ordered_json config_json(const ContainerInfo& info) {
   ordered_json config = to_json(info.config);
@@ -96,6 +101,7 @@ ordered_json inspect_container_json(ContainerStore& store, const ContainerInfo& 
           {"Driver", driver_name(store.images().layers().driver())},
           {"Platform", "linux"},
           {"HostConfig", to_json(info.options)},
+          {"MountBackend", backend_name(backend_of(info, *state))},
           {"GraphDriver", driver_json(store.images().layers(), info.id)},
           {"Mounts", mounts_json(store, info)},
           {"Config", config_json(info)}};

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 
 #include "layerkit/base/error.h"
+#include "layerkit/imagetool/process_identity.h"
 #include "stream_relay.h"
 
 namespace layerkit {
@@ -37,12 +39,14 @@ void give_to(int fd, std::uint32_t uid, std::uint32_t gid) {
 class Monitor {
  public:
   Monitor(Container& container,
+          const Fd& root_server,
           ContainerStreams streams,
           const Foreground& foreground,
           SignalReader& signals,
           LogWriter& log,
           const Context& context)
       : container_(container),
+        root_server_(root_server.get()),
         streams_(std::move(streams)),
         signal_policy_(foreground.signals),
         log_(log),
@@ -62,17 +66,31 @@ class Monitor {
   ExitStatus run(const std::function<void(const ExitStatus&)>& on_end);
 
  private:
-  enum Slot : std::size_t { Signals, Process, InputFrom, InputTo, OutFrom, OutTo, ErrFrom, ErrTo };
+  enum Slot : std::size_t {
+    Signals,
+    Process,
+    RootServer,
+    InputFrom,
+    InputTo,
+    OutFrom,
+    OutTo,
+    ErrFrom,
+    ErrTo,
+    SlotCount
+  };
+  using Polled = std::array<pollfd, SlotCount>;
 
   bool poll_once();
   void forward_signals();
-  void relay(const std::array<pollfd, 8>& ready);
+  void end_without_root();
+  void relay(const Polled& ready);
   void close_finished_streams();
   void drain_output();
   void pass_on_rest();
   void write_log(LogStream stream, std::string_view bytes);
 
   Container& container_;
+  int root_server_;
   ContainerStreams streams_;
   SignalProxy signal_policy_;
   LogWriter& log_;
@@ -109,7 +127,16 @@ void Monitor::forward_signals() {
   }
 }
 
-void Monitor::relay(const std::array<pollfd, 8>& ready) {
+void Monitor::end_without_root() {
+  root_server_ = -1;
+  // A process that ends by itself lets go of its root a moment before anybody hears of its end.
+  constexpr int kMomentMs = 1000;
+  if (wait_for_exit(container_.pidfd(), kMomentMs)) return;
+  context_.warn("the server of the container's root has ended: the container is killed");
+  container_.signal(SIGKILL);
+}
+
+void Monitor::relay(const Polled& ready) {
   if (ready[InputFrom].revents != 0) input_.read_some(context_);
   if (ready[InputTo].revents != 0) input_.write_some(context_);
   if (ready[OutFrom].revents != 0) output_.read_some(context_);
@@ -130,9 +157,11 @@ void Monitor::close_finished_streams() {
 
 /// False once the container's process has ended.
 bool Monitor::poll_once() {
-  std::array<pollfd, 8> wanted{};
+  Polled wanted{};
   wanted[Signals] = {signals_.fd(), POLLIN, 0};
   wanted[Process] = {ended_ ? -1 : container_.pidfd(), POLLIN, 0};
+  // Only its end is waited for, not what it says.
+  wanted[RootServer] = {ended_ ? -1 : root_server_, 0, 0};
   wanted[InputFrom] = input_.source_poll();
   wanted[InputTo] = input_.target_poll();
   wanted[OutFrom] = output_.source_poll();
@@ -146,6 +175,7 @@ bool Monitor::poll_once() {
   }
   if (wanted[Signals].revents != 0) forward_signals();
   relay(wanted);
+  if (wanted[RootServer].revents != 0) end_without_root();
   return wanted[Process].revents == 0;
 }
 
@@ -209,13 +239,15 @@ std::pair<ContainerStreams, ProcessStreams> make_streams(StandardInput input,
 }
 
 ExitStatus watch_container(Container& container,
+                           const Fd& root_server,
                            ContainerStreams streams,
                            const Foreground& foreground,
                            SignalReader& signals,
                            LogWriter& log,
                            const std::function<void(const ExitStatus&)>& on_end,
                            const Context& context) {
-  return Monitor(container, std::move(streams), foreground, signals, log, context).run(on_end);
+  return Monitor(container, root_server, std::move(streams), foreground, signals, log, context)
+      .run(on_end);
 }
 
 }  // namespace layerkit

@@ -34,9 +34,13 @@ std::pair<ContainerStreams, ProcessStreams> make_streams(StandardInput input,
 /// Waits for a started container: passes bytes between its streams and `foreground` (descriptors
 /// of -1 are nobody's), logs its output, hands the signals that `signals` reads on to it.
 ///
-/// When it has ended, `on_end` is called as soon as all its output is in the log, before the rest
-/// of it is passed on to a reader that may be slow.
+/// `root_server` is the server of the container's root (MountedLayers), or nothing. When it ends
+/// first nothing in the container can go on, and it is killed.
+///
+/// When the container has ended, `on_end` is called as soon as all its output is in the log, before
+/// the rest of it is passed on to a reader that may be slow.
 ExitStatus watch_container(Container& container,
+                           const Fd& root_server,
                            ContainerStreams streams,
                            const Foreground& foreground,
                            SignalReader& signals,

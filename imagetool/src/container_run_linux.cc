@@ -12,6 +12,7 @@
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/container_run.h"
+#include "layerkit/imagetool/mount_table.h"
 #include "time_format.h"
 
 namespace layerkit {
@@ -21,21 +22,27 @@ struct StartedContainer {
   std::unique_ptr<Container> process;
   ContainerStreams streams;
   ContainerState state;
+  Fd server;  ///< of its root, where it has one
 };
 
-/// Starts it and writes down that it runs.
-StartedContainer start(ContainerStore& store,
-                       const ContainerInfo& info,
-                       StartFailure* failure,
-                       const Context& context) {
-  StartPlan plan = plan_start(store, info);
+/// How long the server of a FUSE union may take to write what it holds.
+constexpr int kServerPatienceMs = 10'000;
+
+/// Starts it in its root and writes down that it runs.
+StartedContainer start_in(MountedLayers& root,
+                          ContainerStore& store,
+                          const ContainerInfo& info,
+                          StartFailure* failure,
+                          const Context& context) {
+  StartPlan plan = plan_start(store, info, std::move(root.mount).release());
+  StartedContainer started;
+  started.state.backend = root.backend;
   auto [ours, theirs] =
       make_streams(info.config.open_stdin ? StandardInput::Pipe : StandardInput::Null,
                    plan.spec.process.uid, plan.spec.process.gid);
   plan.spec.standard_input = std::move(theirs.input);
   plan.spec.standard_output = std::move(theirs.output);
   plan.spec.standard_error = std::move(theirs.error);
-  StartedContainer started;
   started.process = start_container(std::move(plan.spec), std::move(plan.rootfs), failure, context);
   started.streams = std::move(ours);
   started.state.status = ContainerStatus::Running;
@@ -43,7 +50,24 @@ StartedContainer start(ContainerStore& store,
   started.state.monitor = own_identity();
   started.state.started_at = format_rfc3339(current_time());
   store.set_state(info.id, started.state);
+  started.server = std::move(root.server);
   return started;
+}
+
+StartedContainer start(ContainerStore& store,
+                       const ContainerInfo& info,
+                       StartFailure* failure,
+                       const Context& context) {
+  const Store& layers = store.images().layers();
+  MountedLayers root = mount_layers(layers, layers.mount_container(info.id),
+                                    {.backend = info.backend, .power = MountPower::Full});
+  try {
+    return start_in(root, store, info, failure, context);
+  } catch (const Error&) {
+    // It would write to directories that are being removed.
+    static_cast<void>(await_server_end(root.server, kServerPatienceMs));
+    throw;
+  }
 }
 
 /// As start(); on failure nothing of the container is left.
@@ -63,6 +87,13 @@ StartedContainer start_or_remove(ContainerStore& store,
   }
 }
 
+/// Whoever hears that the container has ended may mount it, or take it away. Where its root is
+/// mounted once more, for somebody to look at it, the server goes with that mount.
+void await_end_of_root(const ContainerStore& store, const ContainerInfo& info, const Fd& server) {
+  if (server && MountTable(store.images()).mounts_of(MountSource::Container, info.id).empty())
+    static_cast<void>(await_server_end(server, kServerPatienceMs));
+}
+
 ExitStatus watch(ContainerStore& store,
                  const ContainerInfo& info,
                  StartedContainer started,
@@ -79,14 +110,15 @@ ExitStatus watch(ContainerStore& store,
     state.oom_killed = status.out_of_memory;
     state.finished_at = format_rfc3339(current_time());
     try {
+      await_end_of_root(store, info, started.server);
       store.set_state(info.id, state);
       if (info.options.auto_remove) remove_container(store, info, RemoveMode::Force, context);
     } catch (const Error& error) {
       context.warn(error.message());  // the program's own result matters more
     }
   };
-  return watch_container(*started.process, std::move(started.streams), foreground, signals, log,
-                         on_end, context);
+  return watch_container(*started.process, started.server, std::move(started.streams), foreground,
+                         signals, log, on_end, context);
 }
 
 // --- in the background ---

@@ -8,9 +8,7 @@
 #include "layerkit/base/error.h"
 #include "layerkit/base/rel_path.h"
 #include "layerkit/base/text.h"
-#include "layerkit/imagetool/storage_driver.h"
 #include "layerkit/imagetool/user_lookup.h"
-#include "layerkit/unionmount/mounter.h"
 
 namespace layerkit {
 namespace {
@@ -132,25 +130,13 @@ ProcessSpec plan_process(const ContainerInfo& info, const RootDir& rootfs) {
 
 }  // namespace
 
-Fd mount_container_layers(Store& layers, const std::string& id) {
-  require_mountable(layers);
-  LayerMount layer_mount = layers.mount_container(id);
-  UnionSpec spec;
-  spec.branches.push_back({std::move(layer_mount.upper), BranchAccess::ReadWrite});
-  for (auto& lower : layer_mount.lower) {
-    spec.branches.push_back({std::move(lower), BranchAccess::ReadOnly});
-  }
-  spec.work = std::move(layer_mount.work);
-  return make_overlay_mounter()->mount(spec).release();
-}
-
-StartPlan plan_start(const ContainerStore& store, const ContainerInfo& info) {
+StartPlan plan_start(const ContainerStore& store, const ContainerInfo& info, Fd rootfs) {
   StartPlan plan;
-  plan.rootfs = mount_container_layers(store.images().layers(), info.id);
-  const RootDir rootfs(open_at(plan.rootfs.get(), ".", O_PATH | O_DIRECTORY));
+  plan.rootfs = std::move(rootfs);
+  const RootDir root(open_at(plan.rootfs.get(), ".", O_PATH | O_DIRECTORY));
   plan.spec.id = info.id;
   plan.spec.hostname = info.config.hostname;
-  plan.spec.process = plan_process(info, rootfs);
+  plan.spec.process = plan_process(info, root);
   plan.spec.namespaces.network = info.options.network != NetworkMode::Host;
   plan.spec.mounts = plan_mounts(store, info);
   plan.spec.masked_paths = default_masked_paths();

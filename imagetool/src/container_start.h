@@ -12,10 +12,7 @@ struct StartPlan {
   Fd rootfs;  ///< the container's layers as a detached mount
 };
 
-/// Mounts the container's layers and works out who runs what, with which mounts, in them.
-StartPlan plan_start(const ContainerStore& store, const ContainerInfo& info);
-
-/// The container's layers as one writable mount. `images` holds them.
-Fd mount_container_layers(Store& layers, const std::string& id);
+/// Works out who runs what, with which mounts, in `rootfs`.
+StartPlan plan_start(const ContainerStore& store, const ContainerInfo& info, Fd rootfs);
 
 }  // namespace layerkit

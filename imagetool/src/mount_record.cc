@@ -4,8 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
-#include "layerkit/unionmount/mounter.h"
+#include "layerkit/unionmount/mount_info.h"
 #include "strict_json.h"
 
 namespace layerkit {
@@ -17,7 +18,8 @@ std::string format_mount_record(const MountRecord& record) {
       {"id", record.id},
       {"created_directory", record.created_directory},
       {"dev", record.dev},
-      {"ino", record.ino}};
+      {"ino", record.ino},
+      {"backend", backend_name(record.backend)}};
   return json.dump(2) + "\n";
 }
 
@@ -33,13 +35,21 @@ MountRecord parse_mount_record(std::string key, std::string_view text) {
   record.created_directory = json.at("created_directory").boolean();
   record.dev = json.at("dev").unsigned_number();
   record.ino = json.at("ino").unsigned_number();
+  record.backend = parse_backend(json.string_or("backend", backend_name(MountBackend::Auto)));
   return record;
 }
 
 bool is_mounted(const MountRecord& record) {
-  if (!is_mount_point(record.target)) return false;
-  const auto root = stat_at(AT_FDCWD, record.target);
-  return root && root->dev == record.dev && root->ino == record.ino;
+  try {
+    if (!is_mount_point(record.target)) return false;
+    const auto root = stat_at(AT_FDCWD, record.target);
+    return root && root->dev == record.dev && root->ino == record.ino;
+  } catch (const Error& error) {
+    // A FUSE union whose server was killed, which tells no inode any more.
+    if (error.sys_errno() != ENOTCONN) throw;
+    const auto mount = find_mount(record.target);
+    return mount && mount->device == record.dev;
+  }
 }
 
 }  // namespace layerkit

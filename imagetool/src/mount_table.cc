@@ -8,8 +8,10 @@
 
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
-#include "layerkit/imagetool/storage_driver.h"
+#include "layerkit/imagetool/process_identity.h"
+#include "layerkit/unionmount/mount_info.h"
 #include "layerkit/unionmount/mounter.h"
+#include "layerkit/unionmount/union_client.h"
 #include "mount_record.h"
 #include "running_root.h"
 
@@ -17,16 +19,30 @@ namespace layerkit {
 namespace {
 
 constexpr std::size_t kKeyDigits = 24;
+constexpr int kServerPatienceMs = 10'000;
 
-UnionSpec inspection_spec(LayerMount layers) {
+/// What is mounted there, once more.
+DetachedMount show_again(const MountRecord& shown) {
   UnionSpec spec;
-  if (layers.upper) spec.branches.push_back({std::move(layers.upper), BranchAccess::ReadWrite});
-  for (auto& lower : layers.lower) {
-    spec.branches.push_back({std::move(lower), BranchAccess::ReadOnly});
-  }
-  spec.work = std::move(layers.work);
+  spec.branches.push_back({open_at(AT_FDCWD, shown.target, O_PATH | O_DIRECTORY | O_NOFOLLOW),
+                           BranchAccess::ReadWrite});
   spec.no_suid = spec.no_dev = true;
-  return spec;
+  return make_overlay_mounter()->mount(spec);
+}
+
+/// A mount that others have made is shown as it is, or not at all.
+void require_same(const ContainerInfo& container, MountBackend is, MountBackend wanted) {
+  if (wanted == MountBackend::Auto || is == MountBackend::Auto || wanted == is) return;
+  fail(Errc::Invalid, "mounting container {} by {}: it is mounted by {} now", container.name,
+       backend_name(wanted), backend_name(is));
+}
+
+/// The process that serves the FUSE union there, where it is one.
+std::optional<Fd> server_of(const MountRecord& record) {
+  const auto mount = find_mount(record.target);
+  const auto served = mount ? find_union(*mount) : std::nullopt;
+  const auto process = served ? identify_process(served->pid) : std::nullopt;
+  return process ? open_process(*process) : std::nullopt;
 }
 
 }  // namespace
@@ -93,7 +109,6 @@ void MountTable::clean() {
 std::string MountTable::attach(DetachedMount mount,
                                MountRecord record,
                                const std::string& directory) {
-  const FileLock held = lock();
   drop_void_records();
   record.created_directory = !stat_at(AT_FDCWD, directory).has_value();
   make_dirs(directory, 0755);
@@ -121,39 +136,70 @@ std::string MountTable::attach(DetachedMount mount,
 }
 
 std::string MountTable::mount_image(const Image& image,
-                                    const std::optional<std::string>& directory) {
+                                    const std::optional<std::string>& directory,
+                                    MountBackend backend) {
   // Until the record is on disk nobody may remove the layers.
   const FileLock layers_lock = images_.layers().lock(LockKind::Shared);
-  require_mountable(images_.layers());
-  UnionSpec spec = inspection_spec(images_.layers().mount_layers(image.top()));
-  spec.read_only = true;
+  const FileLock held = lock();
+  MountedLayers mounted = mount_layers(images_.layers(), images_.layers().mount_layers(image.top()),
+                                       {.backend = backend, .power = MountPower::NoSuidNoDev});
   MountRecord record;
   record.source = MountSource::Image;
   record.id = image.id().hex();
-  return attach(make_overlay_mounter()->mount(spec), std::move(record),
+  record.backend = mounted.backend;
+  return attach(std::move(mounted.mount), std::move(record),
                 directory.value_or(root_ + "/" + image.id().hex()));
 }
 
 std::string MountTable::mount_container(const ContainerStore& store,
                                         const ContainerInfo& container,
-                                        const std::optional<std::string>& directory) {
-  require_mountable(images_.layers());
-  const auto state = store.state(container.id);
-  const bool running = state && state->status == ContainerStatus::Running && state->init;
+                                        const std::optional<std::string>& directory,
+                                        MountBackend backend) {
+  const FileLock held = lock();
+  const Store& layers = images_.layers();
+  const std::string target = directory.value_or(layers.container_paths(container.id).merged);
   MountRecord record;
   record.source = MountSource::Container;
   record.id = container.id;
-  // One overlay only may be mounted on an upper directory, so a running container's is shared.
-  DetachedMount mount = running ? DetachedMount(clone_root_of_process(state->init->pid))
-                                : make_overlay_mounter()->mount(inspection_spec(
-                                      images_.layers().mount_container(container.id)));
-  return attach(std::move(mount), std::move(record),
-                directory.value_or(images_.layers().container_paths(container.id).merged));
+  const auto state = store.state(container.id);
+  const MountBackend before = state ? state->backend : MountBackend::Auto;
+  if (state && state->status == ContainerStatus::Running && state->init) {
+    require_same(container, before, backend);
+    record.backend = before;
+    return attach(DetachedMount(clone_root_of_process(state->init->pid)), std::move(record),
+                  target);
+  }
+  if (const auto shown = mounts_of(MountSource::Container, container.id); !shown.empty()) {
+    require_same(container, shown.front().backend, backend);
+    record.backend = shown.front().backend;
+    return attach(show_again(shown.front()), std::move(record), target);
+  }
+  if (backend == MountBackend::Auto) backend = before;
+  if (backend == MountBackend::Auto) backend = container.backend;
+  MountedLayers mounted = mount_layers(layers, layers.mount_container(container.id),
+                                       {.backend = backend, .power = MountPower::NoSuidNoDev});
+  record.backend = mounted.backend;
+  return attach(std::move(mounted.mount), std::move(record), target);
+}
+
+/// Whether nothing else shows the file system of a mount that has just been taken away.
+bool MountTable::is_alone(const MountRecord& record) const {
+  const auto mounts = read_mount_info();
+  if (std::ranges::any_of(mounts, [&](const MountInfo& m) { return m.device == record.dev; }))
+    return false;
+  if (record.source == MountSource::Image) return true;
+  const auto state = ContainerStore(images_).state(record.id);
+  return !state || state->status != ContainerStatus::Running;
 }
 
 void MountTable::unmount(const MountRecord& record, UnmountMode mode) {
   const FileLock held = lock();
-  if (is_mounted(record)) layerkit::unmount(record.target, mode);
+  if (is_mounted(record)) {
+    const auto server = mode == UnmountMode::Now ? server_of(record) : std::nullopt;
+    layerkit::unmount(record.target, mode);
+    // Until it has ended nobody else may write to these directories.
+    if (server && is_alone(record)) wait_for_exit(server->get(), kServerPatienceMs);
+  }
   forget(record);
 }
 

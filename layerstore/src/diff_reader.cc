@@ -10,6 +10,7 @@
 #include "layerkit/base/text.h"
 #include "layerkit/layerstore/diff_dir.h"
 #include "name_list.h"
+#include "same_contents.h"
 #include "upper_links.h"
 
 namespace layerkit {
@@ -21,20 +22,6 @@ Entry opaque_marker(const RelPath& path) {
   marker.type = FileType::Directory;
   marker.hides = Hides::Below;
   return marker;
-}
-
-bool same_contents(ByteSource& a, ByteSource& b) {
-  constexpr std::size_t kChunk = std::size_t{64} << 10;
-  std::vector<std::byte> of_a(kChunk);
-  std::vector<std::byte> of_b(kChunk);
-  for (;;) {
-    const std::size_t got = read_full(a, of_a);
-    if (read_full(b, of_b) != got) return false;
-    if (got == 0) return true;
-    if (!std::equal(of_a.begin(), of_a.begin() + static_cast<std::ptrdiff_t>(got), of_b.begin())) {
-      return false;
-    }
-  }
 }
 
 /// Where the contents of an entry are.

@@ -26,11 +26,15 @@ DriverInfo explain_driver(const StoreDirs& dirs, const OverlayProbe& probe) {
   const StoreDriver driver = dirs.layout().driver();
   const auto problem = overlay_problem(dirs.staging(), probe);
   if (driver == StoreDriver::Aufs) {
-    return {driver, problem ? "overlay2 does not work here: " + *problem
-                            : "the store was made with it; overlay2 would work, too"};
+    return {driver,
+            problem ? "overlay2 does not work here: " + *problem
+                    : "the store was made with it; overlay2 would work, too",
+            problem};
   }
-  return {driver, problem ? "the store was made with it; it does not work here: " + *problem
-                          : "the kernel and the file system carry it"};
+  return {driver,
+          problem ? "the store was made with it; it does not work here: " + *problem
+                  : "the kernel and the file system carry it",
+          problem};
 }
 
 }  // namespace layerkit

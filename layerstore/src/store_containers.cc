@@ -4,7 +4,9 @@
 
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
+#include "layerkit/base/whiteout.h"
 #include "layerkit/layerstore/diff_dir.h"
+#include "pseudo_links.h"
 #include "staging.h"
 #include "store_files_linux.h"
 
@@ -131,14 +133,48 @@ LayerPaths ContainerLayers::paths(const std::string& id) const {
   return paths;
 }
 
+std::optional<Fd> ContainerLayers::find_links(const std::string& id) const {
+  constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+  const bool is_aufs = dirs_.format().is_aufs();
+  const auto own = dirs_.find_part(id, is_aufs ? LayerPart::Diff : LayerPart::Work, kFlags);
+  if (!own) return std::nullopt;
+  if (is_aufs) return open_at_if_exists(own->get(), std::string(kAufsLinkDirectory), kFlags);
+  const auto area = open_at_if_exists(own->get(), std::string(kUnionDirectory), kFlags);
+  if (!area) return std::nullopt;
+  return open_at_if_exists(area->get(), std::string(kUnionLinkDirectory), kFlags);
+}
+
+std::unique_ptr<LayerReader> ContainerLayers::with_linked_names(
+    std::unique_ptr<LayerReader> changes,
+    const std::string& id,
+    std::shared_ptr<const LayerTree> below) const {
+  auto links = find_links(id);
+  if (!links) return changes;
+  PseudoLinkSources sources{.links = std::move(*links),
+                            .upper = dirs_.open_diff(id),
+                            .layers = {},
+                            .format = dirs_.format(),
+                            .scratch_dir = dirs_.staging()};
+  const auto add = [&](const std::string& name) {
+    sources.layers.push_back({dirs_.open_diff(name), dirs_.tree(name)});
+  };
+  add(init_name(id));
+  for (const std::string& name : dirs_.stack_names(parent(id)))
+    add(name);
+  auto found = find_pseudo_links(sources);
+  if (found.empty()) return changes;
+  return add_pseudo_links(std::move(changes), std::move(found), std::move(sources),
+                          std::move(below));
+}
+
 std::unique_ptr<LayerReader> ContainerLayers::diff(const std::string& id,
                                                    const Context& context,
                                                    const DiffReaderOptions& options) const {
   auto image = dirs_.view(parent(id));
-  auto below = make_union_view({image, dirs_.tree(init_name(id))});
-  auto changes =
-      make_diff_reader(dirs_.open_diff(id), std::move(below), context, dirs_.format(), options);
-  return std::make_unique<ImageDiffReader>(std::move(changes), std::move(image));
+  const auto below = make_union_view({image, dirs_.tree(init_name(id))});
+  auto changes = make_diff_reader(dirs_.open_diff(id), below, context, dirs_.format(), options);
+  return std::make_unique<ImageDiffReader>(with_linked_names(std::move(changes), id, below),
+                                           std::move(image));
 }
 
 void ContainerLayers::require_not_mounted(const std::string& id) const {

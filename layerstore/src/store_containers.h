@@ -30,6 +30,12 @@ class ContainerLayers {
   void remove(const std::string& id) const;
 
  private:
+  /// Of the container's pseudo-links; nullopt when there are none.
+  std::optional<Fd> find_links(const std::string& id) const;
+  /// `changes` of the container on `below`, and what pseudo-links add to them.
+  std::unique_ptr<LayerReader> with_linked_names(std::unique_ptr<LayerReader> changes,
+                                                 const std::string& id,
+                                                 std::shared_ptr<const LayerTree> below) const;
   void require_not_mounted(const std::string& id) const;
 
   const StoreDirs& dirs_;

@@ -1,7 +1,10 @@
-"""A store with the storage driver aufs: all that needs no mount works as with overlay2."""
+"""A store with the storage driver aufs: it works as with overlay2."""
+import errno
 import json
 import os
 import shutil
+import stat
+import tarfile
 
 import harness
 import small_images
@@ -137,13 +140,98 @@ class AufsStoreTest(harness.TestCase):
         self.assertEqual(self.check("--deep", "--repair", "--from", self.archive)["findings"], [])
         self.store("save", "-o", "/dev/null", "small")
 
-    def test_what_needs_a_mount_says_that_it_cannot(self):
+    def load_program(self):
+        """An image in which /bin/sh runs, on the layers of the small one."""
+        archive = self.path("program.tar")
+        small_images.write_archive(archive, "program:latest", (small_images.busybox_layer(),) + LAYERS[:2])
+        self.store("--driver", "aufs", "load", "-q", "-i", archive)
+
+    def needs_fuse(self):
+        if not os.path.exists("/dev/fuse"):
+            self.skipTest("there is no /dev/fuse")
+
+    def test_images_are_mounted(self):
+        self.needs_fuse()
         self.load("--driver", "aufs")
-        reason = "mounting layers of the storage driver aufs is not supported"
-        self.assert_fails(self.store("mount", "small", check=False), reason)
-        self.assert_fails(self.store("run", "small", "true", check=False), reason, code=125)
-        self.assertEqual(self.store("ps", "-aq").stdout, "")
+        mounted = self.mounted("small")
+        self.assertEqual(sorted(os.listdir(mounted)), ["d", "etc"])
+        self.assertEqual(sorted(os.listdir(os.path.join(mounted, "etc"))), ["kept", "link"])
+        with open(os.path.join(mounted, "d"), "rb") as file:
+            self.assertEqual(file.read(), b"a file now")
+        with self.assertRaises(OSError) as refused:
+            os.mkdir(os.path.join(mounted, "new"))
+        self.assertEqual(refused.exception.errno, errno.EROFS)
+
+    def test_containers_run_and_are_committed(self):
+        self.needs_fuse()
+        self.load_program()
+        self.store("run", "--name", "cc", "program", "sh", "-c",
+                   "cat /etc/link; ls /d; echo changed > /etc/kept; busybox rm -r /d; busybox mkdir /d; "
+                   "echo new > /d/new; busybox mkfifo /pipe")
+        self.assertEqual(self.store("diff", "cc").stdout,
+                         "C /d\nA /d/new\nD /d/y\nC /etc\nC /etc/kept\nA /pipe\n")
+        container = self.store.inspect("cc")["Id"]
+        private = {name for name in os.listdir(self.aufs("diff", container)) if name.startswith(".wh..wh.")}
+        self.assertIn(".wh..wh.plnk", private)
+        self.assertEqual(self.check("--deep"), {"findings": [], "mended": []})
+        self.store("commit", "cc", "changed")
+        self.store("save", "-o", self.path("changed.tar"), "changed")
+        with tarfile.open(self.path("changed.tar")) as archive:
+            layers = json.load(archive.extractfile("manifest.json"))[0]["Layers"]
+            with tarfile.open(fileobj=archive.extractfile(layers[-1])) as layer:
+                names = sorted(info.name.rstrip("/") for info in layer)
+        self.assertEqual([name for name in names if name not in (".", "")],
+                         ["d", "d/.wh..wh..opq", "d/new", "etc", "etc/kept", "pipe"])
+        shown = self.store("run", "--rm", "changed", "sh", "-c", "cat /etc/link /d/new; ls -a /d")
+        self.assertEqual(shown.stdout, "changed\nnew\n.\n..\nnew\n")
+        self.store("rm", "cc")
+        self.assertEqual(self.check("--deep"), {"findings": [], "mended": []})
+        self.assertEqual(harness.mounts_below(self.dir), [])
         self.assertEqual(self.store.staging(), [])
+
+    def test_an_ordinary_user_mounts_images_in_a_user_namespace(self):
+        self.needs_fuse()
+        os.chmod(self.dir, 0o777)
+        # /dev/fuse may be root's alone, and the program in a directory that others cannot enter.
+        device, program = self.path("fuse"), self.path("imagetool")
+        os.mknod(device, 0o600 | stat.S_IFCHR, os.stat("/dev/fuse").st_rdev)
+        os.chmod(device, 0o666)
+        shutil.copy(harness.IMAGETOOL, program)
+        tool = f"{program} --root {self.path('users')}"
+        script = (f"set -e; {tool} load -q -i {self.archive}; {tool} info --format '{{{{.Driver}}}} {{{{.MountBackend}}}}'\n"
+                  f"at=$({tool} mount small); cat $at/etc/link; {tool} unmount small; {tool} mount")
+        user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                "unshare", "--user", "--map-root-user", "--mount"]
+        if harness.run(*user, "true", check=False).returncode != 0:
+            self.skipTest("ordinary users get no user namespaces")
+        shown = harness.run("unshare", "--mount", "sh", "-c", f'mount --bind {device} /dev/fuse && exec "$@"', "sh",
+                            *user, "sh", "-c", script)
+        self.assertEqual(shown.stdout, "Loaded image: small:latest\naufs fuse\nkept\nsmall\n")
+
+    def test_backends_that_do_not_fit_the_store_are_refused(self):
+        self.load("--driver", "aufs")
+        reason = "mounting by overlay: layers of the storage driver aufs are mounted by aufs or fuse"
+        self.assert_fails(self.store("mount", "--mount-backend", "overlay", "small", check=False), reason)
+        self.assert_fails(self.store("run", "--mount-backend", "overlay", "small", "true", check=False), reason,
+                          code=125)
+        self.assertEqual(self.store("ps", "-aq").stdout, "")
+        other = harness.Store(self.path("overlay"))
+        other("--driver", "overlay2", "load", "-q", "-i", self.archive)
+        reason = "mounting by aufs: layers of the storage driver overlay2 are mounted by overlay or fuse"
+        self.assert_fails(other("mount", "--mount-backend", "aufs", "small", check=False), reason)
+        self.assertEqual(self.store.staging() + other.staging(), [])
+
+    def test_info_says_what_mounts_the_layers_and_why(self):
+        self.needs_fuse()
+        info = json.loads(self.store("--driver", "aufs", "info", "--format", "json").stdout)
+        with open("/proc/filesystems", encoding="ascii") as file:
+            has_aufs = "aufs" in file.read().split()
+        self.assertEqual((info["MountBackend"], info["MountBackendReason"]),
+                         ("aufs", "the kernel has AUFS") if has_aufs else ("fuse", "the kernel has no AUFS"))
+        other = harness.Store(self.path("overlay"))
+        lines = other("--driver", "overlay2", "info").stdout.splitlines()
+        self.assertIn("Mount Backend: overlay", lines)
+        self.assertIn("Mount Backend Reason: the kernel's overlayfs mounts here", lines)
 
     def test_an_unknown_driver_is_a_usage_error(self):
         result = self.store("--driver", "btrfs", "images", check=False)

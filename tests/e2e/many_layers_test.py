@@ -45,13 +45,28 @@ class ManyLayersTest(harness.TestCase):
         self.assertEqual((output.stdout, output.stderr), (f"{MAX_LOWER - 2}\n{USUAL_LIMIT}\n", ""))
         self.limited("commit", "box", "again:latest")
 
-    def test_one_more_is_a_clear_error_that_leaves_nothing(self):
+    def test_one_more_is_a_clear_error_of_overlay_that_leaves_nothing(self):
         self.load(MAX_LOWER)
         before = self.store.layer_dirs()
-        result = self.limited("run", "many:latest", "/bin/sh", "-c", "true", check=False)
+        result = self.limited("run", "--mount-backend", "overlay", "many:latest", "/bin/sh", "-c", "true", check=False)
         self.assert_fails(result, f"overlayfs takes at most {MAX_LOWER}", code=125)
         self.assertEqual(self.store.layer_dirs(), before)
         self.assertEqual(self.store("ps", "-aq").stdout, "")
+
+    def test_where_overlay_takes_no_more_fuse_does(self):
+        if not os.path.exists("/dev/fuse"):
+            self.skipTest("there is no /dev/fuse")
+        self.load(MAX_LOWER)
+        script = "read n </last; echo $n; echo new >/last; ulimit -Sn"
+        output = self.limited("run", "--name", "box", "many:latest", "/bin/sh", "-c", script, check=False)
+        self.assertEqual((output.stdout, output.stderr), (f"{MAX_LOWER - 1}\n{USUAL_LIMIT}\n", ""))
+        self.assertEqual(self.store.inspect("box")["MountBackend"], "fuse")
+        self.assertEqual(self.store("diff", "box").stdout, "C /last\n")
+        # The container's backend is that of its mounts.
+        target = self.limited("mount", "box").stdout.strip()
+        with open(os.path.join(target, "last"), encoding="ascii") as file:
+            self.assertEqual(file.read(), "new\n")
+        self.store("unmount", "box")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ using Names = std::vector<std::string>;
 /// it protects.
 class ConformanceOfCommits : public ContainerTest {};
 
-TEST_F(ConformanceOfCommits, X06_UnchangedCopyUpsGoWhenAsked) {
+TEST_P(ConformanceOfCommits, X06_UnchangedCopyUpsGoWhenAsked) {
   run_output(
       "--name cc box sh -c 'echo 3 > /opt/version; touch -r /etc/group /tmp-ref; "
       "cat /dev/null >> /etc/group; touch -r /tmp-ref /etc/group; rm /tmp-ref'");
@@ -23,7 +23,8 @@ TEST_F(ConformanceOfCommits, X06_UnchangedCopyUpsGoWhenAsked) {
   EXPECT_EQ(top_layer_names("few"), (Names{"+opt", "+opt/version"}));
 }
 
-TEST_F(ConformanceOfCommits, X07_NamesThatNoLayerCanHoldAreRefusedOrDroppedAloud) {
+TEST_P(ConformanceOfCommits, X07_NamesThatNoLayerCanHoldAreRefusedOrDroppedAloud) {
+  if (is_aufs()) return expect("--name cc box touch /opt/.wh.x", 1, "Operation not permitted");
   run_output("--name cc box sh -c 'echo > /opt/.wh.x; echo > /opt/y'");
   const CommandResult refused = tool("commit cc out");
   EXPECT_EQ(refused.exit_code, 1);
@@ -37,7 +38,7 @@ TEST_F(ConformanceOfCommits, X07_NamesThatNoLayerCanHoldAreRefusedOrDroppedAloud
   EXPECT_EQ(top_layer_names("out"), (Names{"+opt", "+opt/y"}));
 }
 
-TEST_F(ConformanceOfCommits, X09_SourceDateEpochMakesEverythingReproducible) {
+TEST_P(ConformanceOfCommits, X09_SourceDateEpochMakesEverythingReproducible) {
   run_output("--name c1 box sh -c 'echo 5 > /opt/version; mkdir /new'");
   run_output("--name c2 box sh -c 'echo 5 > /opt/version; sleep 1; mkdir /new'");
   std::vector<std::string> archives;
@@ -64,7 +65,7 @@ TEST_F(ConformanceOfCommits, X09_SourceDateEpochMakesEverythingReproducible) {
   }
 }
 
-TEST_F(ConformanceOfCommits, X10_WhatTheRuntimePutThereIsNoChange) {
+TEST_P(ConformanceOfCommits, X10_WhatTheRuntimePutThereIsNoChange) {
   add_image("volumes", R"({"Cmd":["sh"],"Env":["PATH=/bin"],"Volumes":{"/vol":{}}})");
   run_output(
       "--name cc -v /tmp:/mnt/a --tmpfs /t volumes sh -c 'echo s > /vol/secret; "
@@ -79,6 +80,8 @@ TEST_F(ConformanceOfCommits, X10_WhatTheRuntimePutThereIsNoChange) {
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Backends, ConformanceOfCommits, kMountChoices, name_of);
 
 }  // namespace
 }  // namespace layerkit::testing

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -13,19 +14,38 @@
 
 #include "image_store_fixture.h"
 #include "layerkit/base/text.h"
+#include "layerkit/imagetool/process_identity.h"
 #include "layerkit/layerstore/tar.h"
+#include "layerkit/unionmount/fuse_mount.h"
+#include "layerkit/unionmount/union_client.h"
 #include "run_command.h"
 
 namespace layerkit::testing {
 
+/// A store and what mounts its containers.
+struct MountChoice {
+  StoreDriver driver = StoreDriver::Overlay2;
+  const char* backend = "overlay";
+};
+inline std::string name_of(const ::testing::TestParamInfo<MountChoice>& tested) {
+  return std::string(tested.param.driver == StoreDriver::Aufs ? "Aufs" : "Overlay2") + "By" +
+         tested.param.backend;
+}
+/// AUFS of the kernel is left out: no machine that runs these tests has it.
+inline const auto kMountChoices = ::testing::Values(MountChoice{StoreDriver::Overlay2, "overlay"},
+                                                    MountChoice{StoreDriver::Overlay2, "fuse"},
+                                                    MountChoice{StoreDriver::Aufs, "fuse"});
+
 /// A store with one image, "box", made of Debian's busybox-static, and the built program on it.
-class ContainerTest : public ImageStoreTest {
+class ContainerTest : public ImageStoreTest, public ::testing::WithParamInterface<MountChoice> {
  protected:
   static constexpr const char* kBusybox = "/bin/busybox";
 
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "needs root";
     if (::access(kBusybox, X_OK) != 0) GTEST_SKIP() << "needs busybox-static";
+    if (is_fuse() && !may_mount_fuse()) GTEST_SKIP() << "needs FUSE";
+    open_store();
     add_image("box", R"({"Cmd":["sh"],"Env":["PATH=/bin","FROM_IMAGE=yes"]})");
   }
 
@@ -41,10 +61,17 @@ class ContainerTest : public ImageStoreTest {
   CommandResult tool(const std::string& arguments) {
     return run_command(program() + " " + arguments);
   }
-  /// `run` in cgroups of this test's own.
-  CommandResult run(const std::string& arguments) {
-    return tool("run --cgroup-parent " + parent_ + " " + arguments);
+  /// What the options of this test are in `run` and `mount`.
+  static std::string backend_option() {
+    return std::string("--mount-backend ") + GetParam().backend + " ";
   }
+  static bool is_fuse() { return GetParam().backend == std::string_view("fuse"); }
+  static bool is_aufs() { return GetParam().driver == StoreDriver::Aufs; }
+  /// Of `run`: in cgroups of this test's own.
+  std::string run_command_line() const {
+    return "run --cgroup-parent " + parent_ + " " + backend_option();
+  }
+  CommandResult run(const std::string& arguments) { return tool(run_command_line() + arguments); }
   /// Output of a command that must succeed, without the last newline.
   std::string output(const std::string& arguments) {
     CommandResult result = tool(arguments);
@@ -53,7 +80,7 @@ class ContainerTest : public ImageStoreTest {
     return result.output;
   }
   std::string run_output(const std::string& arguments) {
-    return output("run --cgroup-parent " + parent_ + " " + arguments);
+    return output(run_command_line() + arguments);
   }
   /// Waits until a shell command that starts with this program's arguments succeeds.
   void await(const std::string& arguments) {
@@ -97,18 +124,14 @@ class ContainerTest : public ImageStoreTest {
   /// Everything a container could leave behind in this store and on this machine.
   std::string leftovers() {
     std::ostringstream text;
-    for (const char* below : {"images/containers", "images/overlay2", "images/staging"}) {
+    for (const char* below : {"images/containers", "images/overlay2", "images/aufs/records",
+                              "images/aufs/moving", "images/staging"}) {
       std::error_code missing;
       for (const auto& entry : std::filesystem::directory_iterator(dir_.path(below), missing)) {
         const std::string name = entry.path().filename().string();
-        const bool is_layer = std::string_view(below).ends_with("overlay2") &&
-                              std::filesystem::exists(entry.path() / "committed");
+        const bool is_layer = std::filesystem::exists(entry.path() / "layer");
         if (name != ".lock" && name != "l" && !is_layer) text << below << "/" << name << "\n";
       }
-    }
-    std::ifstream mounts("/proc/self/mountinfo");
-    for (std::string line; std::getline(mounts, line);) {
-      if (line.find(dir_.path()) != std::string::npos) text << line << "\n";
     }
     for (const auto& controller : cgroup_roots()) {
       std::error_code missing;
@@ -117,6 +140,35 @@ class ContainerTest : public ImageStoreTest {
         if (entry.is_directory()) text << entry.path().string() << "\n";
       }
     }
+    return text.str() + leftovers_of_mounts();
+  }
+
+  /// FUSE unions of layers of this store.
+  std::vector<UnionInfo> own_unions() const {
+    auto unions = list_unions();
+    std::erase_if(unions, [&](const UnionInfo& served) {
+      return served.branches.empty() ||
+             !served.branches.front().path.starts_with(dir_.path() + "/");
+    });
+    return unions;
+  }
+  static void kill_and_await(pid_t pid) {
+    const auto process = identify_process(pid);
+    ASSERT_TRUE(process);
+    const auto fd = open_process(*process);
+    ASSERT_TRUE(fd);
+    signal_process(fd->get(), SIGKILL);
+    wait_for_exit(fd->get(), -1);
+  }
+
+  std::string leftovers_of_mounts() {
+    std::ostringstream text;
+    std::ifstream mounts("/proc/self/mountinfo");
+    for (std::string line; std::getline(mounts, line);) {
+      if (line.find(dir_.path()) != std::string::npos) text << line << "\n";
+    }
+    for (const UnionInfo& served : own_unions())
+      text << served.branches.front().path << " is served\n";
     return text.str();
   }
 
@@ -125,6 +177,12 @@ class ContainerTest : public ImageStoreTest {
     for (int attempt = 0; attempt < 400 && !leftovers().empty(); ++attempt)
       ::usleep(25'000);
     EXPECT_EQ(leftovers(), "");
+  }
+
+  void open_store() {
+    StoreOptions options;
+    options.driver = GetParam().driver;
+    images_ = ImageStore::open(dir_.path("images"), options);
   }
 
   /// An image of busybox in three layers: links to its applets and /etc; a file; its replacement.

@@ -1,7 +1,6 @@
-#include <csignal>
+#include <thread>
 
 #include "container_fixture.h"
-#include "layerkit/imagetool/process_identity.h"
 
 namespace layerkit::testing {
 namespace {
@@ -19,17 +18,9 @@ class LifecycleTest : public ContainerTest {
         read_file_at(AT_FDCWD, dir_.path("images/containers/" + id + "/state.json"), 1 << 20));
     return state.at("monitor").at("pid").get<pid_t>();
   }
-  static void kill_and_await(pid_t pid) {
-    const auto process = identify_process(pid);
-    ASSERT_TRUE(process);
-    const auto fd = open_process(*process);
-    ASSERT_TRUE(fd);
-    signal_process(fd->get(), SIGKILL);
-    wait_for_exit(fd->get(), -1);
-  }
 };
 
-TEST_F(LifecycleTest, ABackgroundContainerRunsUntilItIsStopped) {
+TEST_P(LifecycleTest, ABackgroundContainerRunsUntilItIsStopped) {
   const std::string id = start("one", "sh -c 'echo out; echo err >&2; sleep 1000'");
   EXPECT_EQ(id.size(), 64U);
   EXPECT_EQ(output("ps -q"), id.substr(0, 12));
@@ -45,7 +36,7 @@ TEST_F(LifecycleTest, ABackgroundContainerRunsUntilItIsStopped) {
   EXPECT_EQ(leftovers(), "");
 }
 
-TEST_F(LifecycleTest, StopSendsTheStopSignalFirst) {
+TEST_P(LifecycleTest, StopSendsTheStopSignalFirst) {
   run_output(
       "-d --name two --stop-signal USR1 box sh -c "
       "'trap \"echo bye; exit 3\" USR1; echo up; while :; do sleep 0.05; done'");
@@ -55,7 +46,7 @@ TEST_F(LifecycleTest, StopSendsTheStopSignalFirst) {
   EXPECT_EQ(output("logs -n 1 two"), "bye");
 }
 
-TEST_F(LifecycleTest, KillSendsSignalsByAnyName) {
+TEST_P(LifecycleTest, KillSendsSignalsByAnyName) {
   start("three");
   EXPECT_EQ(tool("kill -s NOPE three").exit_code, 1);
   EXPECT_EQ(output("kill -s sigkill three"), "three");
@@ -65,7 +56,7 @@ TEST_F(LifecycleTest, KillSendsSignalsByAnyName) {
   EXPECT_NE(again.output.find("is not running"), std::string::npos) << again.output;
 }
 
-TEST_F(LifecycleTest, SeveralNamesGoOnAfterAnError) {
+TEST_P(LifecycleTest, SeveralNamesGoOnAfterAnError) {
   start("a1");
   start("a2");
   const auto result = tool("rm -f a1 nosuch a2");
@@ -75,13 +66,13 @@ TEST_F(LifecycleTest, SeveralNamesGoOnAfterAnError) {
   expect_soon_nothing_left();
 }
 
-TEST_F(LifecycleTest, NamesAreUnique) {
+TEST_P(LifecycleTest, NamesAreUnique) {
   const std::string id = start("same");
   expect("-d --name same box true", 125, "already in use by container " + id);
   EXPECT_EQ(output("ps -aq --no-trunc"), id);
 }
 
-TEST_F(LifecycleTest, ContainersOfRmLeaveNothing) {
+TEST_P(LifecycleTest, ContainersOfRmLeaveNothing) {
   const std::string id = start("keep");
   run_output("-d --rm --name gone box sleep 1000");
   output("kill gone");
@@ -91,7 +82,7 @@ TEST_F(LifecycleTest, ContainersOfRmLeaveNothing) {
   expect_soon_nothing_left();
 }
 
-TEST_F(LifecycleTest, TheTruthIsToldAfterTheMonitorDied) {
+TEST_P(LifecycleTest, TheTruthIsToldAfterTheMonitorDied) {
   const std::string id = start("lost");
   kill_and_await(monitor_of(id));
   EXPECT_TRUE(status("lost").starts_with("Up ")) << status("lost");
@@ -101,14 +92,49 @@ TEST_F(LifecycleTest, TheTruthIsToldAfterTheMonitorDied) {
   EXPECT_EQ(leftovers(), "");
 }
 
-TEST_F(LifecycleTest, AContainerWithoutMonitorCanStillBeRemoved) {
+TEST_P(LifecycleTest, AContainerWhoseServerWasKilledEnds) {
+  if (!is_fuse()) GTEST_SKIP() << "the kernel needs no server";
+  start("cc", "sh -c 'echo kept > /opt/version; sleep 1000'");
+  await("diff cc | grep -q version");
+  ASSERT_EQ(own_unions().size(), 1U);
+  kill_and_await(own_unions().front().pid);
+  await("ps -a --format '{{.Status}}' | grep -q 'Exited (137)'");
+  EXPECT_EQ(output("diff cc"), "C /opt\nC /opt/version");
+  EXPECT_EQ(output("check --deep"), "No findings.");
+  output("commit cc out");
+  EXPECT_EQ(run_output("--rm out cat /opt/version"), "kept");
+  output("rm cc");
+  EXPECT_EQ(leftovers(), "");
+}
+
+TEST_P(LifecycleTest, WhoeverWaitsForAContainerHearsThatItsServerWasKilled) {
+  if (!is_fuse()) GTEST_SKIP() << "the kernel needs no server";
+  std::string said;
+  std::thread waiting([&] {
+    said =
+        run_command(program() + " " + run_command_line() +
+                    "--rm box sh -c 'echo up; sleep 1000' 2>&1 > " + dir_.path("out") + "; echo $?")
+            .output;
+  });
+  run_command("for i in $(seq 600); do grep -qs up " + dir_.path("out") +
+              " && break; sleep 0.05; done");
+  for (const UnionInfo& served : own_unions())
+    kill_and_await(served.pid);
+  waiting.join();
+  EXPECT_EQ(said,
+            "imagetool: warning: the server of the container's root has ended: the container is "
+            "killed\n137\n");
+  EXPECT_EQ(leftovers(), "");
+}
+
+TEST_P(LifecycleTest, AContainerWithoutMonitorCanStillBeRemoved) {
   const std::string id = run_output("-d --rm box sleep 1000");
   kill_and_await(monitor_of(id));
   EXPECT_EQ(tool("rm -f " + id).exit_code, 0);
   EXPECT_EQ(leftovers(), "");
 }
 
-TEST_F(LifecycleTest, AnAutomaticallyRemovedOneGoesWithTheNextLook) {
+TEST_P(LifecycleTest, AnAutomaticallyRemovedOneGoesWithTheNextLook) {
   const std::string id = run_output("-d --rm box sleep 1000");
   const pid_t init = inspect(id)["State"]["Pid"].get<pid_t>();
   kill_and_await(monitor_of(id));
@@ -117,7 +143,7 @@ TEST_F(LifecycleTest, AnAutomaticallyRemovedOneGoesWithTheNextLook) {
   expect_soon_nothing_left();
 }
 
-TEST_F(LifecycleTest, ARestartOfTheMachineEndsAllContainers) {
+TEST_P(LifecycleTest, ARestartOfTheMachineEndsAllContainers) {
   const std::string id = start("old");
   const std::string file = dir_.path("images/containers/" + id + "/state.json");
   std::string state = read_file_at(AT_FDCWD, file, 1 << 20);
@@ -132,7 +158,7 @@ TEST_F(LifecycleTest, ARestartOfTheMachineEndsAllContainers) {
   EXPECT_FALSE(identify_process(init)) << "the cgroup was cleaned with what was in it";
 }
 
-TEST_F(LifecycleTest, AMountedContainerOfRmGoesToo) {
+TEST_P(LifecycleTest, AMountedContainerOfRmGoesToo) {
   run_output("-d --rm --name mounted box sleep 1000");
   output("mount mounted");
   output("kill mounted");
@@ -140,7 +166,7 @@ TEST_F(LifecycleTest, AMountedContainerOfRmGoesToo) {
   expect_soon_nothing_left();
 }
 
-TEST_F(LifecycleTest, LogsFollowUntilTheEnd) {
+TEST_P(LifecycleTest, LogsFollowUntilTheEnd) {
   start("talk", "sh -c 'echo a; sleep 0.2; echo b'");
   EXPECT_EQ(output("logs -f talk"), "a\nb");
   const std::string stamped = output("logs -t -n 1 talk");
@@ -149,7 +175,7 @@ TEST_F(LifecycleTest, LogsFollowUntilTheEnd) {
   EXPECT_EQ(output("logs --since 0 talk"), "a\nb");
 }
 
-TEST_F(LifecycleTest, PsFiltersAndFormats) {
+TEST_P(LifecycleTest, PsFiltersAndFormats) {
   start("p1");
   run_output("--name p2 box true");
   EXPECT_EQ(output("ps --format '{{.Names}} {{.Image}} {{.State}}'"), "p1 box running");
@@ -161,7 +187,7 @@ TEST_F(LifecycleTest, PsFiltersAndFormats) {
   EXPECT_TRUE(table.starts_with("CONTAINER ID   IMAGE ")) << table;
 }
 
-TEST_F(LifecycleTest, InspectHasDockersKeys) {
+TEST_P(LifecycleTest, InspectHasDockersKeys) {
   run_output("-d --name i1 -m 30m -e A=1 -v /tmp:/mnt:ro box sleep 1000");
   const auto json = inspect("i1");
   EXPECT_EQ(json["Name"], "/i1");
@@ -170,11 +196,14 @@ TEST_F(LifecycleTest, InspectHasDockersKeys) {
   EXPECT_EQ(json["HostConfig"]["Memory"], 30 << 20);
   EXPECT_EQ(json["Mounts"][0]["RW"], false);
   EXPECT_EQ(json["Config"]["Image"], "box");
-  EXPECT_TRUE(
-      std::filesystem::is_directory(json["GraphDriver"]["Data"]["UpperDir"].get<std::string>()));
+  EXPECT_EQ(json["MountBackend"], GetParam().backend);
+  const auto directories = json["GraphDriver"]["Data"];
+  EXPECT_EQ(directories.is_null(), is_aufs());
+  if (is_aufs()) return;
+  EXPECT_TRUE(std::filesystem::is_directory(directories["UpperDir"].get<std::string>()));
 }
 
-TEST_F(LifecycleTest, AnImageInUseIsNotRemoved) {
+TEST_P(LifecycleTest, AnImageInUseIsNotRemoved) {
   start("user");
   const auto refused = tool("rmi box");
   EXPECT_EQ(refused.exit_code, 1);
@@ -182,6 +211,8 @@ TEST_F(LifecycleTest, AnImageInUseIsNotRemoved) {
   output("rm -f user");
   EXPECT_EQ(tool("rmi box").exit_code, 0);
 }
+
+INSTANTIATE_TEST_SUITE_P(Backends, LifecycleTest, kMountChoices, name_of);
 
 }  // namespace
 }  // namespace layerkit::testing

@@ -7,14 +7,14 @@ namespace {
 
 class RunTest : public ContainerTest {};
 
-TEST_F(RunTest, PassesTheExitCodeOn) {
+TEST_P(RunTest, PassesTheExitCodeOn) {
   EXPECT_EQ(run("--rm box sh -c 'exit 7'").exit_code, 7);
   EXPECT_EQ(run("--rm box true").exit_code, 0);
   EXPECT_EQ(run("--rm box sh -c 'sh -c \"kill -9 \\$\\$\"; exit $?'").exit_code, 137);
   EXPECT_EQ(leftovers(), "");
 }
 
-TEST_F(RunTest, TheProcessHasEnvironmentDirectoryUserAndName) {
+TEST_P(RunTest, TheProcessHasEnvironmentDirectoryUserAndName) {
   EXPECT_EQ(run_output("--rm -e A=1 -e 'B=x y' --hostname here -w /new/dir -u app box "
                        "sh -c 'echo $FROM_IMAGE $A \"$B\" $HOME $HOSTNAME; pwd; id; hostname'"),
             "yes 1 x y /home/app here\n/new/dir\n"
@@ -22,7 +22,7 @@ TEST_F(RunTest, TheProcessHasEnvironmentDirectoryUserAndName) {
   EXPECT_EQ(run_output("--rm -u 5:6 box id"), "uid=5 gid=6 groups=6");
 }
 
-TEST_F(RunTest, OrdinaryUsersHaveNoCapabilities) {
+TEST_P(RunTest, OrdinaryUsersHaveNoCapabilities) {
   EXPECT_EQ(run_output("--rm -u app box grep CapEff /proc/self/status"),
             "CapEff:\t0000000000000000");
   EXPECT_EQ(run_output("--rm --cap-drop ALL box grep -E CapEff /proc/self/status"),
@@ -31,30 +31,35 @@ TEST_F(RunTest, OrdinaryUsersHaveNoCapabilities) {
             "NoNewPrivs:\t1");
 }
 
-TEST_F(RunTest, StandardInputIsPassedOnWhenAsked) {
-  EXPECT_EQ(run_command("echo hello | " + program() + " run --rm -i box cat").output, "hello\n");
-  EXPECT_EQ(run_command("echo hello | " + program() + " run --rm box cat").output, "");
+TEST_P(RunTest, StandardInputIsPassedOnWhenAsked) {
+  EXPECT_EQ(run_command("echo hello | " + program() + " " + run_command_line() + "--rm -i box cat")
+                .output,
+            "hello\n");
+  EXPECT_EQ(
+      run_command("echo hello | " + program() + " " + run_command_line() + "--rm box cat").output,
+      "");
 }
 
-TEST_F(RunTest, StreamsStayApartAndWhole) {
-  const auto result = run_command(program() +
-                                  " run --rm box sh -c 'yes x | head -c 2000000; echo err >&2'"
+TEST_P(RunTest, StreamsStayApartAndWhole) {
+  const auto result = run_command(program() + " " + run_command_line() +
+                                  "--rm box sh -c 'yes x | head -c 2000000; echo err >&2'"
                                   " 2>" +
                                   dir_.path("err") + " | wc -c");
   EXPECT_EQ(result.output, "2000000\n");
   EXPECT_EQ(read_file_at(dir_.fd(), "err", 100), "err\n");
 }
 
-TEST_F(RunTest, AReaderThatGoesEndsTheWriter) {
-  const auto result = run_command(program() + " run --rm box yes | head -n 1");
+TEST_P(RunTest, AReaderThatGoesEndsTheWriter) {
+  const auto result =
+      run_command(program() + " " + run_command_line() + "--rm box yes | head -n 1");
   EXPECT_TRUE(result.output.starts_with("y\n")) << result.output;
   EXPECT_EQ(leftovers(), "");
 }
 
-TEST_F(RunTest, SignalsReachTheProcess) {
+TEST_P(RunTest, SignalsReachTheProcess) {
   const auto result = run_command(
-      program() +
-      " run --rm box sh -c 'trap \"echo got; exit 5\" TERM; echo ready; while :; do sleep 0.05; "
+      program() + " " + run_command_line() +
+      "--rm box sh -c 'trap \"echo got; exit 5\" TERM; echo ready; while :; do sleep 0.05; "
       "done' > " +
       dir_.path("out") + " & while ! grep -q ready " + dir_.path("out") +
       " 2>/dev/null; do sleep 0.05; done; kill -TERM $!; wait $!");
@@ -62,7 +67,7 @@ TEST_F(RunTest, SignalsReachTheProcess) {
   EXPECT_EQ(read_file_at(dir_.fd(), "out", 100), "ready\ngot\n");
 }
 
-TEST_F(RunTest, BindsAreWritableOrNot) {
+TEST_P(RunTest, BindsAreWritableOrNot) {
   make_dir_at(dir_.fd(), "host", 0777);
   const std::string host = dir_.path("host");
   EXPECT_EQ(run("--rm -v " + host + ":/mnt/deep box sh -c 'echo in > /mnt/deep/f'").exit_code, 0);
@@ -73,7 +78,7 @@ TEST_F(RunTest, BindsAreWritableOrNot) {
   EXPECT_TRUE(std::filesystem::is_directory(dir_.path("made/new")));
 }
 
-TEST_F(RunTest, TmpfsAndReadOnlyRoot) {
+TEST_P(RunTest, TmpfsAndReadOnlyRoot) {
   expect("--rm --read-only box touch /x", 1, "Read-only file system");
   expect("--rm --read-only box sh -c 'echo x > /etc/hosts'", 1, "Read-only file system");
   EXPECT_EQ(
@@ -83,7 +88,7 @@ TEST_F(RunTest, TmpfsAndReadOnlyRoot) {
       "fine\n1");
 }
 
-TEST_F(RunTest, TheNamesInEtcAreProvided) {
+TEST_P(RunTest, TheNamesInEtcAreProvided) {
   EXPECT_EQ(run_output("--rm -h box1 --add-host db:10.1.2.3 --dns 10.9.9.9 box sh -c "
                        "'cat /etc/hostname; grep db /etc/hosts; grep name /etc/resolv.conf; "
                        "ls -l /etc/mtab; stat -c %a /etc'"),
@@ -92,7 +97,7 @@ TEST_F(RunTest, TheNamesInEtcAreProvided) {
                        "ls -l /etc/mtab; echo 711'"));
 }
 
-TEST_F(RunTest, EntrypointsCombineWithCommands) {
+TEST_P(RunTest, EntrypointsCombineWithCommands) {
   add_image("entry", R"({"Entrypoint":["/bin/busybox","echo"],"Cmd":["cmd"]})");
   EXPECT_EQ(run_output("--rm entry"), "cmd");
   EXPECT_EQ(run_output("--rm entry -x [a,b] --rm"), "-x [a,b] --rm");
@@ -101,7 +106,7 @@ TEST_F(RunTest, EntrypointsCombineWithCommands) {
   EXPECT_EQ(run_output("--rm --entrypoint '' entry /bin/busybox echo none"), "none");
 }
 
-TEST_F(RunTest, WhatCannotStartHasDockersExitCodes) {
+TEST_P(RunTest, WhatCannotStartHasDockersExitCodes) {
   expect("--rm box /no/such/program", 127, "/no/such/program");
   expect("box nosuch", 127, "nosuch");
   expect("box /etc/not-executable", 126, "not-executable");
@@ -118,13 +123,13 @@ TEST_F(RunTest, WhatCannotStartHasDockersExitCodes) {
   EXPECT_EQ(leftovers(), "");
 }
 
-TEST_F(RunTest, AFailureInTheBackgroundIsReported) {
+TEST_P(RunTest, AFailureInTheBackgroundIsReported) {
   expect("-d box /no/such/program", 127, "/no/such/program");
   expect("-d -u eve box true", 125, "unable to find user 'eve'");
   EXPECT_EQ(leftovers(), "");
 }
 
-TEST_F(RunTest, LimitsHold) {
+TEST_P(RunTest, LimitsHold) {
   expect("--rm -m 30m box sh -c 'x=0123456789; while :; do x=$x$x; done'", 137, "");
   EXPECT_EQ(
       run_output("--rm --pids-limit 20 box sh -c "
@@ -134,7 +139,7 @@ TEST_F(RunTest, LimitsHold) {
   EXPECT_EQ(leftovers(), "");
 }
 
-TEST_F(RunTest, AKillForMemoryIsRecorded) {
+TEST_P(RunTest, AKillForMemoryIsRecorded) {
   EXPECT_EQ(run("--name big -m 30m box sh -c 'x=0123456789; while :; do x=$x$x; done'").exit_code,
             137);
   const auto state = inspect("big")["State"];
@@ -142,7 +147,7 @@ TEST_F(RunTest, AKillForMemoryIsRecorded) {
   EXPECT_EQ(state["ExitCode"], 137);
 }
 
-TEST_F(RunTest, AnonymousVolumesAreFilledFromTheImage) {
+TEST_P(RunTest, AnonymousVolumesAreFilledFromTheImage) {
   add_image("volumes", R"({"Cmd":["sh"],"Env":["PATH=/bin"],"Volumes":{"/data":{}}})");
   EXPECT_EQ(run_output(
                 "--name vv volumes sh -c 'cat /data/seed; stat -c %a /data; echo new > /data/new'"),
@@ -153,9 +158,9 @@ TEST_F(RunTest, AnonymousVolumesAreFilledFromTheImage) {
   EXPECT_EQ(leftovers(), "");
 }
 
-TEST_F(RunTest, TwentyAtOnceDoNotSeeEachOther) {
-  std::string script = "for i in $(seq 20); do (" + program() +
-                       " run --rm box sh -c "
+TEST_P(RunTest, TwentyAtOnceDoNotSeeEachOther) {
+  std::string script = "for i in $(seq 20); do (" + program() + " " + run_command_line() +
+                       "--rm box sh -c "
                        "\"echo $i > /opt/version; sleep 0.3; cat /opt/version\" > " +
                        dir_.path("out.$i") + " 2>&1) & done; wait";
   run_command(script);
@@ -166,7 +171,7 @@ TEST_F(RunTest, TwentyAtOnceDoNotSeeEachOther) {
   EXPECT_EQ(leftovers(), "");
 }
 
-TEST_F(RunTest, TheIdFileIsWrittenOnce) {
+TEST_P(RunTest, TheIdFileIsWrittenOnce) {
   const std::string file = dir_.path("cid");
   const std::string id = run_output("-d --cidfile " + file + " box true");
   EXPECT_EQ(read_file_at(AT_FDCWD, file, 100), id);
@@ -174,6 +179,8 @@ TEST_F(RunTest, TheIdFileIsWrittenOnce) {
   expect("--cidfile " + dir_.path("other") + " nosuch", 125, "No such image");
   EXPECT_FALSE(std::filesystem::exists(dir_.path("other")));
 }
+
+INSTANTIATE_TEST_SUITE_P(Backends, RunTest, kMountChoices, name_of);
 
 }  // namespace
 }  // namespace layerkit::testing

@@ -56,6 +56,17 @@ TEST_P(UnionStat, AllObjectsAreOnOneDevice) {
   }
 }
 
+TEST_P(UnionStat, MountingIsNoChangeOfTheTopDirectory) {
+  fill();
+  make_old(upper().path(""));
+  const long long old = mtime_of(upper().path(""));
+  mount();
+  EXPECT_EQ(mtime_of(root()), old);
+  EXPECT_EQ(names_in(at("b")), (Names{"fifo", "file", "symlink"}));
+  unmount();
+  EXPECT_EQ(mtime_of(upper().path("")), old);
+}
+
 TEST_P(UnionStat, NoTwoObjectsHaveOneNumber) {
   fill();
   mount();

@@ -9,6 +9,7 @@
 #include "cli/listing.h"
 #include "cli/output.h"
 #include "layerkit/base/file.h"
+#include "layerkit/imagetool/mount_backend.h"
 #include "layerkit/unionmount/mounter.h"
 #include "template.h"
 
@@ -48,10 +49,14 @@ ordered_json info_facts(Session& session) {
   if (::uname(&names) != 0) fail_errno(errno, "reading the name of this machine");
   ImageStore& store = session.store();
   const DriverInfo driver = store.layers().driver_info();
+  const BackendChoice mounting = explain_backend(driver);
   return {{"RootDir", store.root()},
           {"Driver", driver_name(driver.driver)},
           {"DriverReason", driver.reason},
           {"OverlayInterface", overlay_interface()},
+          {"MountBackend",
+           mounting.backend == MountBackend::Auto ? "none" : backend_name(mounting.backend)},
+          {"MountBackendReason", mounting.reason},
           {"Images", store.list().size()},
           {"Layers", store.layers().layers().size()},
           {"Containers", container_count(store.root())},
@@ -69,6 +74,8 @@ void print_info(Session& session, const std::string& format) {
       {"Storage Driver", "Driver"},
       {"Storage Driver Reason", "DriverReason"},
       {"Overlay Interface", "OverlayInterface"},
+      {"Mount Backend", "MountBackend"},
+      {"Mount Backend Reason", "MountBackendReason"},
       {"Images", "Images"},
       {"Layers", "Layers"},
       {"Containers", "Containers"},

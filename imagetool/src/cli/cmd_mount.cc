@@ -11,6 +11,7 @@ namespace {
 struct MountOptions {
   std::string object;
   std::string directory;
+  std::string backend = "auto";
 };
 
 std::optional<ContainerInfo> find_container(const ContainerStore& store, const std::string& name) {
@@ -37,16 +38,27 @@ void mount(Session& session, const MountOptions& options) {
   }
   const auto directory =
       options.directory.empty() ? std::nullopt : std::optional<std::string>(options.directory);
+  const MountBackend backend = parse_backend(options.backend);
   ContainerStore store(session.store());
   // As `inspect`: a container's name hides an image's.
   if (const auto container = find_container(store, options.object)) {
-    print_line(table.mount_container(store, *container, directory));
+    print_line(table.mount_container(store, *container, directory, backend));
     return;
   }
-  print_line(table.mount_image(session.store().find(options.object).image, directory));
+  print_line(table.mount_image(session.store().find(options.object).image, directory, backend));
 }
 
 }  // namespace
+
+void add_mount_backend_option(CLI::App& command, std::string& backend) {
+  command
+      .add_option("--mount-backend", backend,
+                  "What mounts the layers: the kernel's overlayfs or AUFS, or FUSE; auto: the "
+                  "kernel where it can, else FUSE")
+      ->type_name("auto|overlay|aufs|fuse")
+      ->check(CLI::IsMember({"auto", "overlay", "aufs", "fuse"}))
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+}
 
 void add_mount(CLI::App& app, Session& session) {
   CLI::App* command =
@@ -54,6 +66,7 @@ void add_mount(CLI::App& app, Session& session) {
           ->group(kContainers);
   command->footer("Without arguments, what is mounted is listed.");
   auto options = std::make_shared<MountOptions>();
+  add_mount_backend_option(*command, options->backend);
   command->add_option("object", options->object, "Image or container")
       ->type_name("IMAGE|CONTAINER");
   command->add_option("directory", options->directory, "Where to mount it; made when absent")

@@ -10,7 +10,6 @@
 #include "cli/run_options.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
-#include "layerkit/imagetool/storage_driver.h"
 
 namespace layerkit::cli {
 namespace {
@@ -91,7 +90,7 @@ void run(Session& session, const RunOptions& options, const std::string& image) 
   ContainerStore store(session.store());
   StartFailure failure = StartFailure::Setup;
   try {
-    require_mountable(session.store().layers());
+    require_mountable(session.store().layers(), request.backend);
     const ContainerInfo container = create_container(store, request, session.context);
     cidfile.write(container.id);
     run_created(session, store, container, options, failure);
@@ -115,6 +114,7 @@ void add_run(CLI::App& app, Session& session) {
   };
   auto options = std::make_shared<Options>();
   declare_run_options(*command, options->run);
+  add_mount_backend_option(*command, options->run.mount_backend);
   command->add_option("image", options->image, "Image")->type_name("IMAGE")->required();
   // For the usage line; what follows IMAGE is never parsed: prepare_command_line takes it away.
   command->add_option(kCommandPositional, options->command, "Command and its arguments")

@@ -72,6 +72,9 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_man,
 };
 
+/// `--mount-backend`, which mount_backend.h explains. In cmd_mount.cc.
+void add_mount_backend_option(CLI::App& command, std::string& backend);
+
 /// What `inspect` prints for a container, found by name, ID or prefix of the ID; nullopt when there
 /// is none. In inspect_container.cc.
 std::optional<nlohmann::ordered_json> inspect_container(Session& session, const std::string& name);

@@ -7,6 +7,8 @@
 #include "cli/descriptor_limit.h"
 #include "cli/output.h"
 #include "cli/run_app.h"
+#include "layerkit/imagetool/mount_backend.h"
+#include "layerkit/unionmount/union_server.h"
 
 namespace {
 
@@ -32,6 +34,8 @@ void install_signals() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && argv[1] == layerkit::kServeUnionVerb)
+    return layerkit::serve_union_from_arguments({argv + 2, argv + argc});
   layerkit::cli::reserve_standard_descriptors();
   layerkit::cli::set_program_name("imagetool");
   install_signals();

@@ -247,6 +247,7 @@ RunRequest to_request(const RunOptions& options, const std::vector<std::string>&
   RunRequest request;
   request.image = arguments.front();
   request.name = options.name;
+  request.backend = parse_backend(options.mount_backend);
   request.config.command.assign(arguments.begin() + 1, arguments.end());
   read_config(options, request.config);
   read_volumes(options, request);

@@ -38,6 +38,7 @@ struct RunOptions {
   std::string stop_timeout;
   std::string cgroup_parent;
   std::string cidfile;
+  std::string mount_backend = "auto";
   bool remove = false;
   bool detach = false;
   bool interactive = false;

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "kept_times.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 
@@ -71,6 +72,7 @@ std::uint32_t InodeNumbers::file_system(dev_t device) {
 }
 
 void InodeNumbers::open_table(const LiveBranch& branch) {
+  const KeptTimes times(branch.area->table_dir());
   Table table;
   table.log = open_at(branch.area->table_dir(), branch.area->table_name(),
                       O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);

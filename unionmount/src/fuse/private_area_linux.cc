@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "kept_times.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/whiteout.h"
 #include "private_area.h"
@@ -61,6 +62,7 @@ PrivateArea::PrivateArea(WhiteoutFormat format,
 
 std::unique_ptr<PrivateArea> PrivateArea::open_aufs(int branch_root,
                                                     const BranchAttributes& attributes) {
+  const KeptTimes times(branch_root);
   Fd staging = open_or_make_dir(branch_root, kOrphanName);
   FileLock lock = lock_area(staging);
   remove_contents(staging.get());
@@ -77,11 +79,11 @@ std::unique_ptr<PrivateArea> PrivateArea::open_aufs(int branch_root,
 }
 
 std::unique_ptr<PrivateArea> PrivateArea::open_overlay(int work_dir) {
-  const Fd area = open_or_make_dir(work_dir, "aufs");
+  const Fd area = open_or_make_dir(work_dir, std::string(kUnionDirectory));
   Fd staging = open_or_make_dir(area.get(), "staging");
   FileLock lock = lock_area(staging);
   remove_contents(staging.get());
-  Fd links = open_or_make_dir(area.get(), "links");
+  Fd links = open_or_make_dir(area.get(), std::string(kUnionLinkDirectory));
   return std::make_unique<PrivateArea>(WhiteoutFormat::Overlay, std::move(staging),
                                        std::move(links), open_dir_at(area.get(), "."), "xino",
                                        std::move(lock), true);

@@ -17,6 +17,9 @@ inline constexpr std::string_view kOpaqueName = ".wh..wh..opq";
 inline constexpr std::string_view kAufsMetadataPrefix = ".wh..wh.";
 /// In the root of an AUFS branch: files with several names, each under a name of its own.
 inline constexpr std::string_view kAufsLinkDirectory = ".wh..wh.plnk";
+/// Where a union keeps the like of a branch of overlay's format: in its work directory.
+inline constexpr std::string_view kUnionDirectory = "aufs";
+inline constexpr std::string_view kUnionLinkDirectory = "links";
 
 enum class WhiteoutNameKind {
   None,          ///< an ordinary name

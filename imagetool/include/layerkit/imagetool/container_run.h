@@ -14,6 +14,7 @@ struct RunRequest {
   std::string name;   ///< empty: one is made up
   ConfigOverrides config;
   HostOptions options;
+  MountBackend backend = MountBackend::Auto;
 };
 
 /// Makes a container of an image: its record, its layers with their init layer, its anonymous

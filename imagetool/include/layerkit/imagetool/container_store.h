@@ -11,6 +11,7 @@
 #include "layerkit/base/file.h"
 #include "layerkit/imagetool/container_options.h"
 #include "layerkit/imagetool/image_store.h"
+#include "layerkit/imagetool/mount_backend.h"
 #include "layerkit/imagetool/process_identity.h"
 
 namespace layerkit {
@@ -32,6 +33,7 @@ struct ContainerInfo {
   ContainerConfig config;
   HostOptions options;
   std::vector<AnonymousVolume> volumes;
+  MountBackend backend = MountBackend::Auto;  ///< what was asked for
 };
 
 enum class ContainerStatus { Created, Running, Exited };
@@ -45,8 +47,9 @@ struct ContainerState {
   std::optional<ProcessIdentity> monitor;  ///< who creates it or waits for it
   int exit_code = 0;
   bool oom_killed = false;
-  std::string started_at;   ///< RFC 3339; empty: not yet
-  std::string finished_at;  ///< RFC 3339; empty: not yet
+  std::string started_at;                     ///< RFC 3339; empty: not yet
+  std::string finished_at;                    ///< RFC 3339; empty: not yet
+  MountBackend backend = MountBackend::Auto;  ///< what mounted its root; Auto: nothing yet
 };
 
 /// Exit code of a container whose end nobody saw (its monitor was killed, the machine went down).

@@ -22,6 +22,7 @@ struct MountRecord {
   bool created_directory = false;  ///< the target is removed with the mount
   std::uint64_t dev = 0;           ///< of the mount's root, to tell it from other mounts there
   std::uint64_t ino = 0;
+  MountBackend backend = MountBackend::Auto;  ///< Auto: of a record without it
 };
 
 /// Images and containers that are mounted for looking at them: `<root>/mounts`. A record is written
@@ -34,23 +35,33 @@ class MountTable {
 
   /// Mounts an image read-only, nosuid and nodev, at `directory` (created when absent; unset: one
   /// of the store's own). Returns the absolute path.
-  std::string mount_image(const Image& image, const std::optional<std::string>& directory);
+  std::string mount_image(const Image& image,
+                          const std::optional<std::string>& directory,
+                          MountBackend backend = MountBackend::Auto);
   /// Mounts what the container sees, writable, nosuid and nodev. A running container's root is
-  /// shown as it is, without the mounts inside it.
+  /// shown as it is, without the mounts inside it, and so is one that is mounted already: an upper
+  /// directory has one union only. With Auto the backend is the one the container ran with.
+  /// Throws Error{Invalid} when the container runs, or is mounted, by another one than `backend`.
   std::string mount_container(const ContainerStore& store,
                               const ContainerInfo& container,
-                              const std::optional<std::string>& directory);
+                              const std::optional<std::string>& directory,
+                              MountBackend backend = MountBackend::Auto);
 
   /// What is mounted now.
   std::vector<MountRecord> list() const;
   std::vector<MountRecord> mounts_of(MountSource source, const std::string& id) const;
+  /// Returns, unless lazily, when nothing of the mount is left, the server of a FUSE union
+  /// included.
   void unmount(const MountRecord& record, UnmountMode mode);
   /// Removes void records.
   void clean();
 
  private:
+  /// Of records and mounts; for containers from before it is known whether they are mounted.
   FileLock lock() const;
+  /// REQUIRES: the lock.
   std::string attach(DetachedMount mount, MountRecord record, const std::string& directory);
+  bool is_alone(const MountRecord& record) const;
   void forget(const MountRecord& record);
   void drop_void_records();
   std::vector<MountRecord> read_all_records() const;

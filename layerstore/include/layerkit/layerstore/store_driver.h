@@ -28,6 +28,7 @@ using OverlayProbe = std::function<std::optional<std::string>(int scratch_fd)>;
 struct DriverInfo {
   StoreDriver driver = StoreDriver::Overlay2;
   std::string reason;
+  std::optional<std::string> overlay_problem;  ///< what the probe says
 };
 
 }  // namespace layerkit
