@@ -12,6 +12,7 @@ UNIONMOUNT = os.environ["UNIONMOUNT"]
 KILLER = os.environ["KILL_AT_SYSCALL"]
 # LeakSanitizer cannot look at a process that is traced, and fails.
 ENVIRONMENT = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}
+PATIENCE = 60  # seconds; whoever takes longer hangs
 OLD = 1_000_000_000  # seconds; the time of what lies on branches before a test
 RECENT = 1_700_000_000
 
@@ -209,6 +210,10 @@ def state_of(states, found, first, last, what):
         harness.tree_differences(state, found, 6) for state in states[first:last + 1]))
 
 
+class MountError(AssertionError):
+    """The text is what the program said."""
+
+
 class Union:
     """A mounted union."""
 
@@ -219,9 +224,9 @@ class Union:
         # Stays until the union is unmounted, or was after the death of the server.
         self.program = subprocess.Popen(
             [UNIONMOUNT, "mount", "-f", "-v", "-t", "fuse", "-o", branches.options, branches.union],
-            stdout=subprocess.PIPE, env=ENVIRONMENT)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
         if not self.program.stdout.readline():
-            raise AssertionError(f"mounting {branches.options} failed: exit {self.program.wait()}")
+            raise MountError(self.program.communicate(timeout=PATIENCE)[1])
         (union,) = set(os.listdir("/run/aufs")) - before
         with open(f"/run/aufs/{union}/pid", encoding="ascii") as file:
             self.server = int(file.read())
@@ -253,8 +258,7 @@ class Union:
     def end(self):
         """Unmounts, if the death of the server has not. Gives the call before which it was killed."""
         ctypes.CDLL(None).umount2(os.fsencode(self.branches.union), 2)  # MNT_DETACH
-        self.program.stdout.close()
-        self.program.wait()
+        self.program.communicate(timeout=PATIENCE)
         if self.tracer is None:
             return None
         self.tracer.stdout.close()

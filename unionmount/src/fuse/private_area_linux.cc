@@ -36,6 +36,18 @@ void remove_contents(int dir) {
     remove_tree_at(dir, entry.name);
 }
 
+/// The file that whiteouts are links of. Anything may lie on a branch: a pipe would be waited for.
+void make_base(int branch_root) {
+  struct stat stat = {};
+  if (::fstatat(branch_root, kBaseName, &stat, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(stat.st_mode))
+    fail(Errc::Invalid, "'{}' on the branch is not a regular file", kBaseName);
+  constexpr int kFlags = O_CREAT | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+  const Fd base(::openat(branch_root, kBaseName, kFlags, kWhiteoutMode));
+  if (base) return;
+  const int err = errno;
+  fail_errno(err, "making '{}' on the branch", kBaseName);
+}
+
 FileLock lock_area(const Fd& dir) {
   std::optional<FileLock> lock =
       FileLock::try_lock(open_dir_at(dir.get(), "."), LockKind::Exclusive);
@@ -67,12 +79,7 @@ std::unique_ptr<PrivateArea> PrivateArea::open_aufs(int branch_root,
   FileLock lock = lock_area(staging);
   remove_contents(staging.get());
   Fd links = open_or_make_dir(branch_root, std::string(kAufsLinkDirectory));
-  Fd base(
-      ::openat(branch_root, kBaseName, O_CREAT | O_RDONLY | O_NOFOLLOW | O_CLOEXEC, kWhiteoutMode));
-  if (!base) {
-    const int err = errno;
-    fail_errno(err, "making '{}' on the branch", kBaseName);
-  }
+  make_base(branch_root);
   return std::make_unique<PrivateArea>(WhiteoutFormat::Aufs, std::move(staging), std::move(links),
                                        open_dir_at(branch_root, "."), kTableName, std::move(lock),
                                        !attributes.no_link_whiteouts);

@@ -125,7 +125,7 @@ void UnionFs::make_in_place(const Place& place,
   }
   make(place.dir->get(), name);
   if (must_be_opaque) make_opaque(branch, place.dir->get(), name);
-  if (was_hidden_here) remove_whiteout_name(place.dir->get(), name);
+  if (was_hidden_here) remove_whiteout_name(branch, place.dir->get(), name);
 }
 
 NodeReply UnionFs::enter_new(Node& parent, const std::string& name, LiveBranch& branch, int dir) {

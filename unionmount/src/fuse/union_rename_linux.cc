@@ -188,7 +188,7 @@ void UnionFs::move(RenameSide& from, RenameSide& to, LiveBranch& target) {
   } else {
     rename_name(from_dir->get(), *from.name, to_dir->get(), *to.name, IfExists::Replace);
   }
-  if (leaves_whiteout) remove_whiteout_name(to_dir->get(), *to.name);
+  if (leaves_whiteout) remove_whiteout_name(target, to_dir->get(), *to.name);
 }
 
 void UnionFs::rename(Node& old_parent,

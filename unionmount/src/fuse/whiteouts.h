@@ -40,7 +40,7 @@ void remove_object(const LiveBranch& branch, int dir, const std::string& name, b
 /// whiteouts in it hid is hidden by the directory itself. `hides`: a lower branch has the name.
 void clear_directory(const LiveBranch& branch, int dir, const std::string& name, bool hides);
 /// Takes the whiteout of `name` away once something stands in its place.
-void remove_whiteout_name(int dir, const std::string& name);
+void remove_whiteout_name(const LiveBranch& branch, int dir, const std::string& name);
 void make_opaque(const LiveBranch& branch, int dir, const std::string& name);
 
 }  // namespace layerkit

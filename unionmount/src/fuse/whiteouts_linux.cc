@@ -119,8 +119,12 @@ void clear_directory(const LiveBranch& branch, int dir, const std::string& name,
   }
 }
 
-void remove_whiteout_name(int dir, const std::string& name) {
-  remove_name(dir, whiteout_name_of(name));
+void remove_whiteout_name(const LiveBranch& branch, int dir, const std::string& name) {
+  const std::string whiteout = whiteout_name_of(name);
+  struct stat stat = {};
+  // The union makes files; what others left may be anything.
+  const bool is_directory = stat_name(dir, whiteout, stat) == 0 && S_ISDIR(stat.st_mode);
+  remove_object(branch, dir, whiteout, is_directory);
 }
 
 void make_opaque(const LiveBranch& branch, int dir, const std::string& name) {
