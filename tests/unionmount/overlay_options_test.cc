@@ -149,10 +149,31 @@ TEST(OverlayOptionsTest, HarmlessOptionsAreIgnoredWithAWarning) {
 }
 
 TEST(OverlayOptionsTest, RefusesWhatWouldShowOtherFiles) {
-  for (const std::string text :
-       {"uidmapping=0:1000:1", "squash_to_root", "squash_to_uid=0", "context=x"})
-    expect_refused(text, "reading the option '" + text + "': the option is not supported");
+  expect_refused("context=x", "reading the option 'context=x': the option is not supported");
   expect_refused("xattr_permissions=2", "only 'off' is supported");
+}
+
+TEST(OverlayOptionsTest, OwnersAreMappedOrSquashed) {
+  const AufsSettings mapped =
+      parse_mount_options("uidmapping=0:1000:1:1:5:10,gidmapping=7:8:9").aufs;
+  EXPECT_EQ(mapped.users.ranges, (std::vector<OwnerMapping::Range>{{0, 1000, 1}, {1, 5, 10}}));
+  EXPECT_EQ(mapped.groups.ranges, (std::vector<OwnerMapping::Range>{{7, 8, 9}}));
+  EXPECT_EQ(mapped.users.shown(10), 14U);
+  EXPECT_EQ(mapped.users.shown(11), OwnerMapping::kOverflow);
+  EXPECT_EQ(mapped.users.stored(14), 10U);
+  EXPECT_EQ(mapped.users.stored(1000), 0U);
+  EXPECT_EQ(mapped.users.stored(0), std::nullopt);
+  const AufsSettings squashed = parse_mount_options("squash_to_root,squash_to_gid=5").aufs;
+  EXPECT_EQ(squashed.users.shown(7), 0U);
+  EXPECT_EQ(squashed.groups.shown(7), 5U);
+  EXPECT_EQ(squashed.groups.stored(7), 5U);
+  EXPECT_TRUE(parse_mount_options("").aufs.users.is_identity());
+  for (const char* text : {"", "1", "1:2", "1:2:3:4", "a:1:1", "-1:1:1", "0:1:4294967295x"})
+    EXPECT_THROW(parse_mount_options(std::string("uidmapping=") + text), Error) << text;
+  for (const char* text : {"0:0:0", "4294967294:0:2", "0:4294967290:6", "0:0:4294967295"})
+    EXPECT_THROW(parse_mount_options(std::string("gidmapping=") + text), Error) << text;
+  EXPECT_NO_THROW(parse_mount_options("uidmapping=0:4294967290:5"));
+  EXPECT_THROW(parse_mount_options("squash_to_uid=4294967295"), Error);
 }
 
 TEST(OverlayOptionsTest, IsWrittenAsItIsRead) {
@@ -161,6 +182,8 @@ TEST(OverlayOptionsTest, IsWrittenAsItIsRead) {
   const std::string settings =
       R"(lowerdir=/a:/b,datadir+=/c:d,datadir+=/e\,f,noxino,redirect_dir=nofollow,xino=off,)"
       "uuid=null,verity=on,metacopy=on,nfs_export=on,index=off,userxattr";
+  const std::string owners = "lowerdir=/a,uidmapping=0:1:2,squash_to_uid=3,gidmapping=4:5:6:7:8:9";
+  EXPECT_EQ(format_mount_options(parse_mount_options(owners)), owners);
   EXPECT_EQ(format_mount_options(parse_mount_options(settings)), settings);
 }
 

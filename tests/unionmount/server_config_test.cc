@@ -73,22 +73,6 @@ TEST(ServerConfigTest, ASpecWithDefaultsStaysOne) {
   EXPECT_TRUE(adopted.branches.empty());
 }
 
-TEST(ServerConfigTest, WhatOverlayfsAloneCanDoIsRefused) {
-  const auto refused = [](const std::string& what, const auto& ask) {
-    UnionSpec spec;
-    spec.branches.emplace_back();
-    spec.branches.front().path = "/a";
-    ask(spec);
-    expect_error(Errc::Unsupported, "only overlayfs of the kernel can do " + what,
-                 [&] { static_cast<void>(describe_spec(spec)); });
-  };
-  refused("metacopy=on", [](UnionSpec& spec) { spec.overlay.metacopy = true; });
-  refused("verity", [](UnionSpec& spec) { spec.overlay.verity = OverlayVerity::Require; });
-  refused("data-only directories", [](UnionSpec& spec) { spec.data_directories.emplace_back(); });
-  refused("branches with mapped owners",
-          [](UnionSpec& spec) { spec.branches.front().id_mapping = open_dir_at(AT_FDCWD, "/"); });
-}
-
 TEST(ServerConfigTest, AnythingElseIsRefused) {
   using namespace std::string_literals;
   for (const std::string& text :

@@ -139,6 +139,25 @@ TEST_P(AufsSettingsTest, LowerDirectoriesAreCheckedUnlessToldNotTo) {
   as_user({}, [&] { EXPECT_EQ(tried_open(at("d/f"), O_RDONLY), "ok"); });
 }
 
+TEST_P(AufsSettingsTest, OwnersAreMappedWhereAskedFor) {
+  expect_own_view_only("others show owners as they are");
+  for (const char* name : {"root", "other"})
+    base().file(name, "text");
+  ASSERT_EQ(::chown(base().path("other").c_str(), 500, 600), 0);
+  mount({.aufs = {.users = {.ranges = {{.branch = 0, .shown = 1000, .count = 1}}},
+                  .groups = {.ranges = {}, .everybody = 2000}}});
+  EXPECT_EQ(status_of(at("root")).st_uid, 1000U);
+  EXPECT_EQ(status_of(at("root")).st_gid, 2000U);
+  EXPECT_EQ(status_of(at("other")).st_uid, OwnerMapping::kOverflow);
+  EXPECT_EQ(tried_write(at("new"), ""), "EOVERFLOW") << "made by 0, whom no ID of a branch is";
+  EXPECT_EQ(names_in(root()), (Names{"other", "root"}));
+  EXPECT_EQ(tried(::chown(at("root").c_str(), 7, 7)), "EOVERFLOW");
+  EXPECT_EQ(tried(::chown(at("other").c_str(), 1000, 7)), "ok");
+  EXPECT_EQ(status_of(upper().path("other")).st_uid, 0U);
+  EXPECT_EQ(status_of(upper().path("other")).st_gid, 2000U);
+  EXPECT_EQ(xattr_of(at("root"), "system.posix_acl_access"), "EOPNOTSUPP");
+}
+
 TEST_P(AufsSettingsTest, WithoutPseudoLinksNamesArePartedByCopyUp) {
   base().file("a", "text");
   base().link("b", "a");

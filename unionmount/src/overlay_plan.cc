@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "backend_limits.h"
 #include "layerkit/base/error.h"
 
 namespace layerkit {
@@ -34,6 +35,7 @@ void add_branch(const Branch& branch, std::size_t index, OverlayPlan& plan) {
 }  // namespace
 
 OverlayPlan plan_overlay(const UnionSpec& spec, OverlayXattrs xattrs) {
+  fail_if_owners_are_mapped(spec, "overlayfs");
   OverlayPlan plan;
   for (std::size_t i = 0; i < spec.branches.size(); ++i)
     add_branch(spec.branches[i], i, plan);

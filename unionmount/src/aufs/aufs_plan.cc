@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "backend_limits.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/unionmount/mount_options.h"
-#include "overlay_only.h"
 
 namespace layerkit {
 namespace {
@@ -84,6 +84,7 @@ void check_spec(const UnionSpec& spec) {
   if (spec.whiteouts == WhiteoutFormat::Overlay)
     fail(Errc::Unsupported, "aufs does not know the whiteouts of overlayfs");
   fail_if_overlay_only(spec, "aufs");
+  fail_if_owners_are_mapped(spec, "aufs");
 }
 
 }  // namespace

@@ -115,6 +115,18 @@ void add_overlay_settings(const OverlaySettings& settings, OptionList& list) {
   list.add_if(settings.user_xattrs, "userxattr");
 }
 
+void add_owners(const OwnerMapping& owners,
+                std::string_view mapping_key,
+                std::string_view squash_key,
+                OptionList& list) {
+  std::string ranges;
+  for (const OwnerMapping::Range& range : owners.ranges)
+    ranges += (ranges.empty() ? "" : ":") + std::to_string(range.branch) + ':' +
+              std::to_string(range.shown) + ':' + std::to_string(range.count);
+  if (!ranges.empty()) list.add_value(mapping_key, ranges);
+  if (owners.everybody) list.add_value(squash_key, std::to_string(*owners.everybody));
+}
+
 struct ChangeText {
   std::string operator()(const InsertBranch& change) const {
     const std::string branch = format_branch(change.branch);
@@ -158,6 +170,8 @@ std::string format_settings(const AufsSettings& settings) {
   list.add_number(&AufsSettings::readdir_block_bytes, settings, "rdblk");
   list.add_number(&AufsSettings::readdir_hash_size, settings, "rdhash");
   list.add_number(&AufsSettings::fhsm_seconds, settings, "fhsm_sec");
+  add_owners(settings.users, "uidmapping", "squash_to_uid", list);
+  add_owners(settings.groups, "gidmapping", "squash_to_gid", list);
   return std::move(list).take();
 }
 

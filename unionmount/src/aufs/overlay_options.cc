@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <utility>
+
 #include "layerkit/base/error.h"
 #include "option_rules.h"
 #include "option_text.h"
@@ -13,7 +16,6 @@ BranchText branch_at(std::string_view path, BranchAccess access) {
   branch.path = parse_path(path);
   branch.access = access;
   branch.access_given = true;
-  branch.attributes.whiteouts = access != BranchAccess::ReadWrite;
   return branch;
 }
 
@@ -115,6 +117,42 @@ void set_user_xattrs(const Option& /*option*/, OptionState& state) {
   state.options.overlay.user_xattrs = true;
 }
 
+constexpr std::uint32_t kMaxId = 0xfffffffe;  // the last one means "none"
+
+void squash_to_root(const Option& /*option*/, OptionState& state) {
+  state.options.aufs.users.everybody = 0;
+  state.options.aufs.groups.everybody = 0;
+}
+
+template <OwnerMapping AufsSettings::*Owners>
+void squash(const Option& option, OptionState& state) {
+  (state.options.aufs.*Owners).everybody =
+      static_cast<std::uint32_t>(parse_number(*option.value, kMaxId));
+}
+
+/// BRANCH:SHOWN:COUNT, more of them behind further colons. A second list replaces the first.
+template <OwnerMapping AufsSettings::*Owners>
+void map_owners(const Option& option, OptionState& state) {
+  constexpr std::size_t kMaxRanges = 340;  // as of a user namespace
+  const std::vector<std::string_view> numbers = split_unescaped(*option.value, ':');
+  if (numbers.size() % 3 != 0) fail(Errc::Invalid, "the ranges are not of three numbers each");
+  if (numbers.size() / 3 > kMaxRanges)
+    fail(Errc::Limit, "there are more than {} ranges", kMaxRanges);
+  std::vector<OwnerMapping::Range> ranges;
+  const auto number = [&](std::size_t at) {
+    return static_cast<std::uint32_t>(parse_number(numbers[at], kMaxId));
+  };
+  for (std::size_t at = 0; at < numbers.size(); at += 3) {
+    const OwnerMapping::Range range = {
+        .branch = number(at), .shown = number(at + 1), .count = number(at + 2)};
+    const std::uint32_t first = std::max(range.branch, range.shown);
+    if (range.count == 0 || range.count - 1 > kMaxId - first)
+      fail(Errc::Invalid, "the range of {} numbers from {} on does not exist", range.count, first);
+    ranges.push_back(range);
+  }
+  (state.options.aufs.*Owners).ranges = std::move(ranges);
+}
+
 /// What would have to be read in another way when it is on.
 void require_off(const Option& option, OptionState& /*state*/) {
   if (*option.value != "off" && *option.value != "0")
@@ -147,12 +185,12 @@ constexpr OptionRule kRules[] = {
     {"fast_ino", Optional, ignore_option_with_warning},
     {"writeback", Optional, ignore_option_with_warning},
     {"static_nlink", None, ignore_option_with_warning},
-    // Files would show other owners or labels.
-    {"uidmapping", Required, refuse_option},
-    {"gidmapping", Required, refuse_option},
-    {"squash_to_root", None, refuse_option},
-    {"squash_to_uid", Required, refuse_option},
-    {"squash_to_gid", Required, refuse_option},
+    {"uidmapping", Required, map_owners<&AufsSettings::users>},
+    {"gidmapping", Required, map_owners<&AufsSettings::groups>},
+    {"squash_to_root", None, squash_to_root},
+    {"squash_to_uid", Required, squash<&AufsSettings::users>},
+    {"squash_to_gid", Required, squash<&AufsSettings::groups>},
+    // Files would show other labels.
     {"context", Required, refuse_option},
     {"fscontext", Required, refuse_option},
     {"defcontext", Required, refuse_option},

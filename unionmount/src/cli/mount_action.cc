@@ -17,9 +17,16 @@
 namespace layerkit::cli {
 namespace {
 
+/// Overlay's form has no "+wh": a FUSE union reads `.wh.` names in every branch, as fuse-overlayfs.
+void read_whiteout_names(std::vector<Branch>& branches) {
+  for (Branch& branch : branches)
+    branch.attributes.whiteouts = !branch.writable();
+}
+
 UnionSpec make_spec(const MountOptions& options) {
   UnionSpec spec;
   spec.branches = open_branches(options.branches, options.read_only);
+  if (options.whiteouts == WhiteoutFormat::Overlay) read_whiteout_names(spec.branches);
   check_branches(spec.branches);
   if (!options.work.empty()) spec.work = open_at(AT_FDCWD, options.work, O_PATH | O_DIRECTORY);
   spec.whiteouts = options.whiteouts;

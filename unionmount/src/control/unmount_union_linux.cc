@@ -1,5 +1,8 @@
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -7,8 +10,10 @@
 
 #include "control/unmount_union.h"
 #include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
 #include "layerkit/unionmount/fuse_mount.h"
 #include "layerkit/unionmount/mount_info.h"
+#include "layerkit/unionmount/union_client.h"
 
 namespace layerkit {
 namespace {
@@ -61,8 +66,24 @@ std::size_t unmount_union(std::uint64_t device, UnmountMode mode) {
   return count;
 }
 
-void unmount_dead_union(std::uint64_t device) noexcept {
+void abort_union(std::uint64_t device) noexcept {
   try {
+    const std::string control =
+        fmt::format("/sys/fs/fuse/connections/{}/abort", minor(static_cast<dev_t>(device)));
+    if (const auto file = open_at_if_exists(AT_FDCWD, control, O_WRONLY)) {
+      if (::write(file->get(), "1", 1) == 1) return;
+    }
+    for (const MountInfo& mount : mounts_of(device))
+      ::umount2(mount.mount_point.c_str(), MNT_FORCE | UMOUNT_NOFOLLOW);
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch): is tried again
+  }
+}
+
+void unmount_dead_union(std::uint64_t device, const std::string& id) noexcept {
+  try {
+    // A union that has the number by now: a look at it would be in the way of its unmounting.
+    for (const UnionInfo& other : list_unions())
+      if (other.device == device && other.id != id) return;
     for (const MountInfo& mount : mounts_of(device)) {
       if (is_on_top(mount) && is_dead(mount))
         static_cast<void>(unmount_with_help(mount.mount_point, UnmountMode::Lazy));

@@ -112,9 +112,9 @@ void init(void* user, fuse_conn_info* conn) {
                                        FUSE_CAP_SPLICE_MOVE | FUSE_CAP_HANDLE_KILLPRIV |
                                        FUSE_CAP_FLOCK_LOCKS | FUSE_CAP_POSIX_LOCKS);
   want(FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_DONT_MASK |
-       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_POSIX_ACL | FUSE_CAP_READDIRPLUS |
-       FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ASYNC_DIO | FUSE_CAP_CACHE_SYMLINKS |
-       FUSE_CAP_AUTO_INVAL_DATA);
+       FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
+       FUSE_CAP_ASYNC_DIO | FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_AUTO_INVAL_DATA);
+  if (server.fs.has_acls()) want(FUSE_CAP_POSIX_ACL);
   if (server.writeback) want(FUSE_CAP_WRITEBACK_CACHE);
   constexpr unsigned kManyRequests = 64;
   conn->max_background = kManyRequests;
@@ -541,26 +541,13 @@ void listxattr(fuse_req_t req, fuse_ino_t id, size_t size) {
   });
 }
 
-/// Whether the caller is in the group of the file, or root. What cannot be found out counts as no.
-bool is_in_group(fuse_req_t req, gid_t group) {
-  const fuse_ctx* context = fuse_req_ctx(req);
-  if (context->uid == 0 || context->gid == group) return true;
-  std::vector<gid_t> groups(64);
-  int count = fuse_req_getgroups(req, static_cast<int>(groups.size()), groups.data());
-  if (count > static_cast<int>(groups.size())) {
-    groups.resize(static_cast<std::size_t>(count));
-    count = fuse_req_getgroups(req, static_cast<int>(groups.size()), groups.data());
-  }
-  groups.resize(std::min(groups.size(), static_cast<std::size_t>(std::max(count, 0))));
-  return std::find(groups.begin(), groups.end(), group) != groups.end();
-}
-
 void setxattr(
     fuse_req_t req, fuse_ino_t id, const char* key, const char* value, size_t size, int flags) {
   answer(req, [&](UnionFs& fs) {
     Node& node = node_of(req, id);
     const bool kills = std::string_view(key) == "system.posix_acl_access" &&
-                       !is_in_group(req, fs.attributes(node).st_gid);
+                       caller_of(req).uid != 0 &&
+                       !is_in_group(request_flags(), fs.attributes(node).st_gid);
     fs.set_xattr(node, key, std::string_view(value, size), flags, kills);
     fuse_reply_err(req, 0);
   });

@@ -126,24 +126,23 @@ void NodeTable::take_from_other(const Node* parent, std::string_view name, const
 }
 
 void NodeTable::collect(Node& first) {
-  Node* node = &first;
-  while (node != root_.get() && node->lookups == 0 && node->pins == 0) {
-    on_free_(*node);
-    forget_files(*node);
-    // A node has one parent at a time that can become unused by its end: names of other
-    // directories pin them one by one.
-    std::vector<Node*> parents;
-    for (const NodeName& name : node->names) {
-      if (name.parent == nullptr) continue;
-      by_name_.erase({name.parent, name.name});
-      --name.parent->pins;
-      parents.push_back(name.parent);
+  // Each of these is pinned once by a node that is gone: one may keep another, or be there twice.
+  std::vector<Node*> pinned;
+  for (Node* node = &first;;) {
+    if (node != root_.get() && node->lookups == 0 && node->pins == 0) {
+      on_free_(*node);
+      forget_files(*node);
+      for (const NodeName& name : node->names) {
+        if (name.parent == nullptr) continue;
+        by_name_.erase({name.parent, name.name});
+        pinned.push_back(name.parent);
+      }
+      delete node;
     }
-    delete node;
-    if (parents.empty()) return;
-    for (std::size_t i = 1; i < parents.size(); ++i)
-      collect(*parents[i]);
-    node = parents.front();
+    if (pinned.empty()) return;
+    node = pinned.back();
+    pinned.pop_back();
+    --node->pins;
   }
 }
 

@@ -6,6 +6,9 @@
 
 namespace layerkit {
 
+/// Whether the caller is in the group. What cannot be found out counts as no.
+bool is_in_group(const RequestFlags& request, gid_t group);
+
 /// A change of a file's contents by this thread that does to the setuid and setgid bits what it
 /// would if the caller made it. Without CAP_FSETID they go, but for the setgid bit of a file that
 /// its group may not execute, if the caller is in the group: the kernel would ask for the groups of

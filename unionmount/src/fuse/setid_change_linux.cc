@@ -34,6 +34,10 @@ bool has_supplementary_group(pid_t pid, gid_t group) {
 
 }  // namespace
 
+bool is_in_group(const RequestFlags& request, gid_t group) {
+  return request.gid == group || has_supplementary_group(request.pid, group);
+}
+
 SetidChange::SetidChange(const RequestFlags& request, const struct stat& before) {
   keep_setid_bits(!request.kills_setid_bits);
   const bool is_setgid = (before.st_mode & (S_ISGID | S_IXGRP)) == S_ISGID;

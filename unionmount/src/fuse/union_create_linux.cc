@@ -83,6 +83,19 @@ class WithUmask final {
 
 }  // namespace
 
+/// The caller as a branch knows it.
+Caller UnionFs::stored(const Caller& caller) const {
+  if (!may_change_owners_) return caller;
+  return {.uid = stored_id(settings_.users, caller.uid),
+          .gid = stored_id(settings_.groups, caller.gid),
+          .umask = caller.umask};
+}
+
+std::uint32_t UnionFs::stored_id(const OwnerMapping& owners, std::uint32_t id) {
+  if (const auto stored = owners.stored(id)) return *stored;
+  fail_errno(EOVERFLOW, "giving something to the owner {}, whom no branch can have", id);
+}
+
 void UnionFs::give_to_caller(
     int dir, int parent, const std::string& name, mode_t mode, const Caller& caller) const {
   if (!may_change_owners_) return;
@@ -162,12 +175,13 @@ NodeReply UnionFs::make(Node& parent,
   const bool is_directory = S_ISDIR(object.mode);
   LiveBranch& branch = branch_for_new(parent, absent, is_directory);
   if (name.size() > branch.name_max()) fail_errno(ENAMETOOLONG, "making {}", quoted(name));
+  const Caller owner = stored(caller);
   const Place place = {&branch, ensure_directory(parent, branch), &absent};
   {
     const WithUmask umask(caller.umask);
     make_in_place(place, name, is_directory, [&](int dir, const std::string& as) {
       make_object(dir, as, object);
-      give_to_caller(dir, place.dir->get(), as, object.mode, caller);
+      give_to_caller(dir, place.dir->get(), as, object.mode, owner);
     });
   }
   return enter_new(parent, name, branch, place.dir->get());
@@ -186,6 +200,7 @@ UnionFs::Created UnionFs::create(Node& parent,
     if (!absent.exists()) {
       LiveBranch& branch = branch_for_new(parent, absent, false);
       if (name.size() > branch.name_max()) fail_errno(ENAMETOOLONG, "creating {}", quoted(name));
+      const Caller owner = stored(caller);
       const Place place = {&branch, ensure_directory(parent, branch), &absent};
       Fd fd;
       {
@@ -194,7 +209,7 @@ UnionFs::Created UnionFs::create(Node& parent,
           fd = open_name(dir, as,
                          (flags & ~(O_TRUNC | O_NOFOLLOW | O_DIRECT | O_APPEND)) | O_CREAT | O_EXCL,
                          mode & 07777);
-          give_to_caller(dir, place.dir->get(), as, mode, caller);
+          give_to_caller(dir, place.dir->get(), as, mode, owner);
         });
       }
       const NodeReply reply = enter_new(parent, name, branch, place.dir->get());
@@ -219,6 +234,7 @@ UnionFs::Created UnionFs::make_nameless(Node& parent,
                                         const Caller& caller) {
   const std::unique_lock tree(tree_);
   LiveBranch& branch = branch_for_new(parent, {}, false);
+  const Caller owner = stored(caller);
   const DirectoryFds::Ref dir = ensure_directory(parent, branch);
   Fd fd;
   {
@@ -231,10 +247,10 @@ UnionFs::Created UnionFs::make_nameless(Node& parent,
     const int err = errno;
     fail_errno(err, "making a file without a name");
   }
-  if (may_change_owners_ && (caller.uid != ::geteuid() || caller.gid != ::getegid())) {
+  if (may_change_owners_ && (owner.uid != ::geteuid() || owner.gid != ::getegid())) {
     const struct stat parent_stat = stat_open(dir->get());
     const bool inherits = (parent_stat.st_mode & S_ISGID) != 0;
-    set_owner(fd.get(), caller.uid, inherits ? parent_stat.st_gid : caller.gid);
+    set_owner(fd.get(), owner.uid, inherits ? parent_stat.st_gid : owner.gid);
   }
   const struct stat stat = stat_open(fd.get());
   const NodeTable::Seen seen = {.type = S_IFREG,

@@ -22,6 +22,8 @@ bool is_for_writing(int flags) noexcept {
 /// What a process may say of a file that is there already.
 constexpr int kOpenFlags = O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC | O_NOATIME | O_NONBLOCK | O_PATH;
 
+constexpr uid_t kNobody = static_cast<uid_t>(-1);  ///< chown(2): leave it
+
 }  // namespace
 
 /// REQUIRES: the tree lock.
@@ -228,8 +230,8 @@ struct stat UnionFs::change_attributes(Node& node,
     setid.settle(fd);
   }
   if (change.uid || change.gid)
-    set_owner(object.get(), change.uid.value_or(static_cast<uid_t>(-1)),
-              change.gid.value_or(static_cast<gid_t>(-1)));
+    set_owner(object.get(), change.uid ? stored_id(settings_.users, *change.uid) : kNobody,
+              change.gid ? stored_id(settings_.groups, *change.gid) : kNobody);
   if (change.mode) {
     keep_setid_bits(true);
     set_mode(object.get(), *change.mode & 07777);

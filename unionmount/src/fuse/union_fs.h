@@ -119,6 +119,10 @@ class UnionFs final {
                                 const RequestFlags& request);
   std::string read_link(Node& node);
   struct statvfs space();
+  /// Whether POSIX ACLs count.
+  bool has_acls() const noexcept {
+    return settings_.acl && settings_.users.is_identity() && settings_.groups.is_identity();
+  }
 
   NodeReply make(Node& parent,
                  const std::string& name,
@@ -236,6 +240,8 @@ class UnionFs final {
   };
   template <typename Make>
   void make_in_place(const Place& place, const std::string& name, bool is_directory, Make&& make);
+  static std::uint32_t stored_id(const OwnerMapping& owners, std::uint32_t id);
+  Caller stored(const Caller& caller) const;
   void give_to_caller(
       int dir, int parent, const std::string& name, mode_t mode, const Caller& caller) const;
   NodeReply enter_new(Node& parent, const std::string& name, LiveBranch& branch, int dir);

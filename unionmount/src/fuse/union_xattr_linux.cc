@@ -14,6 +14,7 @@ namespace {
 
 /// What fuse-overlayfs notes beside the whiteouts that it writes.
 constexpr std::string_view kFuseOverlayPrefix = "user.fuseoverlayfs.";
+constexpr std::string_view kAclPrefix = "system.posix_acl_";
 
 }  // namespace
 
@@ -21,10 +22,11 @@ constexpr std::string_view kFuseOverlayPrefix = "user.fuseoverlayfs.";
 // process sets are kept under an escaped one, as overlayfs does.
 
 int UnionFs::get_xattr(Node& node, const std::string& key, std::string& value) {
+  const bool is_acl = key.starts_with(kAclPrefix);
+  if (is_acl && !has_acls()) return EOPNOTSUPP;
   const int err = stored_xattr(node, key, value);
   // A file system that has no ACLs has none on this object: the kernel would take "not supported"
   // for a failure to check permissions.
-  const bool is_acl = key.starts_with("system.posix_acl_");
   return err == EOPNOTSUPP && is_acl ? ENODATA : err;
 }
 
@@ -61,6 +63,7 @@ int UnionFs::list_xattrs(Node& node, std::string& names) {
     at += key.size() + 1;
     const OverlayXattr shown = decode_overlay_xattr(key);
     if (shown.is_private || shown.name.starts_with(kFuseOverlayPrefix)) continue;
+    if (shown.name.starts_with(kAclPrefix) && !has_acls()) continue;
     names += shown.name;
     names += '\0';
   }
@@ -69,6 +72,8 @@ int UnionFs::list_xattrs(Node& node, std::string& names) {
 
 void UnionFs::set_xattr(
     Node& node, const std::string& key, std::string_view value, int flags, bool kills_setid_bits) {
+  if (key.starts_with(kAclPrefix) && !has_acls())
+    fail_errno(EOPNOTSUPP, "setting extended attribute {}", quoted(key));
   copy_up(node);
   const std::shared_lock tree(tree_);
   const Fd object = open_node(node);

@@ -7,13 +7,13 @@
 #include <chrono>
 #include <thread>
 
+#include "backend_limits.h"
 #include "control/message.h"
 #include "control/socket.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
 #include "layerkit/unionmount/fuse_mount.h"
-#include "overlay_only.h"
 #include "server/fuse_filesystem.h"
 #include "server/server_config.h"
 #include "server/start_program.h"

@@ -101,22 +101,9 @@ std::string shown_path(const Branch& branch) {
   return read_link_at(AT_FDCWD, proc_fd_path(branch.directory.get()));
 }
 
-/// What decides where a file's contents are, or whose they are, cannot be left out.
-void refuse_overlays_own(const UnionSpec& spec) {
-  const auto refuse = [](bool is_asked, std::string_view what) {
-    if (is_asked) fail(Errc::Unsupported, "only overlayfs of the kernel can do {}", what);
-  };
-  refuse(spec.overlay.metacopy, "metacopy=on");
-  refuse(spec.overlay.verity != OverlayVerity::Off, "verity");
-  refuse(!spec.data_directories.empty(), "data-only directories");
-  for (const Branch& branch : spec.branches)
-    refuse(static_cast<bool>(branch.id_mapping), "branches with mapped owners");
-}
-
 }  // namespace
 
 ServerConfig describe_spec(const UnionSpec& spec) {
-  refuse_overlays_own(spec);
   ServerConfig config;
   config.work_fd = spec.work.get();
   config.settings = format_settings(spec.aufs);

@@ -37,8 +37,7 @@ inline constexpr std::string_view kConfigOption = "--config-fd";
 /// What the server reads; larger is refused.
 inline constexpr std::size_t kMaxServerConfigBytes = std::size_t{16} << 20;
 
-/// The config of a spec; its descriptors stay the spec's. Throws Error{Unsupported} for what
-/// overlayfs alone can do.
+/// The config of a spec; its descriptors stay the spec's.
 ServerConfig describe_spec(const UnionSpec& spec);
 /// The spec again, where the descriptors are inherited; it owns them.
 UnionSpec adopt_spec(const ServerConfig& config);

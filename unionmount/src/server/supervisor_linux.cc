@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "control/socket.h"
 #include "control/unmount_union.h"
 #include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
 #include "server/supervisor.h"
 
 namespace layerkit {
@@ -43,11 +45,29 @@ void unmount_on_request(std::uint64_t device) noexcept {
   }
 }
 
+/// Whether the server's first thread, which serves to the end, has ended. A thread of it may still
+/// wait in the kernel for a process that waits for an answer: only the connection's end wakes both.
+bool is_stuck_in_its_end(pid_t server) noexcept {
+  constexpr std::size_t kMaxBytes = 4096;
+  try {
+    const std::string stat =
+        read_file_at(AT_FDCWD, fmt::format("/proc/{}/stat", server), kMaxBytes);
+    const std::size_t name_end = stat.rfind(") ");
+    if (name_end == std::string::npos) return false;
+    const char state = stat.at(name_end + 2);
+    return state == 'Z' || state == 'X' || state == 'I';  // I: until the others dump core
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
 int wait_for_end(pid_t server, std::uint64_t device) {
+  constexpr timespec kLook = {.tv_sec = 5, .tv_nsec = 0};
   const sigset_t signals = supervisor_signals();
   for (;;) {
     if (const auto status = status_of(server)) return *status;
-    const int number = ::sigwaitinfo(&signals, nullptr);
+    const int number = ::sigtimedwait(&signals, nullptr, &kLook);
+    if (number < 0 && is_stuck_in_its_end(server)) abort_union(device);
     if (number > 0 && number != SIGCHLD) unmount_on_request(device);
   }
 }
@@ -80,7 +100,7 @@ void ignore_supervisor_signals() {
 
 int supervise(pid_t server, std::uint64_t device, RunDirectory directory, Fd ready) {
   const int status = wait_for_end(server, device);
-  unmount_dead_union(device);
+  unmount_dead_union(device, directory.id());
   directory.remove();
   // Last: whoever waits for the end takes it for that.
   tell_reason(ready, status);

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include "layerkit/unionmount/owner_mapping.h"
+
 namespace layerkit {
 
 /// Which writable branch gets a new object (aufs(5), "Policies to Select One among Multiple
@@ -62,6 +64,9 @@ struct AufsSettings {
   unsigned readdir_block_bytes = 512;   ///< rdblk
   unsigned readdir_hash_size = 32;      ///< rdhash
   unsigned fhsm_seconds = 30;           ///< fhsm_sec
+  /// Of the FUSE union alone, which then has no ACLs: their users and groups are not mapped.
+  OwnerMapping users = {};
+  OwnerMapping groups = {};
 
   bool operator==(const AufsSettings&) const = default;
 };

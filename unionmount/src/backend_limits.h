@@ -22,4 +22,10 @@ inline void fail_if_overlay_only(const UnionSpec& spec, std::string_view backend
     refuse("branches with mapped owners");
 }
 
+/// Throws Error{Unsupported} for owners that only the FUSE union can show.
+inline void fail_if_owners_are_mapped(const UnionSpec& spec, std::string_view backend) {
+  if (!spec.aufs.users.is_identity() || !spec.aufs.groups.is_identity())
+    fail(Errc::Unsupported, "{} shows owners as they are, only a FUSE union maps them", backend);
+}
+
 }  // namespace layerkit
