@@ -182,7 +182,8 @@ TEST(OverlayOptionsTest, IsWrittenAsItIsRead) {
   const std::string settings =
       R"(lowerdir=/a:/b,datadir+=/c:d,datadir+=/e\,f,noxino,redirect_dir=nofollow,xino=off,)"
       "uuid=null,verity=on,metacopy=on,nfs_export=on,index=off,userxattr";
-  const std::string owners = "lowerdir=/a,uidmapping=0:1:2,squash_to_uid=3,gidmapping=4:5:6:7:8:9";
+  const std::string owners =
+      "lowerdir=/a,noxattrs,static_nlink,uidmapping=0:1:2,squash_to_uid=3,gidmapping=4:5:6:7:8:9";
   EXPECT_EQ(format_mount_options(parse_mount_options(owners)), owners);
   EXPECT_EQ(format_mount_options(parse_mount_options(settings)), settings);
 }

@@ -2,6 +2,7 @@
 
 #include <sys/mount.h>
 #include <sys/statvfs.h>
+#include <sys/xattr.h>
 
 #include "union_aufs.h"
 
@@ -156,6 +157,20 @@ TEST_P(AufsSettingsTest, OwnersAreMappedWhereAskedFor) {
   EXPECT_EQ(status_of(upper().path("other")).st_uid, 0U);
   EXPECT_EQ(status_of(upper().path("other")).st_gid, 2000U);
   EXPECT_EQ(xattr_of(at("root"), "system.posix_acl_access"), "EOPNOTSUPP");
+}
+
+TEST_P(AufsSettingsTest, XattrsAndLinkCountsOfDirectoriesCanBeLeftOut) {
+  expect_own_view_only("others show them");
+  base().file("f", "text");
+  base().dir("d/below");
+  ASSERT_EQ(tried_set_xattr(base().path("f"), "user.x", "1"), "ok");
+  mount({.aufs = {.xattrs = false, .static_links = true}});
+  EXPECT_EQ(xattr_of(at("f"), "user.x"), "EOPNOTSUPP");
+  EXPECT_EQ(tried_set_xattr(at("f"), "user.y", "1"), "EOPNOTSUPP");
+  EXPECT_EQ(::listxattr(at("f").c_str(), nullptr, 0), 0);
+  EXPECT_EQ(status_of(at("d")).st_nlink, 1U);
+  EXPECT_EQ(tried(::chmod(at("f").c_str(), 0600)), "ok");
+  EXPECT_EQ(text_of(at("f")), "text");
 }
 
 TEST_P(AufsSettingsTest, WithoutPseudoLinksNamesArePartedByCopyUp) {

@@ -170,6 +170,8 @@ std::string format_settings(const AufsSettings& settings) {
   list.add_number(&AufsSettings::readdir_block_bytes, settings, "rdblk");
   list.add_number(&AufsSettings::readdir_hash_size, settings, "rdhash");
   list.add_number(&AufsSettings::fhsm_seconds, settings, "fhsm_sec");
+  list.add_if(!settings.xattrs, "noxattrs");
+  list.add_if(settings.static_links, "static_nlink");
   add_owners(settings.users, "uidmapping", "squash_to_uid", list);
   add_owners(settings.groups, "gidmapping", "squash_to_gid", list);
   return std::move(list).take();

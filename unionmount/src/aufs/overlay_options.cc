@@ -117,6 +117,16 @@ void set_user_xattrs(const Option& /*option*/, OptionState& state) {
   state.options.overlay.user_xattrs = true;
 }
 
+void set_static_links(const Option& /*option*/, OptionState& state) {
+  state.options.aufs.static_links = true;
+}
+
+void set_no_xattrs(const Option& option, OptionState& state) {
+  if (option.value && *option.value != "0" && *option.value != "1")
+    fail(Errc::Invalid, "the value is none of 0, 1");
+  state.options.aufs.xattrs = option.value == "0";
+}
+
 constexpr std::uint32_t kMaxId = 0xfffffffe;  // the last one means "none"
 
 void squash_to_root(const Option& /*option*/, OptionState& state) {
@@ -184,7 +194,8 @@ constexpr OptionRule kRules[] = {
     {"threaded", Required, ignore_option_with_warning},
     {"fast_ino", Optional, ignore_option_with_warning},
     {"writeback", Optional, ignore_option_with_warning},
-    {"static_nlink", None, ignore_option_with_warning},
+    {"static_nlink", None, set_static_links},
+    {"noxattrs", Optional, set_no_xattrs},
     {"uidmapping", Required, map_owners<&AufsSettings::users>},
     {"gidmapping", Required, map_owners<&AufsSettings::groups>},
     {"squash_to_root", None, squash_to_root},

@@ -121,7 +121,8 @@ class UnionFs final {
   struct statvfs space();
   /// Whether POSIX ACLs count.
   bool has_acls() const noexcept {
-    return settings_.acl && settings_.users.is_identity() && settings_.groups.is_identity();
+    return settings_.acl && settings_.xattrs && settings_.users.is_identity() &&
+           settings_.groups.is_identity();
   }
 
   NodeReply make(Node& parent,
@@ -173,6 +174,8 @@ class UnionFs final {
   /// 0 or the errno.
   int get_xattr(Node& node, const std::string& key, std::string& value);
   int list_xattrs(Node& node, std::string& names);
+  /// Whether the union has such attributes at all.
+  bool has_xattr(std::string_view key) const noexcept;
   /// `kills_setid_bits`: an ACL that the caller sets clears the setgid bit (chmod(2)).
   void set_xattr(
       Node& node, const std::string& key, std::string_view value, int flags, bool kills_setid_bits);

@@ -125,7 +125,10 @@ struct stat UnionFs::shown(const Node& node, struct stat stat) const {
   stat.st_ino = node.number;
   stat.st_uid = settings_.users.shown(stat.st_uid);
   stat.st_gid = settings_.groups.shown(stat.st_gid);
-  if (node.is_directory()) return stat;
+  if (node.is_directory()) {
+    if (settings_.static_links) stat.st_nlink = 1;
+    return stat;
+  }
   auto links = static_cast<std::int64_t>(stat.st_nlink);
   if (InodeNumbers::is_known(node.missing_links)) links += node.missing_links;
   links -= node.has_pseudo_link ? 1 : 0;

@@ -21,9 +21,13 @@ constexpr std::string_view kAclPrefix = "system.posix_acl_";
 // Overlay's private attributes of a branch are not the object's; those of the same name that a
 // process sets are kept under an escaped one, as overlayfs does.
 
+bool UnionFs::has_xattr(std::string_view key) const noexcept {
+  return settings_.xattrs && (has_acls() || !key.starts_with(kAclPrefix));
+}
+
 int UnionFs::get_xattr(Node& node, const std::string& key, std::string& value) {
+  if (!has_xattr(key)) return EOPNOTSUPP;
   const bool is_acl = key.starts_with(kAclPrefix);
-  if (is_acl && !has_acls()) return EOPNOTSUPP;
   const int err = stored_xattr(node, key, value);
   // A file system that has no ACLs has none on this object: the kernel would take "not supported"
   // for a failure to check permissions.
@@ -63,7 +67,7 @@ int UnionFs::list_xattrs(Node& node, std::string& names) {
     at += key.size() + 1;
     const OverlayXattr shown = decode_overlay_xattr(key);
     if (shown.is_private || shown.name.starts_with(kFuseOverlayPrefix)) continue;
-    if (shown.name.starts_with(kAclPrefix) && !has_acls()) continue;
+    if (!has_xattr(shown.name)) continue;
     names += shown.name;
     names += '\0';
   }
@@ -72,8 +76,7 @@ int UnionFs::list_xattrs(Node& node, std::string& names) {
 
 void UnionFs::set_xattr(
     Node& node, const std::string& key, std::string_view value, int flags, bool kills_setid_bits) {
-  if (key.starts_with(kAclPrefix) && !has_acls())
-    fail_errno(EOPNOTSUPP, "setting extended attribute {}", quoted(key));
+  if (!has_xattr(key)) fail_errno(EOPNOTSUPP, "setting extended attribute {}", quoted(key));
   copy_up(node);
   const std::shared_lock tree(tree_);
   const Fd object = open_node(node);

@@ -64,7 +64,10 @@ struct AufsSettings {
   unsigned readdir_block_bytes = 512;   ///< rdblk
   unsigned readdir_hash_size = 32;      ///< rdhash
   unsigned fhsm_seconds = 30;           ///< fhsm_sec
-  /// Of the FUSE union alone, which then has no ACLs: their users and groups are not mapped.
+  // Of the FUSE union alone.
+  bool xattrs = true;         ///< noxattrs: there are no extended attributes
+  bool static_links = false;  ///< static_nlink: directories have a link count of 1
+  /// With mapped owners a union has no ACLs: their users and groups are not mapped.
   OwnerMapping users = {};
   OwnerMapping groups = {};
 
