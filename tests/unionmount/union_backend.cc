@@ -16,6 +16,7 @@ Backend overlay_backend() {
     return StartedUnion{.mount = make_overlay_mounter()->mount(spec)};
   };
   backend.traits.links_survive_copy_up = false;
+  backend.traits.counts_subdirectories = false;
   backend.traits.mapping_sees_copy_up = false;
   backend.traits.counts_links_of_unlinked_lower = false;
   backend.traits.changes_nameless_lower = false;
@@ -63,6 +64,7 @@ Backend aufs_backend() {
   if (!kernel_has_aufs()) backend.problem = "/proc/filesystems has no aufs";
   backend.traits.mapping_sees_copy_up = false;
   backend.traits.numbers_outlast_mounts = false;
+  backend.traits.counts_subdirectories = false;
   backend.traits.every_directory_is_checked = true;
   backend.traits.passes_over_other_types = true;
   backend.traits.reserves_whiteout_names = true;

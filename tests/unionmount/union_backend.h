@@ -18,6 +18,8 @@ struct UnionTraits {
   bool large_reader_sees_copy_up = true;
   /// So does a shared mapping of a small file.
   bool mapping_sees_copy_up = true;
+  /// The link count of a merged directory is two and its subdirectories; else it says nothing.
+  bool counts_subdirectories = true;
   /// fstat of an open lower file counts the names that are left when one is removed.
   bool counts_links_of_unlinked_lower = true;
   /// A lower file that was opened for reading and lost its name can be given another mode.

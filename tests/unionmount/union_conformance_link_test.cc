@@ -297,6 +297,28 @@ TEST_P(UnionLink, TheCountOfADirectoryNeverHidesASubdirectory) {
   EXPECT_TRUE(links <= 1 || links >= 2 + 3) << links;
 }
 
+TEST_P(UnionLink, DirectoriesInAMergedDirectoryAreCounted) {
+  if (!traits().counts_subdirectories) GTEST_SKIP() << backend().name << " tells not to count them";
+  base().dir("d/a");
+  base().dir("d/b");
+  base().dir("d/c");
+  base().file("d/f", "");
+  middle().dir("d/a");
+  middle().whiteout("d/b");
+  upper().dir("d/e");
+  mount();
+  const auto links = [&] { return status_of(at("d")).st_nlink; };
+  EXPECT_EQ(links(), 2U + 3);
+  EXPECT_EQ(tried(::mkdir(at("d/b").c_str(), 0755)), "ok");
+  EXPECT_EQ(links(), 2U + 4);
+  EXPECT_EQ(tried(::rmdir(at("d/c").c_str())), "ok");
+  EXPECT_EQ(links(), 2U + 3);
+  EXPECT_EQ(tried_rename(at("d/e"), at("e")), "ok");
+  EXPECT_EQ(links(), 2U + 2);
+  remount();
+  EXPECT_EQ(links(), 2U + 2);
+}
+
 INSTANTIATE_TEST_SUITE_P(On,
                          UnionLink,
                          ::testing::ValuesIn(union_cases({Medium::Memory, Medium::Mixed})),

@@ -58,6 +58,8 @@ struct Node {
   std::atomic<bool> is_new_copy{false};
   /// Grows when the file moves to another branch, and when entries of a directory change.
   std::atomic<std::uint32_t> revision{0};
+  /// A merged directory's link count, and of what state of its parts: see UnionFs::merged_links.
+  std::atomic<std::uint64_t> counted_links{0};
   std::vector<FileKey> files;  ///< what lookups may find that is this object; not for directories
   std::vector<FileHandle*> handles;  ///< open files
   /// What the kernel passes reads and writes of this node to; under BackingFiles' mutex.

@@ -146,7 +146,6 @@ NodeReply UnionFs::enter_new(Node& parent, const std::string& name, LiveBranch& 
   const int err = stat_name(dir, name, found.stat);
   if (err != 0) fail_errno(err, "looking at {}", quoted(name));
   found.parts.assign(1, &branch);
-  found.links = found.stat.st_nlink;
   // An inode that was forgotten here by others may have left its number.
   if (found.stat.st_nlink < 2) numbers_.forget(branch, found.stat.st_ino);
   found.number = numbers_.number(branch, found.stat.st_ino);

@@ -201,7 +201,6 @@ class UnionFs final {
   struct Found {
     std::vector<LiveBranch*> parts;  ///< empty: absent
     struct stat stat = {};           ///< of the top part
-    nlink_t links = 0;
     std::uint64_t number = 0;
     std::uint64_t signature = 0;     ///< of a directory's parts
     LiveBranch* whiteout = nullptr;  ///< absent: whose whiteout ended the search
@@ -222,9 +221,11 @@ class UnionFs final {
   void check_name(const std::string& name) const;
   void watch_parts(Node& directory);
   NodeReply enter(Node& parent, const std::string& name, const Found& found);
+  NodeReply with_links(NodeReply reply);
   struct stat shown(const Node& node, struct stat stat) const;
   bool exists_below(const Node& parent, const LiveBranch& branch, const std::string& name);
   struct stat real_stat(Node& node);
+  nlink_t merged_links(Node& directory);
 
   // union_target.cc: where something is written
   LiveBranch& branch_for_new(const Node& parent, const Found& absent, bool is_directory);

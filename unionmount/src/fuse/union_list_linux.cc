@@ -72,7 +72,6 @@ std::optional<NodeReply> UnionFs::lookup_listed(DirectoryHandle& handle, std::si
   const int err = stat_name(fds_.of(parent, *item.branch)->get(), name, found.stat);
   if (err != 0 || S_ISDIR(found.stat.st_mode)) return std::nullopt;
   found.parts.assign(1, item.branch);
-  found.links = found.stat.st_nlink;
   found.number = numbers_.number(*item.branch, found.stat.st_ino);
   find_pseudo_link(found);
   return enter(parent, name, found);

@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <fcntl.h>
 
 #include <cerrno>
@@ -57,10 +58,7 @@ bool UnionFs::find_part(Found& found,
   if (branch.index + 1 < branches_.size()) check_is_in_place(branch, dir->get(), name, stat);
   if (!found.exists()) {
     found.stat = stat;
-    found.links = stat.st_nlink;
-  } else if (S_ISDIR(stat.st_mode)) {
-    found.links += stat.st_nlink - std::min<nlink_t>(stat.st_nlink, 2);
-  } else {
+  } else if (!S_ISDIR(stat.st_mode)) {
     // Below a directory AUFS passes over other things, overlayfs ends with them.
     return format_ == WhiteoutFormat::Aufs;
   }
@@ -96,7 +94,6 @@ void UnionFs::find_pseudo_link(Found& found) {
     found.missing_links = kept->missing_links;
   found.parts.assign(1, link->branch);
   found.stat = stat;
-  found.links = stat.st_nlink;
   found.link = link->name;
   found.is_by_link = true;
 }
@@ -146,9 +143,13 @@ NodeReply UnionFs::enter(Node& parent, const std::string& name, const Found& fou
                                 .link = found.link,
                                 .missing_links = found.missing_links};
   Node& node = nodes_.enter(seen);
-  struct stat stat = found.stat;
-  stat.st_nlink = found.links;
-  return {&node, shown(node, stat)};
+  return {&node, shown(node, found.stat)};
+}
+
+NodeReply UnionFs::with_links(NodeReply reply) {
+  if (reply.node->is_directory() && reply.node->parts.size() > 1 && !settings_.static_links)
+    reply.stat.st_nlink = merged_links(*reply.node);
+  return reply;
 }
 
 std::optional<NodeReply> UnionFs::lookup(Node& parent, const std::string& name) {
@@ -163,7 +164,7 @@ std::optional<NodeReply> UnionFs::lookup(Node& parent, const std::string& name) 
         !node.is_directory() || (node.parts == found.parts && node.ino == found.signature);
     if (is_as_known) {
       if (node.is_directory()) watch_parts(node);
-      return reply;
+      return with_links(reply);
     }
     nodes_.forget(node, 1);
   }
@@ -179,7 +180,30 @@ std::optional<NodeReply> UnionFs::lookup(Node& parent, const std::string& name) 
     node.ino = found.signature;
     watch_parts(node);
   }
-  return reply;
+  return with_links(reply);
+}
+
+/// Two, and one for each directory in it: its parts may have the same one, and hide others'.
+/// REQUIRES: the tree lock.
+nlink_t UnionFs::merged_links(Node& directory) {
+  constexpr std::uint64_t kCount = 0xffffff;
+  std::uint64_t state = directory.revision.load();
+  for (const LiveBranch* part : directory.parts) {
+    const struct stat stat = stat_open(fds_.of(directory, *part)->get());
+    const auto time = static_cast<std::uint64_t>(stat.st_ctim.tv_sec) * 1'000'000'000U +
+                      static_cast<std::uint64_t>(stat.st_ctim.tv_nsec);
+    state = mixed(state ^ time, *part, stat.st_ino);
+  }
+  state |= kCount;  // no state is 0
+  const std::uint64_t known = directory.counted_links.load();
+  if ((known | kCount) == state) return static_cast<nlink_t>(known & kCount);
+  const MergedList list = read_list(directory);
+  std::uint64_t links = 0;  // "." and ".." are among them
+  for (std::size_t i = 0; i < list.size(); ++i)
+    links += list[i].type == DT_DIR ? 1U : 0U;
+  links = links < kCount ? links : 1;  // nobody counts on it then
+  directory.counted_links = (state & ~kCount) | links;
+  return static_cast<nlink_t>(links);
 }
 
 struct stat UnionFs::real_stat(Node& node) {
@@ -187,15 +211,8 @@ struct stat UnionFs::real_stat(Node& node) {
   if (node.is_directory()) {
     if (node.held) return stat_open(node.held->get());
     if (node.parts.empty()) fail_errno(ESTALE, "looking at a directory that is gone");
-    nlink_t links = 0;
-    for (LiveBranch* part : node.parts) {
-      struct stat of_part = stat_open(fds_.of(node, *part)->get());
-      if (part == node.parts.front()) stat = of_part;
-      links += part == node.parts.front()
-                   ? of_part.st_nlink
-                   : of_part.st_nlink - std::min<nlink_t>(of_part.st_nlink, 2);
-    }
-    stat.st_nlink = links;
+    stat = stat_open(fds_.of(node, node.top())->get());
+    if (node.parts.size() > 1) stat.st_nlink = merged_links(node);
     return stat;
   }
   NodeName name;
