@@ -32,9 +32,19 @@ imagetool rm -f sleeper eater >/dev/null
 result leftover-cgroups "$(find /sys/fs/cgroup/layerkit -mindepth 1 -type d 2>/dev/null | wc -l)"
 result leftover-mounts "$(grep -c /var/lib/layerkit /proc/self/mountinfo)"
 
+# Of a program's output the tests that failed, the one that did not get to its end, and the summary.
+failures() {
+  awk '/^\[ RUN / || /\[       OK \]/ || /\[  SKIPPED \]/ { block = "" }
+    !/\[       OK \]/ && !/\[  SKIPPED \]/ { block = block $0 "\n" }
+    /\[  FAILED  \]/ { printf "%s", block; block = "" }
+    END { printf "%s", block }' "$1"
+}
+
 for program in /tests/*; do
-  "$program" --gtest_brief=1 >/tmp/output 2>&1
+  "$program" >/tmp/output 2>&1
   code=$?
   result "exit-of-${program##*/}" "$code"
-  [ "$code" = 0 ] || cat /tmp/output
+  [ "$code" = 0 ] && continue
+  result "failed-of-${program##*/}" "$(sed -n 's/^\[  FAILED  \] \(.*\) (.*ms)$/\1/p' /tmp/output | tr '\n' ';')"
+  failures /tmp/output
 done

@@ -98,7 +98,9 @@ class VirtualMachineTest(harness.TestCase):
         self.assertGreater(int(found["pids-refused"]), 0, console)
         self.assertGreater(int(found["cpu-throttled"].split()[1]), 5, console)
         for program in TESTS:
-            self.assertEqual(found[f"exit-of-{os.path.basename(program)}"], "0", console)
+            name = os.path.basename(program)
+            failed = found.get("failed-of-" + name) or "none named, see the end of its output"
+            self.assertEqual(found["exit-of-" + name], "0", f"failed tests of {name}: {failed}\n{console}")
         self.assertEqual((found["leftover-cgroups"], found["leftover-mounts"]), ("0", "0"), console)
 
 

@@ -122,7 +122,7 @@ TEST_P(CommitTest, VolumesAreNeverPartOfAnImage) {
 }
 
 TEST_P(CommitTest, NamesThatNoLayerCanHoldAreRefused) {
-  if (is_aufs()) return expect("--name cc box touch /opt/.wh.x", 1, "Operation not permitted");
+  if (is_fuse()) return expect("--name cc box touch /opt/.wh.x", 1, "Operation not permitted");
   run_output("--name cc box sh -c 'echo > /opt/.wh.x'");
   const auto result = tool("commit cc out");
   EXPECT_EQ(result.exit_code, 1);

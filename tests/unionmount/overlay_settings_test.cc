@@ -215,6 +215,27 @@ TEST_P(OverlaySettingsTest, FilesOfADataDirectoryAreSeenByTheNamesOfABranch) {
   EXPECT_EQ(tree_of(root.get()), (TreeText{{"name", "contents"}}));
 }
 
+TEST_P(OverlaySettingsTest, SaysThatTheKernelIsTooOldForDirectoriesOfData) {
+  if (!is_older_than_data_directories()) GTEST_SKIP() << "this kernel takes directories of data";
+  expect_error(Errc::Unsupported,
+               "mounting a union of 1 branches: this kernel's overlayfs takes no directories of "
+               "data (Linux 6.5 and newer do)",
+               [&] { make_overlay_mounter(GetParam())->mount(branch_over_data(scratch_)); });
+}
+
+class OverlayRefusedTest : public PrivateMountsTest {};
+
+TEST_F(OverlayRefusedTest, DirectoriesOfDataMayNeedMetacopy) {
+  const ScratchMount scratch;
+  const UnionSpec spec = branch_over_data(scratch);
+  const OverlayPlan plan = plan_overlay(spec, OverlayXattrs::Trusted);
+  expect_error(Errc::Unsupported,
+               "this kernel's overlayfs takes directories of data only with metacopy", [&] {
+                 fail_overlay_refused(plan, EINVAL,
+                                      "overlayfs: lower data-only dirs require metacopy support.");
+               });
+}
+
 TEST_P(OverlaySettingsTest, VerityMayRequireADigest) {
   UnionSpec spec = branch_over_data(scratch_);
   spec.overlay.verity = OverlayVerity::On;

@@ -30,21 +30,30 @@ void set_option(const FsContext& context, const OverlayOption& option) {
   if (option.need == OptionNeed::Required) fail_option_unknown(option_text(option), log);
 }
 
+/// Before Linux 6.5 overlayfs has no parser of its own here: whatever is set is collected for a
+/// string as mount(2) takes it, and refused only when the file system is created.
+bool takes_any_option() {
+  return FsContext("overlay").set_flag("layerkit-probe") == 0;
+}
+
 }  // namespace
 
 std::optional<BranchPassing> try_branch_passing() {
   const int err = try_fsopen("overlay");
   if (err == EPERM) return std::nullopt;  // may be a seccomp filter, may be no privilege at all
   if (err != 0) return BranchPassing::MountData;
-  // Before Linux 6.5 overlayfs has no parser of its own here: whatever is set is collected for a
-  // string as mount(2) takes it, and refused only when the file system is created.
-  if (FsContext("overlay").set_flag("layerkit-probe") == 0) return BranchPassing::MountData;
+  if (takes_any_option()) return BranchPassing::MountData;
   const Fd any_directory = open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY);
   for (const BranchPassing passing : {BranchPassing::Descriptor, BranchPassing::ProcPath}) {
     const FsContext context("overlay");
     if (set_directory(context, "lowerdir+", any_directory.get(), passing) == 0) return passing;
   }
   return BranchPassing::MountData;
+}
+
+bool is_older_than_data_directories() {
+  // They came with the parser, in Linux 6.5.
+  return try_fsopen("overlay") == 0 && takes_any_option();
 }
 
 Fd mount_overlay_by_fsconfig(const OverlayPlan& plan, BranchPassing passing) {

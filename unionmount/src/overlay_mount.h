@@ -15,6 +15,10 @@ enum class BranchPassing {
 /// Tries it, without mounting anything. nullopt when nothing can be said, for want of privilege.
 std::optional<BranchPassing> try_branch_passing();
 
+/// Whether this kernel's overlayfs is older than directories of data. False where that cannot be
+/// tried.
+bool is_older_than_data_directories();
+
 /// Mounts by fsconfig. REQUIRES: passing is Descriptor or ProcPath.
 Fd mount_overlay_by_fsconfig(const OverlayPlan& plan, BranchPassing passing);
 /// Mounts by mount(2) at a directory of its own and detaches it from there.

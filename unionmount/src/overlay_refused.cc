@@ -1,3 +1,4 @@
+#include <cerrno>
 #include <map>
 #include <utility>
 
@@ -47,6 +48,17 @@ void fail_if_option_is_unknown(const OverlayPlan& plan, const std::string& kerne
   }
 }
 
+/// A kernel that knows none takes their "::" for a directory without a name. Newer ones took them
+/// at first only together with metacopy.
+void fail_if_data_is_unknown(const OverlayPlan& plan, const std::string& kernel_says) {
+  if (plan.data_fds.empty()) return;
+  if (kernel_says.find("data-only dirs require metacopy") != std::string::npos)
+    fail(Errc::Unsupported, "this kernel's overlayfs takes directories of data only with metacopy");
+  if (is_older_than_data_directories())
+    fail(Errc::Unsupported,
+         "this kernel's overlayfs takes no directories of data (Linux 6.5 and newer do)");
+}
+
 }  // namespace
 
 void fail_option_unknown(const std::string& option, const std::string& kernel_says) {
@@ -61,6 +73,7 @@ void fail_overlay_refused(const OverlayPlan& plan, int sys_errno, const std::str
   fail_if_branch_repeats(plan);
   fail_if_option_is_unknown(plan, kernel_says);
   if (sys_errno == ENODEV) fail(Errc::Unsupported, "this kernel has no overlayfs");
+  if (sys_errno == EINVAL) fail_if_data_is_unknown(plan, kernel_says);
   if (kernel_says.empty()) fail_errno(sys_errno, "creating the file system");
   fail_errno(sys_errno, "creating the file system (the kernel says '{}')", kernel_says);
 }
