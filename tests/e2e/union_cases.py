@@ -235,6 +235,7 @@ CASES = {
     "removal of a lower directory": Case(lambda b, u, l: l.dir("d"), rmdir("d")),
     "new name of a lower file": Case(lower_file, link("f", "new")),
     "new name of a file with several": Case(linked_file, link("g", "new")),
+    "rename of a file with several names": Case(linked_file, rename("g", "new")),
     "new name where one was removed": Case(hidden_file, link("f", "g")),
     "new objects where others were removed": Case(
         hidden_directory, create("e"), unlink("e"), lambda path: os.symlink("target", path("e"))),

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -9,8 +10,10 @@
 #include <csignal>
 #include <filesystem>
 
+#include "control/unmount_union.h"
 #include "expect_error.h"
 #include "layerkit/unionmount/fuse_mount.h"
+#include "layerkit/unionmount/mount_info.h"
 #include "layerkit/unionmount/union_client.h"
 #include "private_mounts.h"
 #include "temp_dir.h"
@@ -49,6 +52,16 @@ class FuseMounterTest : public testing::PrivateMountsTest {
     pollfd source{mount.server.get(), POLLIN, 0};
     while (::poll(&source, 1, -1) < 0 && errno == EINTR) {
     }
+  }
+  /// Until all threads of the process are in one of these states of proc(5).
+  static void await_state(int pid, std::string_view states) {
+    const auto state_of = [](const std::filesystem::path& task) {
+      const std::string stat = read_file_at(AT_FDCWD, task / "stat", 4096);
+      return stat.at(stat.rfind(") ") + 2);
+    };
+    for (const auto& task : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid)))
+      while (states.find(state_of(task.path())) == std::string_view::npos)
+        ::sched_yield();
   }
   static UnionInfo only_union() {
     const auto unions = list_unions();
@@ -113,6 +126,29 @@ TEST_F(FuseMounterTest, TheServerInheritsNothingElse) {
   EXPECT_EQ(std::filesystem::read_symlink(fmt::format("/proc/{}/cwd", pid)), "/");
   EXPECT_EQ(std::filesystem::read_symlink(fmt::format("/proc/{}/fd/1", pid)), "/dev/null");
   EXPECT_NE(::getsid(pid), ::getsid(0));
+}
+
+TEST_F(FuseMounterTest, WhoWaitsForAServerThatDoesNotAnswerCanBeFreed) {
+  FuseMount mount = start_fuse_union(spec_, options_);
+  const UnionInfo info = only_union();
+  make_dir_at(AT_FDCWD, dir_.path("mnt"), 0755);
+  DetachedMount(std::move(mount.mount))
+      .attach(open_at(AT_FDCWD, dir_.path("mnt"), O_PATH).get(), dir_.path("mnt"));
+  ASSERT_EQ(::kill(info.pid, SIGSTOP), 0);
+  await_state(info.pid, "T");
+  const std::string unknown = dir_.path("mnt/unknown");
+  const pid_t waiting = ::fork();
+  if (waiting == 0) ::_exit(::access(unknown.c_str(), F_OK) == 0 ? 0 : errno);
+  await_state(waiting, "SD");
+  abort_union(info.device);
+  int status = 0;
+  ASSERT_EQ(::waitpid(waiting, &status, 0), waiting);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_TRUE(WEXITSTATUS(status) == ENOTCONN || WEXITSTATUS(status) == ECONNABORTED)
+      << WEXITSTATUS(status);
+  ASSERT_EQ(::kill(info.pid, SIGCONT), 0);
+  await_end(mount);
+  EXPECT_FALSE(find_mount(dir_.path("mnt")));
 }
 
 TEST_F(FuseMounterTest, TheServersErrorIsThrown) {
