@@ -4,6 +4,7 @@ The file stands on a file system that is frozen while it is copied, so that the 
 device, and nothing else. Mounting the copy replays the journal.
 """
 import os
+import time
 
 import harness
 
@@ -21,7 +22,12 @@ class Disk:
         harness.run("mount", "-o", "loop", file, target)
 
     def unmount(self):
-        harness.run("umount", self.target)
+        # A loop device that another process looks at lets go of its file only when that is done.
+        deadline = time.monotonic() + 30
+        while "busy" in harness.run("umount", self.target, check=False).stderr and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if os.path.ismount(self.target):
+            harness.run("umount", self.target)
 
 
 class CuttableDisk(Disk):
