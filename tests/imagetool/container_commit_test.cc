@@ -142,7 +142,7 @@ TEST_P(CommitTest, ImagesAreMountedReadOnly) {
   EXPECT_EQ(output("unmount box"), "box");
   EXPECT_FALSE(std::filesystem::exists(target));
   EXPECT_EQ(tool("unmount box").exit_code, 1);
-  EXPECT_EQ(leftovers(), "");
+  expect_soon_nothing_left();
 }
 
 TEST_P(CommitTest, ADirectoryOfTheUsersIsKept) {
@@ -172,7 +172,7 @@ TEST_P(CommitTest, ContainersAreMountedAsTheyAre) {
   EXPECT_EQ(read_file_at(AT_FDCWD, live + "/opt/version", 100), "7\n");
   expect_no_privilege(live);
   output("rm -f running");
-  EXPECT_EQ(leftovers(), "");
+  expect_soon_nothing_left();
 }
 
 TEST_P(CommitTest, AContainerIsMountedByTheBackendThatItRanWith) {
@@ -203,7 +203,7 @@ TEST_P(CommitTest, ASecondMountOfAContainerIsTheSameOne) {
   EXPECT_EQ(read_file_at(AT_FDCWD, second + "/opt/made", 100), "here");
   output("unmount " + second);
   output("rm cc");
-  EXPECT_EQ(leftovers(), "");
+  expect_soon_nothing_left();
 }
 
 TEST_P(CommitTest, AMountCanBeMadeAgainAtOnce) {

@@ -57,9 +57,10 @@ class UnionClient final {
   Fd directory_;
 };
 
-/// Carries out what `mount -o remount,OPTIONS` says for the union at `mount_point`, by FUSE or by the
-/// kernel's AUFS: branches from left to right, then settings and flags of the mount. Branches are looked up from the
-/// present directory. What was done before an error stays done. Gives warnings.
+/// Carries out what `mount -o remount,OPTIONS` says for the union at `mount_point`, by FUSE or by
+/// the kernel's AUFS: branches from left to right, then settings and flags of the mount. Branches
+/// are looked up from the present directory. What was done before an error stays done. Gives
+/// warnings.
 std::vector<std::string> remount_union(const std::string& mount_point, std::string_view options);
 
 }  // namespace layerkit
