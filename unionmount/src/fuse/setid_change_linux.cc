@@ -42,9 +42,7 @@ SetidChange::SetidChange(const RequestFlags& request, const struct stat& before)
   keep_setid_bits(!request.kills_setid_bits);
   const bool is_setgid = (before.st_mode & (S_ISGID | S_IXGRP)) == S_ISGID;
   if (!request.kills_setid_bits || !S_ISREG(before.st_mode) || !is_setgid) return;
-  const bool is_in_group =
-      request.gid == before.st_gid || has_supplementary_group(request.pid, before.st_gid);
-  bit_ = is_in_group ? SetgidBit::Stays : SetgidBit::Goes;
+  bit_ = is_in_group(request, before.st_gid) ? SetgidBit::Stays : SetgidBit::Goes;
 }
 
 SetidChange::SetidChange(const RequestFlags& request, int fd)

@@ -184,8 +184,8 @@ std::optional<NodeReply> UnionFs::lookup(Node& parent, const std::string& name) 
 }
 
 /// Two, and one for each directory in it: its parts may have the same one, and hide others'.
-/// REQUIRES: the tree lock.
-nlink_t UnionFs::merged_links(Node& directory) {
+/// One, on which nobody counts, where this process may not read them. REQUIRES: the tree lock.
+nlink_t UnionFs::merged_links(Node& directory) try {
   constexpr std::uint64_t kCount = 0xffffff;
   std::uint64_t state = directory.revision.load();
   for (const LiveBranch* part : directory.parts) {
@@ -204,6 +204,8 @@ nlink_t UnionFs::merged_links(Node& directory) {
   links = links < kCount ? links : 1;  // nobody counts on it then
   directory.counted_links = (state & ~kCount) | links;
   return static_cast<nlink_t>(links);
+} catch (const Error&) {
+  return 1;
 }
 
 struct stat UnionFs::real_stat(Node& node) {
