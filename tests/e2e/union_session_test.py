@@ -175,6 +175,16 @@ test "$(ls C)" = ""
                               "unshare", "-Urm")
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
 
+    def test_directories_that_an_ordinary_user_may_not_read_are_shown(self):
+        self.require_ordinary_users()
+        self.give_away()
+        for branch in "AB":
+            os.mkdir(self.path(branch, "closed"), 0o700)
+        result = self.as_user(f"{PROGRAM} mount -o dirs=./A:./B ./C && stat -c %a C/closed && ls C\n"
+                              f"code=$?; {PROGRAM} umount ./C; exit $code")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(result.stdout.split(), ["700", "a", "b", "closed", "x"])
+
     def test_an_ordinary_users_server_that_is_killed_leaves_no_mount(self):
         self.require_ordinary_users()
         self.give_away()
