@@ -89,6 +89,10 @@ TEST(ControlMessageTest, WhatIsNoErrorIsOne) {
   }
 }
 
+TEST(ControlMessageTest, ABranchIsALineAsInAufsSysfs) {
+  EXPECT_EQ(format_branch_line({"/a b=c\n", "ro+wh", 7}), "/a\\040b=c\\012=ro+wh\n");
+}
+
 TEST(ControlMessageTest, BranchListsAreReadBack) {
   const std::vector<BranchState> branches = {{"/a b", "rw", 3}, {"/c", "ro+wh", 0}};
   EXPECT_EQ(format_branches(branches), "3 rw /a\\040b\n0 ro+wh /c\n");

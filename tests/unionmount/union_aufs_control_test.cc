@@ -68,6 +68,22 @@ TEST_P(AufsControl, BranchesAreTold) {
   EXPECT_EQ(told(), (Names{"upper=rw", "middle=ro+wh", "base=ro+wh"}));
 }
 
+TEST_P(AufsControl, TheMountPointTellsThemAsAnAttribute) {
+  mount();
+  constexpr const char* kKey = "user.aufs.branches";
+  const auto list = [&] { return xattr_of(root(), kKey); };
+  const std::string lowers = middle().path() + "=ro+wh\n" + base().path() + "=ro+wh\n";
+  EXPECT_EQ(list(), upper().path() + "=rw\n" + lowers);
+  const BranchDir more = another("more");
+  insert(-1, more, {});
+  EXPECT_EQ(list(), upper().path() + "=rw\n" + lowers + more.path() + "=ro\n");
+  EXPECT_EQ(tried(::setxattr(root().c_str(), kKey, "x", 1, 0)), "EPERM");
+  EXPECT_EQ(tried(::removexattr(root().c_str(), kKey)), "EPERM");
+  EXPECT_EQ(::listxattr(root().c_str(), nullptr, 0), 0) << "copies of the root do not get it";
+  EXPECT_EQ(tried(::mkdir(at("d").c_str(), 0755)), "ok");
+  EXPECT_EQ(tried(static_cast<int>(::getxattr(at("d").c_str(), kKey, nullptr, 0))), "ENODATA");
+}
+
 TEST_P(AufsControl, AnAppendedBranchIsSeenAtOnce) {
   const BranchDir more = another("more");
   more.file("new", "more");

@@ -79,6 +79,10 @@ error, 4 internal error, 8 interrupted, 32 the mount failed.
 .I /run/aufs/si_ID
 The control directory of a union: its branches and a socket. That of an ordinary user is below
 .IR $XDG_RUNTIME_DIR/aufs .
+.PP
+The branches of a union by FUSE are also told by an extended attribute of its root directory:
+.B getfattr \-\-only\-values \-n user.aufs.branches
+.IR DIR .
 .SH SEE ALSO
 .BR mount (8),
 .BR fusermount3 (1),

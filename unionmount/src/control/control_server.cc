@@ -104,8 +104,7 @@ class Requests final {
   void write_branches() {
     const std::vector<BranchState> branches = control_.branches();
     for (std::size_t i = 0; i < branches.size(); ++i) {
-      directory_.write(fmt::format("br{}", i), fmt::format("{}={}\n", escape_word(branches[i].path),
-                                                           branches[i].permission));
+      directory_.write(fmt::format("br{}", i), format_branch_line(branches[i]));
       directory_.write(fmt::format("brid{}", i), fmt::format("{}\n", branches[i].id));
     }
     for (std::size_t i = branches.size(); i < shown_branches_; ++i) {

@@ -207,6 +207,10 @@ Error parse_error(std::string_view line) {
   return Error(Errc::Io, fmt::format("the server of the union says {}", quoted(line)));
 }
 
+std::string format_branch_line(const BranchState& branch) {
+  return fmt::format("{}={}\n", escape_word(branch.path), branch.permission);
+}
+
 std::string format_branches(const std::vector<BranchState>& branches) {
   std::string text;
   for (const BranchState& branch : branches)

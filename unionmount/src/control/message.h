@@ -56,6 +56,9 @@ std::string format_error(const Error& error);
 /// The error again, for a line that starts with "error "; Error{Io} for anything else.
 Error parse_error(std::string_view line);
 
+/// A line as in brN, with its newline: "PATH=PERMISSION".
+std::string format_branch_line(const BranchState& branch);
+
 /// "ID PERMISSION PATH" a line.
 std::string format_branches(const std::vector<BranchState>& branches);
 std::vector<BranchState> parse_branches(std::string_view text);

@@ -114,11 +114,16 @@ void readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, fuse_
     DirectoryHandle stateless;
     DirectoryHandle& handle = opened_directory(req, id, info, offset, stateless);
     const auto& list = handle.list;
+    ListingDemand& demand = server_of(req).listing_demand;
+    const pid_t process = request_flags().pid;
+    const ListingDemand::Advice advice = offset == 0 ? demand.begin(process, *handle.node, *list)
+                                                     : demand.go_on(process, *handle.node);
     ListingReply reply(req, size);
     for (auto i = static_cast<std::size_t>(offset); i < list->size(); ++i) {
       const std::string name(list->name(i));
       std::optional<NodeReply> found;
-      if ((*list)[i].branch != nullptr) found = fs.lookup_listed(handle, i);
+      if ((*list)[i].branch != nullptr && advice.has_attributes(*list, i))
+        found = fs.lookup_listed(handle, i);
       fuse_entry_param entry = {};
       if (found)
         entry = entry_of(server_of(req), *found);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "control/message.h"
 #include "fuse_request.h"
 #include "setid_change.h"
 
@@ -31,7 +32,9 @@ void init(void* user, fuse_conn_info* conn) {
 
 void lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
   answer(req, [&](UnionFs& fs) {
-    const std::optional<NodeReply> reply = fs.lookup(node_of(req, parent), name);
+    Node& directory = node_of(req, parent);
+    server_of(req).listing_demand.looked_up(request_flags().pid, directory, name);
+    const std::optional<NodeReply> reply = fs.lookup(directory, name);
     if (reply) {
       reply_entry(req, *reply);
       return;
@@ -168,10 +171,22 @@ void reply_value(fuse_req_t req, const std::string& value, size_t size) {
     fuse_reply_buf(req, value.data(), value.size());
 }
 
+/// Tells the branches of the union, and is no attribute of any.
+bool is_branch_list(fuse_ino_t id, std::string_view key) noexcept {
+  return id == FUSE_ROOT_ID && key == "user.aufs.branches";
+}
+
+int get_xattr(UnionFs& fs, Node& node, fuse_ino_t id, const char* key, std::string& value) {
+  if (!is_branch_list(id, key)) return fs.get_xattr(node, key, value);
+  for (const BranchState& branch : fs.branch_states())
+    value += format_branch_line(branch);
+  return 0;
+}
+
 void getxattr(fuse_req_t req, fuse_ino_t id, const char* key, size_t size) {
   answer(req, [&](UnionFs& fs) {
     std::string value;
-    const int err = fs.get_xattr(node_of(req, id), key, value);
+    const int err = get_xattr(fs, node_of(req, id), id, key, value);
     if (err != 0)
       fuse_reply_err(req, err);
     else
@@ -193,6 +208,7 @@ void listxattr(fuse_req_t req, fuse_ino_t id, size_t size) {
 void setxattr(
     fuse_req_t req, fuse_ino_t id, const char* key, const char* value, size_t size, int flags) {
   answer(req, [&](UnionFs& fs) {
+    if (is_branch_list(id, key)) fail_errno(EPERM, "setting {}", key);
     Node& node = node_of(req, id);
     const bool kills = std::string_view(key) == "system.posix_acl_access" &&
                        caller_of(req).uid != 0 &&
@@ -204,6 +220,7 @@ void setxattr(
 
 void removexattr(fuse_req_t req, fuse_ino_t id, const char* key) {
   answer(req, [&](UnionFs& fs) {
+    if (is_branch_list(id, key)) fail_errno(EPERM, "removing {}", key);
     fs.remove_xattr(node_of(req, id), key);
     fuse_reply_err(req, 0);
   });

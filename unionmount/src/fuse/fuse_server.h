@@ -4,6 +4,7 @@
 #include <fuse_lowlevel.h>
 
 #include "backing_files.h"
+#include "listing_demand.h"
 #include "request_flags.h"
 #include "union_fs.h"
 
@@ -14,6 +15,7 @@ struct FuseServer {
   UnionFs& fs;
   WireFeatures features;
   BackingFiles backing_files;
+  ListingDemand listing_demand;
   bool writeback = false;
   /// Nobody changes the union: files and directories are not opened here, but read by node.
   bool is_immutable = false;

@@ -24,6 +24,8 @@ struct LiveBranch {
   BranchAttributes attributes;
   std::uint32_t file_system = 0;  ///< see InodeNumbers
   dev_t device = 0;
+  /// Whether close(2) may tell of an error, as network file systems' does.
+  bool fails_at_close = true;
   WhiteoutFormat format = WhiteoutFormat::Aufs;  ///< what the union writes
   OverlayXattrs overlay_xattrs = OverlayXattrs::Trusted;
   std::unique_ptr<PrivateArea> area;  ///< writable branches

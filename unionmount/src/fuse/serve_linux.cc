@@ -1,7 +1,10 @@
+#include <linux/magic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -35,6 +38,19 @@ std::unique_ptr<PrivateArea> open_area(const LiveBranch& branch, const Fd& work)
   return PrivateArea::open_overlay(work.get());
 }
 
+/// Other file systems may say at close(2) what became of the data; these never do.
+bool is_quiet_at_close(int fd) {
+  constexpr std::uint32_t kExt = 0xef53;  // <linux/magic.h> lacks XFS and bcachefs
+  constexpr std::uint32_t kXfs = 0x58465342;
+  constexpr std::uint32_t kBcachefs = 0xca451a4e;
+  constexpr std::array<std::uint32_t, 7> kQuiet = {
+      kExt, kXfs, kBcachefs, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, TMPFS_MAGIC, RAMFS_MAGIC};
+  struct statfs info = {};
+  if (::fstatfs(fd, &info) != 0) return false;
+  return std::find(kQuiet.begin(), kQuiet.end(), static_cast<std::uint32_t>(info.f_type)) !=
+         kQuiet.end();
+}
+
 std::unique_ptr<LiveBranch> go_live(Branch branch,
                                     WhiteoutFormat format,
                                     OverlayXattrs xattrs,
@@ -47,6 +63,7 @@ std::unique_ptr<LiveBranch> go_live(Branch branch,
   live->overlay_xattrs = xattrs;
   live->root = open_name(branch.directory.get(), ".", O_PATH | O_DIRECTORY);
   live->device = stat_open(live->root.get()).st_dev;
+  live->fails_at_close = !is_quiet_at_close(live->root.get());
   with_context([&] { return "opening the branch " + quoted(live->path); },
                [&] {
                  if (live->writable()) live->area = open_area(*live, work);
@@ -189,6 +206,7 @@ void serve_fuse_union(UnionSpec spec, Fd fuse_device, UnionServerOptions options
       .features = {.wants_passthrough = options.passthrough && !options.writeback && !is_immutable,
                    .passthrough = false},
       .backing_files = {},
+      .listing_demand = {},
       .writeback = options.writeback,
       .is_immutable = is_immutable};
   const Session session = open_session(server, std::move(fuse_device));
