@@ -8,9 +8,11 @@
 #include <cerrno>
 #include <cstring>
 
+#include "file_at.h"
 #include "kept_times.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
+#include "layerkit/base/text.h"
 
 namespace layerkit {
 namespace {
@@ -33,6 +35,13 @@ std::uint32_t check_of(const Record& record) noexcept {
                       record.missing_links * 0x165667B19E3779F9U;
   mix ^= mix >> 29;
   return static_cast<std::uint32_t>(mix ^ (mix >> 32)) | 1U;
+}
+
+Fd open_table_file(int dir, const std::string& name) {
+  struct stat stat = {};
+  if (stat_name(dir, name, stat) == 0 && !S_ISREG(stat.st_mode))
+    fail(Errc::Invalid, "the table of inode numbers, {}, is not a regular file", quoted(name));
+  return open_at(dir, name, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
 }
 
 }  // namespace
@@ -74,8 +83,7 @@ std::uint32_t InodeNumbers::file_system(dev_t device) {
 void InodeNumbers::open_table(const LiveBranch& branch) {
   const KeptTimes times(branch.area->table_dir());
   Table table;
-  table.log = open_at(branch.area->table_dir(), branch.area->table_name(),
-                      O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
+  table.log = open_table_file(branch.area->table_dir(), branch.area->table_name());
   off_t end = 0;
   table.files = read_inode_table(table.log.get(), end);
   // What a crash tore is cut off, so that the next record is found.

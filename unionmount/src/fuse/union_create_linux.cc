@@ -69,6 +69,17 @@ void make_object(int dir, const std::string& name, const NewObject& object) {
   fail_errno(err, "making {}", quoted(name));
 }
 
+/// Does the second half of making an object; when it fails the object is taken away again.
+template <typename Work>
+void finish_object(int dir, const std::string& name, bool is_directory, Work&& work) {
+  try {
+    work();
+  } catch (const Error&) {
+    ::unlinkat(dir, name.c_str(), is_directory ? AT_REMOVEDIR : 0);
+    throw;
+  }
+}
+
 /// This thread's umask, so that the branch applies it or a default ACL in its stead.
 class WithUmask final {
  public:
@@ -137,8 +148,10 @@ void UnionFs::make_in_place(const Place& place,
     return;
   }
   make(place.dir->get(), name);
-  if (must_be_opaque) make_opaque(branch, place.dir->get(), name);
-  if (was_hidden_here) remove_whiteout_name(branch, place.dir->get(), name);
+  finish_object(place.dir->get(), name, is_directory, [&] {
+    if (must_be_opaque) make_opaque(branch, place.dir->get(), name);
+    if (was_hidden_here) remove_whiteout_name(branch, place.dir->get(), name);
+  });
 }
 
 NodeReply UnionFs::enter_new(Node& parent, const std::string& name, LiveBranch& branch, int dir) {
@@ -180,7 +193,8 @@ NodeReply UnionFs::make(Node& parent,
     const WithUmask umask(caller.umask);
     make_in_place(place, name, is_directory, [&](int dir, const std::string& as) {
       make_object(dir, as, object);
-      give_to_caller(dir, place.dir->get(), as, object.mode, owner);
+      finish_object(dir, as, is_directory,
+                    [&] { give_to_caller(dir, place.dir->get(), as, object.mode, owner); });
     });
   }
   return enter_new(parent, name, branch, place.dir->get());
@@ -208,7 +222,8 @@ UnionFs::Created UnionFs::create(Node& parent,
           fd = open_name(dir, as,
                          (flags & ~(O_TRUNC | O_NOFOLLOW | O_DIRECT | O_APPEND)) | O_CREAT | O_EXCL,
                          mode & 07777);
-          give_to_caller(dir, place.dir->get(), as, mode, owner);
+          finish_object(dir, as, false,
+                        [&] { give_to_caller(dir, place.dir->get(), as, mode, owner); });
         });
       }
       const NodeReply reply = enter_new(parent, name, branch, place.dir->get());
