@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -82,7 +83,7 @@ class UnionTest : public PrivateMountsTest, public ::testing::WithParamInterface
 
   std::optional<ScratchMount> memory_;
   std::optional<DiskImage> disk_;
-  std::vector<BranchDir> branches_;
+  std::deque<BranchDir> branches_;  ///< references to them stay valid
   std::vector<TreeDump> lowers_before_;
   std::string work_;
   std::string mount_point_;

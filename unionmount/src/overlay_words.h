@@ -17,6 +17,9 @@ struct OptionWord {
   std::string_view word;
   Value value;
 };
+// clang 14 does not deduce it by itself.
+template <typename Value>
+OptionWord(std::string_view, Value) -> OptionWord<Value>;
 
 inline constexpr std::array kRedirectWords = {OptionWord{"on", OverlayRedirect::On},
                                               OptionWord{"off", OverlayRedirect::Off},

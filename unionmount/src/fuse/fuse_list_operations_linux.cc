@@ -64,7 +64,7 @@ class ListingReply final {
 struct stat listed(const MergedList::Item& item) {
   struct stat stat = {};
   stat.st_ino = item.ino;
-  stat.st_mode = DTTOIF(item.type);
+  stat.st_mode = static_cast<mode_t>(DTTOIF(item.type));
   return stat;
 }
 

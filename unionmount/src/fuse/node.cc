@@ -16,18 +16,18 @@ NodeTable::NodeTable(std::vector<LiveBranch*> root_parts, std::function<void(Nod
 }
 
 NodeTable::~NodeTable() {
-  // Names of one node may be keys of many; nodes are deleted once each.
-  std::vector<Node*> nodes;
-  for (const auto& [key, node] : by_name_)
-    nodes.push_back(node);
-  for (const auto& [key, node] : by_file_)
-    nodes.push_back(node);
-  std::sort(nodes.begin(), nodes.end());
-  nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
-  by_name_.clear();
-  by_file_.clear();
-  for (Node* node : nodes)
-    delete node;
+  // What the kernel had open when the connection went.
+  for (FileHandle* handle : open_handles_)
+    delete handle;
+  while (newest_ != nullptr)
+    free(*newest_);
+}
+
+void NodeTable::free(Node& node) noexcept {
+  if (node.newer != nullptr) node.newer->older = node.older;
+  if (node.older != nullptr) node.older->newer = node.newer;
+  if (newest_ == &node) newest_ = node.older;
+  delete &node;
 }
 
 Node* NodeTable::known(const Seen& seen) {
@@ -50,6 +50,9 @@ Node& NodeTable::make(const Seen& seen) {
   node->ino = seen.ino;
   node->missing_links = seen.missing_links;
   if (!node->is_directory()) add_file(*node, {seen.parts.front(), seen.ino});
+  node->older = newest_;
+  if (newest_ != nullptr) newest_->newer = node.get();
+  newest_ = node.get();
   return *node.release();
 }
 
@@ -137,7 +140,7 @@ void NodeTable::collect(Node& first) {
         by_name_.erase({name.parent, name.name});
         pinned.push_back(name.parent);
       }
-      delete node;
+      free(*node);
     }
     if (pinned.empty()) return;
     node = pinned.back();

@@ -72,6 +72,8 @@ struct Node {
   };
   Backing backing;
   std::shared_ptr<const Fd> held;  ///< keeps a removed directory or nameless file
+  Node* newer = nullptr;           ///< all nodes but the root, in the order they were made
+  Node* older = nullptr;
 
   bool is_directory() const noexcept { return type == S_IFDIR; }
   LiveBranch& top() const noexcept { return *parts.front(); }
@@ -176,12 +178,14 @@ class NodeTable {
   void take_from_other(const Node* parent, std::string_view name, const Node* keep);
   void unpin_locked(Node& node);
   void collect(Node& node);
+  void free(Node& node) noexcept;
   void add_file(Node& node, FileKey key);
   void forget_files(Node& node);
 
   std::mutex mutex_;
   std::function<void(Node&)> on_free_;
   std::unique_ptr<Node> root_;
+  Node* newest_ = nullptr;
   std::uint64_t next_generation_ = 1;
   std::unordered_set<FileHandle*> open_handles_;
   std::unordered_map<NameKey, Node*, NameHash> by_name_;

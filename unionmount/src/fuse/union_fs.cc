@@ -41,7 +41,11 @@ UnionFs::UnionFs(Config config)
     nodes_.root().number = numbers_.number(bottom, stat.st_ino);
 }
 
-UnionFs::~UnionFs() = default;
+UnionFs::~UnionFs() {
+  // What the kernel had open when the connection went.
+  for (DirectoryHandle* handle : open_directories_)
+    delete handle;
+}
 
 void UnionFs::use_watch(std::unique_ptr<BranchWatch> watch) {
   {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <shared_mutex>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "branch_choice.h"
@@ -329,6 +330,8 @@ class UnionFs final {
   RecentlyUsed<const Node*, MergedList, std::hash<const Node*>> shared_lists_{kSharedLists};
   std::unique_ptr<BranchWatch> watch_;
   NodeTable nodes_;
+  std::mutex open_directories_mutex_;
+  std::unordered_set<DirectoryHandle*> open_directories_;
   std::array<std::mutex, 64> copy_mutexes_;
 };
 

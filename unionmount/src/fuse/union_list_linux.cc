@@ -15,10 +15,16 @@ std::unique_ptr<DirectoryHandle> UnionFs::open_directory(Node& node) {
   auto handle = std::make_unique<DirectoryHandle>();
   handle->node = &node;
   nodes_.pin(node);
+  const std::lock_guard lock(open_directories_mutex_);
+  open_directories_.insert(handle.get());
   return handle;
 }
 
 void UnionFs::close_directory(std::unique_ptr<DirectoryHandle> handle) {
+  {
+    const std::lock_guard lock(open_directories_mutex_);
+    open_directories_.erase(handle.get());
+  }
   const std::shared_lock tree(tree_);
   nodes_.unpin(*handle->node);
 }
