@@ -56,6 +56,7 @@ void forget(fuse_req_t req, fuse_ino_t id, uint64_t lookups) {
 void forget_multi(fuse_req_t req, size_t count, fuse_forget_data* forgets) {
   for (size_t i = 0; i < count; ++i)
     server_of(req).fs.forget(node_of(req, forgets[i].ino), forgets[i].nlookup);
+  server_of(req).fs.trim();
   fuse_reply_none(req);
 }
 

@@ -28,6 +28,7 @@ void NodeTable::free(Node& node) noexcept {
   if (node.older != nullptr) node.older->newer = node.newer;
   if (newest_ == &node) newest_ = node.older;
   delete &node;
+  ++freed_;
 }
 
 Node* NodeTable::known(const Seen& seen) {

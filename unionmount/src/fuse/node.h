@@ -37,7 +37,8 @@ struct FileKey {
   bool operator==(const FileKey&) const = default;
 };
 
-/// An object that the kernel knows: its node ID is the address. About 250 bytes and its names.
+/// An object that the kernel knows: its node ID is the address. With a name and its places in the
+/// tables about 500 bytes.
 ///
 /// `parts` and the names of directories change under the exclusive tree lock; names of others and
 /// the counts under the mutex of the NodeTable.
@@ -114,6 +115,8 @@ class NodeTable {
   bool is_elsewhere(const Node& parent, std::string_view name, const LiveBranch& branch);
 
   void forget(Node& node, std::uint64_t lookups);
+  /// How many nodes have gone since the last call with `reset`.
+  std::size_t freed(bool reset) noexcept { return reset ? freed_.exchange(0) : freed_.load(); }
   void pin(Node& node);
   void unpin(Node& node);
   std::mutex& mutex() noexcept { return mutex_; }
@@ -186,6 +189,7 @@ class NodeTable {
   std::function<void(Node&)> on_free_;
   std::unique_ptr<Node> root_;
   Node* newest_ = nullptr;
+  std::atomic<std::size_t> freed_{0};
   std::uint64_t next_generation_ = 1;
   std::unordered_set<FileHandle*> open_handles_;
   std::unordered_map<NameKey, Node*, NameHash> by_name_;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "file_at.h"
+#include "kernel_order.h"
 #include "layerkit/base/error.h"
 
 // After the kernel's own header.
@@ -21,6 +22,7 @@ bool reply(int device, std::uint64_t unique, int err, void* body, std::size_t si
   header.error = -err;
   header.len = static_cast<std::uint32_t>(sizeof header + (err == 0 ? size : 0));
   const iovec parts[2] = {{&header, sizeof header}, {body, size}};
+  before_reply();
   return ::writev(device, parts, err == 0 ? 2 : 1) >= 0 && err == 0;
 }
 

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <vector>
 
+#include "kernel_order.h"
 #include "layerkit/base/error.h"
 #include "request_flags.h"
 
@@ -100,6 +101,7 @@ ssize_t read_request(int device, void* buffer, size_t size, void*) {
       errno = got < 0 ? end_or_retry(errno) : EIO;
       return got;
     }
+    after_request();
     fuse_in_header header;
     std::memcpy(&header, buffer, sizeof header);
     const auto bytes = static_cast<std::size_t>(got);
@@ -138,6 +140,7 @@ ssize_t write_reply(int device, iovec* iov, int count, void*) {
     add_features(out);
     std::memcpy(iov[1].iov_base, out.data(), out.size());
   }
+  before_reply();
   return ::writev(device, iov, count);
 }
 

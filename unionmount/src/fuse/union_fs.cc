@@ -1,5 +1,7 @@
 #include "union_fs.h"
 
+#include <malloc.h>
+
 #include <utility>
 
 #include "file_at.h"
@@ -71,6 +73,13 @@ void UnionFs::watch_parts(Node& directory) {
     // Without a watch its names cannot be believed: every one is asked for from now on.
     if (!watch_->watch(directory, *part, fds_.of(directory, *part)->get())) may_be_cached_ = false;
   }
+}
+
+void UnionFs::trim() {
+  constexpr std::size_t kManyNodes = 1 << 16;
+  if (nodes_.freed(false) < kManyNodes) return;
+  nodes_.freed(true);
+  ::malloc_trim(0);
 }
 
 void UnionFs::let_go() {

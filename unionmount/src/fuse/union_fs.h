@@ -112,6 +112,8 @@ class UnionFs final {
     const std::shared_lock tree(tree_);
     nodes_.forget(node, lookups);
   }
+  /// Gives memory back to the system when much was forgotten.
+  void trim();
   struct stat attributes(Node& node);
   /// `open`: by an open file.
   struct stat change_attributes(Node& node,
