@@ -91,7 +91,7 @@ class PreparedStart final {
       ::sigaction(number, &standard, nullptr);
     sigset_t none{};
     ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
   }
 
   bool arrange_descriptors() const noexcept {
