@@ -224,6 +224,25 @@ TEST_P(AufsSettingsTest, RevalidationSeesWhatOthersChange) {
   EXPECT_EQ(text_of(at("d/added")), "new");
 }
 
+TEST_P(AufsSettingsTest, RevalidationCountsTheDirectoriesOfOthers) {
+  if (!traits().counts_subdirectories) GTEST_SKIP() << backend().name << " does not count them";
+  leave_out_final_check("a lower branch is changed on purpose");
+  base().dir("d/a");
+  middle().dir("d/b");
+  upper().dir("d");
+  mount({.aufs = {.udba = Udba::Revalidate}});
+  const auto links = [&] { return status_of(at("d")).st_nlink; };
+  EXPECT_EQ(links(), 2U + 2);
+  EXPECT_EQ(tried_write(at("d/file"), "new"), "ok");
+  EXPECT_EQ(links(), 2U + 2);
+  middle().dir("d/c");
+  upper().dir("d/e");
+  EXPECT_EQ(links(), 2U + 4);
+  ASSERT_EQ(::rmdir(middle().path("d/b").c_str()), 0);
+  EXPECT_EQ(tried(::unlink(at("d/file").c_str())), "ok");
+  EXPECT_EQ(links(), 2U + 3);
+}
+
 TEST_P(AufsSettingsTest, LinksOutliveTheMount) {
   expect_own_view_only("the names are joined by records of the union");
   base().file("a", "text");

@@ -59,6 +59,8 @@ struct Node {
   std::atomic<bool> is_new_copy{false};
   /// Grows when the file moves to another branch, and when entries of a directory change.
   std::atomic<std::uint32_t> revision{0};
+  /// Grows when a directory in a directory comes or goes.
+  std::atomic<std::uint32_t> directory_changes{0};
   /// A merged directory's link count, and of what state of its parts: see UnionFs::merged_links.
   std::atomic<std::uint64_t> counted_links{0};
   std::vector<FileKey> files;  ///< what lookups may find that is this object; not for directories

@@ -115,13 +115,13 @@ std::vector<UnionFs::StaleName> UnionFs::refresh() {
     stale.push_back({item.parent, item.name});
     refresh_name(*item.parent, item.name, *item.node);
   }
-  nodes_.root().revision.fetch_add(1);
+  changed(nodes_.root(), true);
   return stale;
 }
 
 void UnionFs::refresh_name(Node& parent, const std::string& name, Node& node) {
   const Found found = parent.parts.empty() ? Found{} : find(parent, name);
-  changed(node);
+  changed(node, true);
   if (node.is_directory() && found.is_directory()) {
     if (node.parts == found.parts) return;
     fds_.drop(node);

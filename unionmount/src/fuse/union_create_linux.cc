@@ -162,7 +162,7 @@ NodeReply UnionFs::enter_new(Node& parent, const std::string& name, LiveBranch& 
   // An inode that was forgotten here by others may have left its number.
   if (found.stat.st_nlink < 2) numbers_.forget(branch, found.stat.st_ino);
   found.number = numbers_.number(branch, found.stat.st_ino);
-  changed(parent);
+  changed(parent, found.is_directory());
   NodeReply reply = enter(parent, name, found);
   if (reply.node->is_directory()) {
     fds_.drop(*reply.node);
@@ -301,7 +301,7 @@ NodeReply UnionFs::link(Node& node, Node& parent, const std::string& name) {
         });
         nodes_.add_name(node, {&parent, name, &branch});
         nodes_.add_lookup(node);
-        changed(parent);
+        changed(parent, false);
         return {&node, shown(node, real_stat(node))};
       }
       wanted = branch.writable() ? &branch_for_new(parent, absent, false) : nullptr;

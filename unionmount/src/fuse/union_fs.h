@@ -229,6 +229,7 @@ class UnionFs final {
   bool exists_below(const Node& parent, const LiveBranch& branch, const std::string& name);
   struct stat real_stat(Node& node);
   nlink_t merged_links(Node& directory);
+  std::uint64_t state_of_part(Node& directory, LiveBranch& part);
 
   // union_target.cc: where something is written
   LiveBranch& branch_for_new(const Node& parent, const Found& absent, bool is_directory);
@@ -237,7 +238,11 @@ class UnionFs final {
   bool can_hold(const Node& directory, const LiveBranch& branch);
   DirectoryFds::Ref ensure_directory(Node& directory, LiveBranch& branch);
   void add_part(Node& directory, LiveBranch& branch);
-  void changed(Node& directory) noexcept { directory.revision.fetch_add(1); }
+  /// A name of a directory, or of something else, came or went.
+  static void changed(Node& parent, bool is_directory) noexcept {
+    parent.revision.fetch_add(1);
+    if (is_directory) parent.directory_changes.fetch_add(1);
+  }
 
   // union_create_linux.cc
   struct Place {

@@ -27,7 +27,7 @@ void UnionFs::hide_or_remove(Node& parent, const std::string& name, const Found&
     replace_by_whiteout(target, dir->get(), name, found.is_directory());
   else
     remove_object(target, dir->get(), name, found.is_directory());
-  changed(parent);
+  changed(parent, found.is_directory());
 }
 
 /// The branch that holds the name itself: for a file that was found through a pseudo-link another
@@ -137,7 +137,7 @@ void UnionFs::retire_directory(Node& node, const DirectoryFds::Ref& top) {
   node.held = top;
   fds_.drop(node);
   node.parts.clear();
-  changed(node);
+  changed(node, true);
 }
 
 }  // namespace layerkit

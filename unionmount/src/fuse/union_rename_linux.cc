@@ -220,8 +220,9 @@ void UnionFs::rename(Node& old_parent,
     } else {
       replace(from, to, target);
     }
-    changed(old_parent);
-    changed(new_parent);
+    const bool moves_directory = from.found.is_directory() || to.found.is_directory();
+    changed(old_parent, moves_directory);
+    changed(new_parent, moves_directory);
     return;
   }
   fail_errno(ESTALE, "renaming {}: its branches change all the time", quoted(old_name));
