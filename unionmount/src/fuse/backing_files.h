@@ -17,6 +17,7 @@ class BackingFiles {
   BackingFiles() = default;
   BackingFiles(const BackingFiles&) = delete;
   BackingFiles& operator=(const BackingFiles&) = delete;
+  ~BackingFiles() = default;
 
   /// After INIT, with the device.
   void enable(int device) noexcept { device_ = device; }

@@ -31,8 +31,8 @@ class BranchChoice {
   std::uint64_t free_space(const LiveBranch& branch, unsigned refresh_seconds);
 
   struct Measured {
-    int branch;
-    std::uint64_t bytes;
+    int branch = 0;
+    std::uint64_t bytes = 0;
     std::chrono::steady_clock::time_point at;
   };
   std::mutex mutex_;

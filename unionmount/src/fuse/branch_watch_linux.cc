@@ -72,14 +72,14 @@ void BranchWatch::forget(const Node& directory) {
 }
 
 bool BranchWatch::read_events() {
-  alignas(inotify_event) std::array<char, 16384> buffer;
+  alignas(inotify_event) std::array<char, 16384> buffer = {};
   const ssize_t got = ::read(inotify_.get(), buffer.data(), buffer.size());
   if (got <= 0) return false;
   std::vector<std::pair<const Node*, std::string>> found;
   {
     const std::lock_guard lock(mutex_);
     for (ssize_t at = 0; at < got;) {
-      inotify_event event;
+      inotify_event event = {};
       std::memcpy(&event, buffer.data() + at, sizeof event);
       const char* name = buffer.data() + at + sizeof event;
       at += static_cast<ssize_t>(sizeof event + event.len);

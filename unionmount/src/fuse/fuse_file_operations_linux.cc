@@ -129,6 +129,7 @@ void fallocate(
   });
 }
 
+// NOLINTNEXTLINE(readability-function-size): the parameters are libfuse's
 void copy_file_range(fuse_req_t req,
                      fuse_ino_t,
                      off_t from,

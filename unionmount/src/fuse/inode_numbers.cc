@@ -48,7 +48,7 @@ Fd open_table_file(int dir, const std::string& name) {
 
 std::unordered_map<std::uint64_t, InodeNumbers::Kept> read_inode_table(int table, off_t& end) {
   std::unordered_map<std::uint64_t, InodeNumbers::Kept> files;
-  std::array<Record, 1024> records;
+  std::array<Record, 1024> records = {};
   end = 0;
   for (bool is_whole = true; is_whole;) {
     const ssize_t got = ::pread(table, records.data(), sizeof records, end);

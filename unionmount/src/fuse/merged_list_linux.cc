@@ -36,7 +36,7 @@ void for_each_raw_entry(int dir, Use&& use) {
     }
     if (got == 0) return;
     for (long at = 0; at < got;) {
-      RawEntry entry;
+      RawEntry entry = {};
       std::memcpy(&entry, buffer.data() + at, kNameOffset);
       const char* name = buffer.data() + at + kNameOffset;
       at += entry.record_bytes;
@@ -78,7 +78,7 @@ bool ListMerger::is_whiteout(const LiveBranch& branch,
   }
   if (options_.drops_whiteout_names && name.starts_with(kWhiteoutPrefix)) return true;
   if (type != DT_CHR && type != DT_UNKNOWN) return false;
-  struct stat stat;
+  struct stat stat = {};
   if (stat_name(dir, std::string(name), stat) != 0) return type == DT_CHR;
   type = static_cast<std::uint8_t>(IFTODT(stat.st_mode));
   if (!is_whiteout_device(branch, stat)) return false;

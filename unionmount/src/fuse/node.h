@@ -182,7 +182,7 @@ class NodeTable {
   void unlink_if_there(Node& node, const Node* parent, std::string_view name);
   void take_from_other(const Node* parent, std::string_view name, const Node* keep);
   void unpin_locked(Node& node);
-  void collect(Node& node);
+  void collect(Node& first);
   void free(Node& node) noexcept;
   void add_file(Node& node, FileKey key);
   void forget_files(Node& node);

@@ -32,8 +32,8 @@ CreateReply make_nameless(FuseServer& server,
                           const fuse_create_in& request,
                           UnionFs::Created& created) {
   // NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel keeps the pointer for us
-  Node& parent =
-      header.nodeid == FUSE_ROOT_ID ? server.fs.root() : *reinterpret_cast<Node*>(header.nodeid);
+  auto* const asked = reinterpret_cast<Node*>(header.nodeid);
+  Node& parent = header.nodeid == FUSE_ROOT_ID ? server.fs.root() : *asked;
   created = server.fs.make_nameless(parent, request.mode, static_cast<int>(request.flags),
                                     {header.uid, header.gid, request.umask});
   return create_reply(server, created);
@@ -43,7 +43,7 @@ CreateReply make_nameless(FuseServer& server,
 
 bool answer_raw_request(int device, const void* request, std::size_t size, void* user) {
   auto& server = *static_cast<FuseServer*>(user);
-  fuse_in_header header;
+  fuse_in_header header = {};
   std::memcpy(&header, request, sizeof header);
   if (header.opcode != FUSE_TMPFILE) return false;
   fuse_create_in create = {};

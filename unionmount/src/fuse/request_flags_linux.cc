@@ -102,7 +102,7 @@ ssize_t read_request(int device, void* buffer, size_t size, void*) {
       return got;
     }
     after_request();
-    fuse_in_header header;
+    fuse_in_header header = {};
     std::memcpy(&header, buffer, sizeof header);
     const auto bytes = static_cast<std::size_t>(got);
     note_flags(header, buffer, bytes);
@@ -113,7 +113,7 @@ ssize_t read_request(int device, void* buffer, size_t size, void*) {
 
 /// libfuse 3.14 knows 32 flags and not these.
 void add_features(std::array<char, sizeof(fuse_init_out)>& out) {
-  fuse_init_out init;
+  fuse_init_out init = {};
   std::memcpy(&init, out.data(), sizeof init);
   init.flags |= wire.offered & FUSE_HANDLE_KILLPRIV_V2;
   const bool passthrough = wire.features->wants_passthrough && (wire.offered2 & kPassthrough2) != 0;
@@ -129,13 +129,13 @@ void add_features(std::array<char, sizeof(fuse_init_out)>& out) {
 }
 
 ssize_t write_reply(int device, iovec* iov, int count, void*) {
-  fuse_out_header header;
+  fuse_out_header header = {};
   std::memcpy(&header, iov[0].iov_base, sizeof header);
   std::uint64_t init = wire.init_unique.load(std::memory_order_relaxed);
   if (init != 0 && header.unique == init && count == 2 && header.error == 0 &&
       iov[1].iov_len >= sizeof(fuse_init_out) &&
       wire.init_unique.compare_exchange_strong(init, 0)) {
-    std::array<char, sizeof(fuse_init_out)> out;
+    std::array<char, sizeof(fuse_init_out)> out = {};
     std::memcpy(out.data(), iov[1].iov_base, out.size());
     add_features(out);
     std::memcpy(iov[1].iov_base, out.data(), out.size());

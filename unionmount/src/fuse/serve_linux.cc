@@ -196,7 +196,7 @@ class LiveControl final : public UnionControl {
 
 }  // namespace
 
-void serve_fuse_union(UnionSpec spec, Fd fuse_device, UnionServerOptions options) {
+void serve_fuse_union(UnionSpec spec, Fd fuse_device, const UnionServerOptions& options) {
   const WhiteoutFormat format = spec.whiteouts;
   const bool watches = spec.aufs.udba == Udba::Notify;
   const bool is_immutable = spec.read_only && spec.aufs.udba == Udba::None;

@@ -25,7 +25,7 @@ class TreeLock {
   void unlock_shared() noexcept { pthread_rwlock_unlock(&lock_); }
 
  private:
-  pthread_rwlock_t lock_;
+  pthread_rwlock_t lock_ = {};
 };
 
 }  // namespace layerkit

@@ -11,6 +11,7 @@ namespace {
 
 std::vector<LiveBranch*> pointers(const std::vector<std::unique_ptr<LiveBranch>>& branches) {
   std::vector<LiveBranch*> all;
+  all.reserve(branches.size());
   for (const auto& branch : branches)
     all.push_back(branch.get());
   return all;

@@ -268,8 +268,8 @@ class UnionFs final {
 
   // union_rename_linux.cc
   struct RenameSide {
-    Node* parent;
-    const std::string* name;
+    Node* parent = nullptr;
+    const std::string* name = nullptr;
     Found found;
   };
   void check_rename(const RenameSide& from, const RenameSide& to, RenameKind kind);

@@ -57,6 +57,6 @@ struct UnionServerOptions {
 /// Serves a union with AUFS semantics on an open /dev/fuse until the kernel drops the connection
 /// (everything is unmounted). `spec.branches` need paths or a readable /proc. Blocks; runs its own
 /// threads. Throws for a spec that cannot be served.
-void serve_fuse_union(UnionSpec spec, Fd fuse_device, UnionServerOptions options);
+void serve_fuse_union(UnionSpec spec, Fd fuse_device, const UnionServerOptions& options);
 
 }  // namespace layerkit
