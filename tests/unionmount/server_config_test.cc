@@ -20,7 +20,7 @@ UnionSpec odd_spec(const testing::TempDir& dir) {
   spec.branches[1].attributes.whiteouts = true;
   spec.branches[0].path = "shown elsewhere";
   spec.work = Fd(open_dir_at(AT_FDCWD, dir.path()));
-  spec.read_only = spec.no_suid = spec.no_dev = spec.expendable_upper = true;
+  spec.read_only = spec.no_suid = spec.no_dev = spec.no_atime = spec.expendable_upper = true;
   spec.whiteouts = WhiteoutFormat::Aufs;
   spec.aufs.udba = Udba::None;
   spec.aufs.create.rule = CreateRule::MostFree;
@@ -47,7 +47,8 @@ TEST(ServerConfigTest, SaysAllOfASpec) {
   for (std::size_t i = 0; i < spec.branches.size(); ++i)
     duplicated.branches[i].fd = spec.branches[i].directory.duplicate().release();
   const UnionSpec adopted = adopt_spec(duplicated);
-  EXPECT_TRUE(adopted.read_only && adopted.no_suid && adopted.no_dev && adopted.expendable_upper);
+  EXPECT_TRUE(adopted.read_only && adopted.no_suid && adopted.no_dev && adopted.no_atime &&
+              adopted.expendable_upper);
   EXPECT_EQ(adopted.whiteouts, spec.whiteouts);
   EXPECT_EQ(adopted.aufs, spec.aufs);
   EXPECT_TRUE(adopted.work);
@@ -67,7 +68,8 @@ TEST(ServerConfigTest, ASpecWithDefaultsStaysOne) {
   const ServerConfig read = parse_server_config(format_server_config(config));
   EXPECT_EQ(read.work_fd, -1);
   const UnionSpec adopted = adopt_spec(read);
-  EXPECT_FALSE(adopted.read_only || adopted.no_suid || adopted.no_dev || adopted.expendable_upper);
+  EXPECT_FALSE(adopted.read_only || adopted.no_suid || adopted.no_dev || adopted.no_atime ||
+               adopted.expendable_upper);
   EXPECT_EQ(adopted.whiteouts, WhiteoutFormat::Overlay);
   EXPECT_EQ(adopted.aufs, AufsSettings{});
   EXPECT_TRUE(adopted.branches.empty());

@@ -279,6 +279,19 @@ TEST_P(UnionReadOnly, ReadingLeavesNoTraceInTheBranches) {
   mount({.has_upper = false});
 }
 
+TEST_P(UnionStat, ReadingLeavesNoTraceOnALowerBranch) {
+  base().file("d/f", "text");
+  middle().dir("d");
+  mount();
+  const timespec long_ago[2] = {{1000, 0}, {0, UTIME_OMIT}};
+  for (const std::string& path : {base().path("d/f"), base().path("d"), middle().path("d")})
+    ASSERT_EQ(::utimensat(AT_FDCWD, path.c_str(), long_ago, 0), 0);
+  EXPECT_EQ(names_in(at("d")), Names{"f"});
+  EXPECT_EQ(text_of(at("d/f")), "text");
+  for (const std::string& path : {base().path("d/f"), base().path("d"), middle().path("d")})
+    EXPECT_EQ(status_of(path).st_atim.tv_sec, 1000) << path;
+}
+
 INSTANTIATE_TEST_SUITE_P(On, UnionReadOnly, ::testing::ValuesIn(union_cases()), case_name);
 
 }  // namespace

@@ -19,7 +19,10 @@ namespace layerkit {
 struct stat stat_open(int fd);
 bool name_exists(int dir, const std::string& name) noexcept;
 
-/// openat(2) with O_NOFOLLOW and O_CLOEXEC. Throws.
+/// openat(2) with O_CLOEXEC and O_NOCTTY; empty on failure, with errno. O_NOATIME is left out where
+/// it is not allowed: only an object's owner may ask for it.
+Fd try_open(int dir, const char* name, int flags, mode_t mode = 0) noexcept;
+/// As try_open, with O_NOFOLLOW. Throws.
 Fd open_name(int dir, const std::string& name, int flags, mode_t mode = 0);
 /// O_PATH.
 Fd open_object(int dir, const std::string& name);

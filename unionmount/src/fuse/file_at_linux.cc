@@ -42,8 +42,16 @@ bool name_exists(int dir, const std::string& name) noexcept {
   return ::faccessat(dir, name.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+Fd try_open(int dir, const char* name, int flags, mode_t mode) noexcept {
+  flags |= O_CLOEXEC | O_NOCTTY;
+  Fd fd(::openat(dir, name, flags, mode));
+  if (!fd && errno == EPERM && (flags & O_NOATIME) != 0)
+    fd = Fd(::openat(dir, name, flags & ~O_NOATIME, mode));
+  return fd;
+}
+
 Fd open_name(int dir, const std::string& name, int flags, mode_t mode) {
-  Fd fd(::openat(dir, name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, mode));
+  Fd fd = try_open(dir, name.c_str(), flags | O_NOFOLLOW, mode);
   if (!fd) {
     const int err = errno;
     fail_errno(err, "opening {}", quoted(name));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <fcntl.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -26,11 +27,14 @@ struct LiveBranch {
   dev_t device = 0;
   /// Whether close(2) may tell of an error, as network file systems' does.
   bool fails_at_close = true;
+  bool keeps_no_atime = false;                   ///< mounted with noatime
   WhiteoutFormat format = WhiteoutFormat::Aufs;  ///< what the union writes
   OverlayXattrs overlay_xattrs = OverlayXattrs::Trusted;
   std::unique_ptr<PrivateArea> area;  ///< writable branches
 
   bool writable() const noexcept { return access == BranchAccess::ReadWrite; }
+  /// What to open with for reading: that leaves no trace on a branch that is not written to.
+  int reading_flags() const noexcept { return writable() && !keeps_no_atime ? 0 : O_NOATIME; }
   /// Whether `.wh.` names of the branch are whiteouts.
   bool reads_whiteout_names() const noexcept { return attributes.whiteouts || writable(); }
   /// Whether overlay's 0:0 devices and opaque xattrs of the branch count.

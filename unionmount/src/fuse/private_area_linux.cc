@@ -48,11 +48,17 @@ void make_base(int branch_root) {
   fail_errno(err, "making '{}' on the branch", kBaseName);
 }
 
+/// The server of a union that was unmounted just now may still be on its way out.
 FileLock lock_area(const Fd& dir) {
-  std::optional<FileLock> lock =
-      FileLock::try_lock(open_dir_at(dir.get(), "."), LockKind::Exclusive);
-  if (!lock) fail(Errc::Busy, "another union writes to it");
-  return std::move(*lock);
+  constexpr int kTries = 100;
+  constexpr useconds_t kPause = 10'000;
+  for (int tries = 1;; ++tries) {
+    std::optional<FileLock> lock =
+        FileLock::try_lock(open_dir_at(dir.get(), "."), LockKind::Exclusive);
+    if (lock) return std::move(*lock);
+    if (tries == kTries) fail(Errc::Busy, "another union writes to it");
+    ::usleep(kPause);
+  }
 }
 
 }  // namespace

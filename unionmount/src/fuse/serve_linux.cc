@@ -51,10 +51,8 @@ bool is_quiet_at_close(int fd) {
          kQuiet.end();
 }
 
-std::unique_ptr<LiveBranch> go_live(Branch branch,
-                                    WhiteoutFormat format,
-                                    OverlayXattrs xattrs,
-                                    const Fd& work) {
+std::unique_ptr<LiveBranch> go_live(
+    Branch branch, WhiteoutFormat format, OverlayXattrs xattrs, bool no_atime, const Fd& work) {
   auto live = std::make_unique<LiveBranch>();
   live->path = path_of(branch);
   live->access = branch.access;
@@ -63,6 +61,7 @@ std::unique_ptr<LiveBranch> go_live(Branch branch,
   live->overlay_xattrs = xattrs;
   live->root = open_name(branch.directory.get(), ".", O_PATH | O_DIRECTORY);
   live->device = stat_open(live->root.get()).st_dev;
+  live->keeps_no_atime = no_atime;
   live->fails_at_close = !is_quiet_at_close(live->root.get());
   with_context([&] { return "opening the branch " + quoted(live->path); },
                [&] {
@@ -91,7 +90,8 @@ UnionFs::Config make_config(UnionSpec spec) {
   const OverlayXattrs xattrs = private_xattrs();
   for (Branch& branch : spec.branches) {
     if (spec.read_only && branch.writable()) branch.access = BranchAccess::ReadOnly;
-    config.branches.push_back(go_live(std::move(branch), spec.whiteouts, xattrs, spec.work));
+    config.branches.push_back(
+        go_live(std::move(branch), spec.whiteouts, xattrs, spec.no_atime, spec.work));
   }
   if (config.branches.empty()) fail(Errc::Invalid, "a union without branches");
   return config;
@@ -145,8 +145,8 @@ void watch_branches(FuseServer& server, fuse_session* session) {
 
 class LiveControl final : public UnionControl {
  public:
-  LiveControl(FuseServer& server, fuse_session* session, WhiteoutFormat format)
-      : server_(server), session_(session), format_(format) {}
+  LiveControl(FuseServer& server, fuse_session* session, WhiteoutFormat format, bool no_atime)
+      : server_(server), session_(session), format_(format), no_atime_(no_atime) {}
 
   std::vector<BranchState> branches() const override { return server_.fs.branch_states(); }
 
@@ -156,7 +156,7 @@ class LiveControl final : public UnionControl {
       if (known.path == path_of(branch)) return;
     check_beside_others(branch);
     tell_kernel(server_.fs.insert_branch(
-        index, go_live(std::move(branch), format_, private_xattrs(), Fd())));
+        index, go_live(std::move(branch), format_, private_xattrs(), no_atime_, Fd())));
   }
 
   void delete_branch(const std::string& path) override {
@@ -192,12 +192,14 @@ class LiveControl final : public UnionControl {
   FuseServer& server_;
   fuse_session* session_;
   WhiteoutFormat format_;
+  bool no_atime_;
 };
 
 }  // namespace
 
 void serve_fuse_union(UnionSpec spec, Fd fuse_device, const UnionServerOptions& options) {
   const WhiteoutFormat format = spec.whiteouts;
+  const bool no_atime = spec.no_atime;
   const bool watches = spec.aufs.udba == Udba::Notify;
   const bool is_immutable = spec.read_only && spec.aufs.udba == Udba::None;
   UnionFs fs(make_config(std::move(spec)));
@@ -211,7 +213,7 @@ void serve_fuse_union(UnionSpec spec, Fd fuse_device, const UnionServerOptions& 
       .is_immutable = is_immutable};
   const Session session = open_session(server, std::move(fuse_device));
   if (watches) watch_branches(server, session.get());
-  LiveControl control(server, session.get(), format);
+  LiveControl control(server, session.get(), format, no_atime);
   options.on_control(&control);
 
   fuse_loop_config* loop = fuse_loop_cfg_create();

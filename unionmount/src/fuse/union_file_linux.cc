@@ -33,11 +33,12 @@ Fd UnionFs::open_file(Node& node, int flags) {
   // The kernel does direct I/O with this process; what lies between has no alignment to keep. It
   // also says where to append: a process may change its mind (F_SETFL).
   flags &= kOpenFlags;
+  if ((flags & O_PATH) == 0) flags |= node.top().reading_flags();
   NodeName name;
   if (!nodes_.reachable_name(node, name)) return open_nameless(node, flags);
   const DirectoryFds::Ref dir = name.parent != nullptr ? fds_.of(*name.parent, *name.on) : nullptr;
-  Fd fd(::openat(dir ? dir->get() : name.on->area->links(), name.name.c_str(),
-                 flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY));
+  Fd fd =
+      try_open(dir ? dir->get() : name.on->area->links(), name.name.c_str(), flags | O_NOFOLLOW);
   if (fd) return fd;
   const int err = errno;
   if (err == ENOENT) return open_nameless(node, flags);
@@ -51,7 +52,7 @@ Fd UnionFs::open_nameless(Node& node, int flags) {
   const int open_fd = path.empty() ? nodes_.open_fd(node) : -1;
   if (open_fd >= 0) path = proc_name(open_fd, "");
   if (path.empty()) fail_errno(ESTALE, "opening a file that is gone");
-  Fd fd(::open(path.c_str(), (flags & ~O_NOFOLLOW) | O_CLOEXEC | O_NOCTTY));
+  Fd fd = try_open(AT_FDCWD, path.c_str(), flags & ~O_NOFOLLOW);
   if (!fd) {
     const int err = errno;
     fail_errno(err, "opening a file without a name");

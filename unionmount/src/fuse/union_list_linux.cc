@@ -49,7 +49,8 @@ MergedList UnionFs::read_list(Node& node) {
   merger.add_self(node.number, parent != nullptr ? parent->number : node.number);
   for (std::size_t i = 0; i < node.parts.size(); ++i) {
     LiveBranch& branch = *node.parts[i];
-    const Fd dir = open_name(fds_.of(node, branch)->get(), ".", O_RDONLY | O_DIRECTORY);
+    const Fd dir = open_name(fds_.of(node, branch)->get(), ".",
+                             O_RDONLY | O_DIRECTORY | branch.reading_flags());
     merger.add(branch, dir.get(), i + 1 < node.parts.size(),
                [this](LiveBranch& of, std::uint64_t ino) { return numbers_.number(of, ino); });
   }

@@ -100,7 +100,8 @@ void UnionFs::check_empty(Node& directory) {
   ListMerger merger({.shows_whiteouts = false, .drops_whiteout_names = reads_whiteout_names_});
   for (std::size_t i = 0; i < directory.parts.size(); ++i) {
     LiveBranch& branch = *directory.parts[i];
-    const Fd dir = open_name(fds_.of(directory, branch)->get(), ".", O_RDONLY | O_DIRECTORY);
+    const Fd dir = open_name(fds_.of(directory, branch)->get(), ".",
+                             O_RDONLY | O_DIRECTORY | branch.reading_flags());
     merger.add(branch, dir.get(), i + 1 < directory.parts.size(),
                [](LiveBranch&, std::uint64_t ino) { return ino; });
   }

@@ -66,6 +66,7 @@ WhiteoutFormat parse_whiteouts(std::string_view value) {
 /// One of the flags, or nullptr.
 bool* flag_named(ServerConfig& config, std::string_view key) {
   if (key == "read-only") return &config.read_only;
+  if (key == "no-atime") return &config.no_atime;
   if (key == "no-suid") return &config.no_suid;
   if (key == "no-dev") return &config.no_dev;
   if (key == "expendable") return &config.expendable_upper;
@@ -109,6 +110,7 @@ ServerConfig describe_spec(const UnionSpec& spec) {
   config.settings = format_settings(spec.aufs);
   config.whiteouts = spec.whiteouts;
   config.read_only = spec.read_only;
+  config.no_atime = spec.no_atime;
   config.no_suid = spec.no_suid;
   config.no_dev = spec.no_dev;
   config.expendable_upper = spec.expendable_upper;
@@ -126,6 +128,7 @@ UnionSpec adopt_spec(const ServerConfig& config) {
   spec.aufs = parse_mount_options(config.settings).aufs;
   spec.whiteouts = config.whiteouts;
   spec.read_only = config.read_only;
+  spec.no_atime = config.no_atime;
   spec.no_suid = config.no_suid;
   spec.no_dev = config.no_dev;
   spec.expendable_upper = config.expendable_upper;
@@ -148,6 +151,7 @@ std::string format_server_config(const ServerConfig& config) {
   add(text, "settings", config.settings);
   add(text, "whiteouts", config.whiteouts == WhiteoutFormat::Aufs ? "aufs" : "overlay");
   add_flag(text, "read-only", config.read_only);
+  add_flag(text, "no-atime", config.no_atime);
   add_flag(text, "no-suid", config.no_suid);
   add_flag(text, "no-dev", config.no_dev);
   add_flag(text, "expendable", config.expendable_upper);

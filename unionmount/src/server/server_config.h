@@ -26,6 +26,7 @@ struct ServerConfig {
   std::string settings;      ///< as format_settings writes them
   WhiteoutFormat whiteouts = WhiteoutFormat::Aufs;
   bool read_only = false;
+  bool no_atime = false;
   bool no_suid = false;
   bool no_dev = false;
   bool expendable_upper = false;
