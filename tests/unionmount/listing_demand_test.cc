@@ -34,19 +34,19 @@ class ListingDemandTest : public ::testing::Test {
                [](LiveBranch&, std::uint64_t ino) { return ino; });
     return std::move(merger).finish();
   }
-  /// The process lists the next directory; how many of its entries are told of.
-  std::size_t told(const MergedList& list, pid_t process = kReader) {
-    const ListingDemand::Advice advice = demand_.begin(process, directories_[++at_], list);
+  /// The reader lists the next directory; how many of its entries are told of.
+  std::size_t told(const MergedList& list, pid_t reader = kReader) {
+    const ListingDemand::Advice advice = demand_.begin(reader, directories_[++at_], list);
     std::size_t count = 0;
     for (std::size_t i = 2; i < list.size(); ++i)
       count += advice.has_attributes(list, i) ? 1U : 0U;
     return count;
   }
-  void look_all_up(const MergedList& list, pid_t process = kReader) {
+  void look_all_up(const MergedList& list) {
     for (std::size_t i = 2; i < list.size(); ++i)
-      demand_.looked_up(process, directories_[at_], list.name(i));
+      demand_.looked_up(directories_[at_], list.name(i));
   }
-  /// A process that was content with the names so far.
+  /// A reader that was content with the names so far.
   void read_names_only(const MergedList& list) {
     for (int i = 0; i < 3; ++i)
       told(list);
@@ -86,15 +86,29 @@ TEST_F(ListingDemandTest, WhoAsksForAttributesAfterAllGetsThemAgain) {
   EXPECT_EQ(told(list), 10U);
 }
 
+TEST_F(ListingDemandTest, WhoPollsOneDirectoryGetsWhatItAsksFor) {
+  const MergedList list = list_of(10, 0);
+  read_names_only(list);
+  look_all_up(list);
+  --at_;
+  EXPECT_EQ(told(list), 10U);
+}
+
+TEST_F(ListingDemandTest, OfAnUnknownReaderNothingIsLearned) {
+  const MergedList list = list_of(10, 0);
+  for (int i = 0; i < 10; ++i)
+    EXPECT_EQ(told(list, 0), 10U);
+}
+
 TEST_F(ListingDemandTest, AFewLookupsAreNoDemand) {
   const MergedList list = list_of(10, 0);
   read_names_only(list);
   for (int i = 2; i < 5; ++i)
-    demand_.looked_up(kReader, directories_[at_], list.name(static_cast<std::size_t>(i)));
+    demand_.looked_up(directories_[at_], list.name(static_cast<std::size_t>(i)));
   EXPECT_EQ(told(list), 0U);
 }
 
-TEST_F(ListingDemandTest, ProcessesAreJudgedByThemselves) {
+TEST_F(ListingDemandTest, ReadersAreJudgedByThemselves) {
   const MergedList list = list_of(10, 0);
   read_names_only(list);
   EXPECT_EQ(told(list, kOther), 10U);

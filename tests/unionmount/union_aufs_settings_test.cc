@@ -241,6 +241,10 @@ TEST_P(AufsSettingsTest, RevalidationCountsTheDirectoriesOfOthers) {
   ASSERT_EQ(::rmdir(middle().path("d/b").c_str()), 0);
   EXPECT_EQ(tried(::unlink(at("d/file").c_str())), "ok");
   EXPECT_EQ(links(), 2U + 3);
+  upper().whiteout("d/a");
+  EXPECT_EQ(links(), 2U + 2) << "a name that hides a directory is no directory";
+  ASSERT_EQ(::rename(middle().path("d/c").c_str(), middle().path("d/a").c_str()), 0);
+  EXPECT_EQ(links(), 2U + 1);
 }
 
 TEST_P(AufsSettingsTest, LinksOutliveTheMount) {

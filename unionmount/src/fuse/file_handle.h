@@ -17,6 +17,7 @@ struct FileHandle {
   Node* node = nullptr;
   LiveBranch* branch = nullptr;
   int flags = 0;
+  bool fails_at_close = false;  ///< close(2) may tell of an error
   std::atomic<int> fd{-1};
   std::atomic<std::uint32_t> revision{0};
   std::mutex mutex;

@@ -43,7 +43,7 @@ void open(fuse_req_t req, fuse_ino_t id, fuse_file_info* info) {
     std::unique_ptr<FileHandle> handle = fs.open(node_of(req, id), info->flags, request_flags());
     try {
       pass_through(server_of(req), *handle);
-    } catch (const Error&) {
+    } catch (...) {
       fs.close(std::move(handle));
       throw;
     }

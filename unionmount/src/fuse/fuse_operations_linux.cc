@@ -33,7 +33,7 @@ void init(void* user, fuse_conn_info* conn) {
 void lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
   answer(req, [&](UnionFs& fs) {
     Node& directory = node_of(req, parent);
-    server_of(req).listing_demand.looked_up(request_flags().pid, directory, name);
+    server_of(req).listing_demand.looked_up(directory, name);
     const std::optional<NodeReply> reply = fs.lookup(directory, name);
     if (reply) {
       reply_entry(req, *reply);
@@ -172,9 +172,8 @@ void reply_value(fuse_req_t req, const std::string& value, size_t size) {
     fuse_reply_buf(req, value.data(), value.size());
 }
 
-/// Tells the branches of the union, and is no attribute of any.
 bool is_branch_list(fuse_ino_t id, std::string_view key) noexcept {
-  return id == FUSE_ROOT_ID && key == "user.aufs.branches";
+  return id == FUSE_ROOT_ID && key == kBranchesXattr;
 }
 
 int get_xattr(UnionFs& fs, Node& node, fuse_ino_t id, const char* key, std::string& value) {

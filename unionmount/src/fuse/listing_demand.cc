@@ -34,13 +34,14 @@ bool ListingDemand::Advice::has_attributes(const MergedList& list,
   return is_directory(list, index) || (files_have_attributes && index != withheld);
 }
 
-ListingDemand::Habit& ListingDemand::habit_of(pid_t process) noexcept {
-  Habit& habit = habits_[static_cast<std::size_t>(process) % habits_.size()];
-  if (habit.process != process) {
-    habit = Habit();
-    habit.process = process;
+std::size_t ListingDemand::place_of(pid_t reader) noexcept {
+  const std::size_t place = static_cast<std::size_t>(reader) % kReaders;
+  if (habits_[place].reader != reader) {
+    habits_[place] = Habit();
+    habits_[place].reader = reader;
+    directories_[place] = nullptr;
   }
-  return habit;
+  return place;
 }
 
 void ListingDemand::plan(Habit& habit, const MergedList& list) {
@@ -63,35 +64,41 @@ void ListingDemand::found_wanting(Habit& habit) noexcept {
   habit.until_trial = habit.trial_pause;
 }
 
-ListingDemand::Advice ListingDemand::begin(pid_t process,
+ListingDemand::Advice ListingDemand::begin(pid_t reader,
                                            const Node& directory,
                                            const MergedList& list) {
+  if (reader == 0) return {};
   const std::lock_guard lock(mutex_);
-  Habit& habit = habit_of(process);
+  const std::size_t place = place_of(reader);
+  Habit& habit = habits_[place];
   // rm reads a directory twice before it removes anything.
-  if (habit.directory == &directory) return habit.advice;
-  if (!habit.withheld.empty()) habit.wants_attributes = false;
-  habit.directory = &directory;
+  const bool is_known = directories_[place] == &directory;
+  if (is_known && habit.advice.files_have_attributes == habit.wants_attributes) return habit.advice;
+  if (!is_known && !habit.withheld.empty()) habit.wants_attributes = false;
+  directories_[place] = &directory;
   habit.lookups = 0;
   plan(habit, list);
   return habit.advice;
 }
 
-ListingDemand::Advice ListingDemand::go_on(pid_t process, const Node& directory) {
+ListingDemand::Advice ListingDemand::go_on(pid_t reader, const Node& directory) {
+  if (reader == 0) return {};
   const std::lock_guard lock(mutex_);
-  const Habit& habit = habit_of(process);
-  return habit.directory == &directory ? habit.advice : Advice();
+  const std::size_t place = place_of(reader);
+  return directories_[place] == &directory ? habits_[place].advice : Advice();
 }
 
-void ListingDemand::looked_up(pid_t process, const Node& directory, std::string_view name) {
+void ListingDemand::looked_up(const Node& directory, std::string_view name) {
   const std::lock_guard lock(mutex_);
-  Habit& habit = habits_[static_cast<std::size_t>(process) % habits_.size()];
-  if (habit.process != process || habit.directory != &directory) return;
-  if (!habit.wants_attributes) {
-    if (++habit.lookups >= kEnoughLookups) found_wanting(habit);
-  } else if (!habit.withheld.empty() && habit.withheld == name) {
-    habit.withheld.clear();
-    found_wanting(habit);
+  for (std::size_t place = 0; place < kReaders; ++place) {
+    if (directories_[place] != &directory) continue;
+    Habit& habit = habits_[place];
+    if (!habit.wants_attributes) {
+      if (++habit.lookups >= kEnoughLookups) found_wanting(habit);
+    } else if (!habit.withheld.empty() && habit.withheld == name) {
+      habit.withheld.clear();
+      found_wanting(habit);
+    }
   }
 }
 

@@ -15,13 +15,14 @@ namespace layerkit {
 
 struct Node;
 
-/// Foresees whether a process that lists a directory asks for the files' attributes next, as rm -r
+/// Foresees whether who lists a directory asks for the files' attributes next, as rm -r
 /// or ls -l do, or is content with the names, as find -name is. With the list attributes cost much
 /// less than by themselves, and without need much more than the list.
 ///
-/// It learns from what a process does. Who was given all attributes asks for none, so now and then
-/// those of one file are withheld: a process that goes on to another directory without having
-/// looked that file up did not need the others either. Thread-safe; 64 processes are remembered.
+/// It learns from what follows. Who was given all attributes asks for none, so now and then those
+/// of one file are withheld: when a reader goes on to another directory and nobody has looked that
+/// file up, the others were not needed either. A reader is a thread, which is what the kernel
+/// tells. Thread-safe; 64 readers are remembered.
 class ListingDemand final {
  public:
   /// What is told of the files of one directory. Directories are always told of: whoever reads a
@@ -34,30 +35,32 @@ class ListingDemand final {
     bool has_attributes(const MergedList& list, std::size_t index) const noexcept;
   };
 
-  /// `process` (0: unknown) reads the directory from the start.
-  Advice begin(pid_t process, const Node& directory, const MergedList& list);
-  /// It reads on, or reads it again.
-  Advice go_on(pid_t process, const Node& directory);
-  void looked_up(pid_t process, const Node& directory, std::string_view name);
+  /// The reader (0: unknown) reads the directory from the start.
+  Advice begin(pid_t reader, const Node& directory, const MergedList& list);
+  /// It reads on.
+  Advice go_on(pid_t reader, const Node& directory);
+  /// Somebody looked a name up: the reader, or another thread that works for it.
+  void looked_up(const Node& directory, std::string_view name);
 
  private:
   struct Habit {
-    pid_t process = -1;
-    const Node* directory = nullptr;  ///< the last that was listed; compared only
+    pid_t reader = 0;
     Advice advice;
     bool wants_attributes = true;
     std::string withheld;      ///< the name of the file; empty: none, or it was looked up
-    unsigned lookups = 0;      ///< in `directory`, of files that were listed without attributes
+    unsigned lookups = 0;      ///< in the directory, of files that were listed without attributes
     unsigned until_trial = 1;  ///< directories
     unsigned trial_pause = 1;  ///< directories; grows while attributes are wanted
   };
 
-  Habit& habit_of(pid_t process) noexcept;
+  std::size_t place_of(pid_t reader) noexcept;
   static void plan(Habit& habit, const MergedList& list);
   static void found_wanting(Habit& habit) noexcept;
 
   std::mutex mutex_;
-  std::array<Habit, 64> habits_;
+  static constexpr std::size_t kReaders = 64;
+  std::array<Habit, kReaders> habits_;
+  std::array<const Node*, kReaders> directories_ = {};  ///< that each listed last; compared only
 };
 
 }  // namespace layerkit

@@ -28,7 +28,16 @@ void NodeTable::free(Node& node) noexcept {
   if (node.older != nullptr) node.older->newer = node.newer;
   if (newest_ == &node) newest_ = node.older;
   delete &node;
+  --count_;
   ++freed_;
+}
+
+bool NodeTable::many_are_gone() noexcept {
+  constexpr std::size_t kMany = 1 << 16;
+  const std::lock_guard lock(mutex_);
+  if (freed_ < std::max(kMany, count_)) return false;
+  freed_ = 0;
+  return true;
 }
 
 Node* NodeTable::known(const Seen& seen) {
@@ -54,6 +63,7 @@ Node& NodeTable::make(const Seen& seen) {
   node->older = newest_;
   if (newest_ != nullptr) newest_->newer = node.get();
   newest_ = node.get();
+  ++count_;
   return *node.release();
 }
 
@@ -273,9 +283,10 @@ void NodeTable::add_file(Node& node, FileKey key) {
 
 void NodeTable::add_handle(Node& node, FileHandle& handle) {
   const std::lock_guard lock(mutex_);
-  ++node.pins;
-  node.handles.push_back(&handle);
+  node.handles.reserve(node.handles.size() + 1);
   open_handles_.insert(&handle);
+  node.handles.push_back(&handle);
+  ++node.pins;
 }
 
 void NodeTable::remove_handle(Node& node, FileHandle& handle) {

@@ -117,8 +117,9 @@ class NodeTable {
   bool is_elsewhere(const Node& parent, std::string_view name, const LiveBranch& branch);
 
   void forget(Node& node, std::uint64_t lookups);
-  /// How many nodes have gone since the last call with `reset`.
-  std::size_t freed(bool reset) noexcept { return reset ? freed_.exchange(0) : freed_.load(); }
+  /// Whether so many have gone, and more than are left, that their memory is worth giving back;
+  /// counts from there.
+  bool many_are_gone() noexcept;
   void pin(Node& node);
   void unpin(Node& node);
   std::mutex& mutex() noexcept { return mutex_; }
@@ -191,7 +192,8 @@ class NodeTable {
   std::function<void(Node&)> on_free_;
   std::unique_ptr<Node> root_;
   Node* newest_ = nullptr;
-  std::atomic<std::size_t> freed_{0};
+  std::size_t count_ = 0;
+  std::size_t freed_ = 0;  ///< since memory was given back
   std::uint64_t next_generation_ = 1;
   std::unordered_set<FileHandle*> open_handles_;
   std::unordered_map<NameKey, Node*, NameHash> by_name_;

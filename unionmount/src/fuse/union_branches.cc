@@ -60,9 +60,12 @@ void UnionFs::settle_links(const LiveBranch& branch) {
 
 void UnionFs::renumber() {
   reads_whiteout_names_ = false;
+  some_fail_at_close_ = false;
   for (std::size_t i = 0; i < branches_.size(); ++i) {
     branches_[i]->index = i;
     reads_whiteout_names_ = reads_whiteout_names_ || branches_[i]->reads_whiteout_names();
+    some_fail_at_close_ =
+        some_fail_at_close_ || (branches_[i]->writable() && branches_[i]->fails_at_close);
   }
 }
 

@@ -142,6 +142,7 @@ void UnionFs::publish_copy(Node& node,
     return;
   }
   const LiveBranch& from = node.top();
+  const NameChange change(*this, *name.parent, false);
   const DirectoryFds::Ref dir = ensure_directory(*name.parent, target);
   const struct stat parent = stat_open(dir->get());
   const std::uint32_t links_below =

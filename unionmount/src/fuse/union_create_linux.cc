@@ -69,13 +69,24 @@ void make_object(int dir, const std::string& name, const NewObject& object) {
   fail_errno(err, "making {}", quoted(name));
 }
 
+/// With the mark that makes it opaque, if it has that.
+void remove_new_directory(int dir, const std::string& name) noexcept {
+  try {
+    remove_tree_at(dir, name);
+  } catch (...) {  // NOLINT(bugprone-empty-catch): the first error is the one to tell
+  }
+}
+
 /// Does the second half of making an object; when it fails the object is taken away again.
 template <typename Work>
 void finish_object(int dir, const std::string& name, bool is_directory, Work&& work) {
   try {
     work();
-  } catch (const Error&) {
-    ::unlinkat(dir, name.c_str(), is_directory ? AT_REMOVEDIR : 0);
+  } catch (...) {
+    if (is_directory)
+      remove_new_directory(dir, name);
+    else
+      ::unlinkat(dir, name.c_str(), 0);
     throw;
   }
 }
@@ -137,6 +148,7 @@ void UnionFs::make_in_place(const Place& place,
   LiveBranch& branch = *place.branch;
   const bool was_hidden_here = place.absent->whiteout == &branch;
   const bool must_be_opaque = is_directory && (settings_.always_opaque || was_hidden_here);
+  const NameChange change(*this, *place.parent, is_directory);
   if (was_hidden_here && !place.absent->is_hidden_by_name) {
     const Nursery nursery(*branch.area, place.dir->get());
     const std::string staged = branch.area->new_name();
@@ -162,7 +174,6 @@ NodeReply UnionFs::enter_new(Node& parent, const std::string& name, LiveBranch& 
   // An inode that was forgotten here by others may have left its number.
   if (found.stat.st_nlink < 2) numbers_.forget(branch, found.stat.st_ino);
   found.number = numbers_.number(branch, found.stat.st_ino);
-  changed(parent, found.is_directory());
   NodeReply reply = enter(parent, name, found);
   if (reply.node->is_directory()) {
     fds_.drop(*reply.node);
@@ -188,7 +199,7 @@ NodeReply UnionFs::make(Node& parent,
   LiveBranch& branch = branch_for_new(parent, absent, is_directory);
   if (name.size() > branch.name_max()) fail_errno(ENAMETOOLONG, "making {}", quoted(name));
   const Caller owner = stored(caller);
-  const Place place = {&branch, ensure_directory(parent, branch), &absent};
+  const Place place = {&branch, &parent, ensure_directory(parent, branch), &absent};
   {
     const WithUmask umask(caller.umask);
     make_in_place(place, name, is_directory, [&](int dir, const std::string& as) {
@@ -214,7 +225,7 @@ UnionFs::Created UnionFs::create(Node& parent,
       LiveBranch& branch = branch_for_new(parent, absent, false);
       if (name.size() > branch.name_max()) fail_errno(ENAMETOOLONG, "creating {}", quoted(name));
       const Caller owner = stored(caller);
-      const Place place = {&branch, ensure_directory(parent, branch), &absent};
+      const Place place = {&branch, &parent, ensure_directory(parent, branch), &absent};
       Fd fd;
       {
         const WithUmask umask(caller.umask);
@@ -236,7 +247,7 @@ UnionFs::Created UnionFs::create(Node& parent,
   if (!reply) fail_errno(ESTALE, "creating {}", quoted(name));
   try {
     return {*reply, open(*reply->node, flags & ~(O_CREAT | O_EXCL), request)};
-  } catch (const Error&) {
+  } catch (...) {
     forget(*reply->node, 1);
     throw;
   }
@@ -291,7 +302,7 @@ NodeReply UnionFs::link(Node& node, Node& parent, const std::string& name) {
       if (branch.writable() && is_visible_on(parent, branch, absent)) {
         if (name.size() > branch.name_max()) fail_errno(ENAMETOOLONG, "linking {}", quoted(name));
         const Fd source = open_node(node);
-        const Place place = {&branch, ensure_directory(parent, branch), &absent};
+        const Place place = {&branch, &parent, ensure_directory(parent, branch), &absent};
         make_in_place(place, name, false, [&](int dir, const std::string& as) {
           if (::linkat(AT_FDCWD, proc_name(source.get(), "").c_str(), dir, as.c_str(),
                        AT_SYMLINK_FOLLOW) != 0) {
@@ -301,7 +312,6 @@ NodeReply UnionFs::link(Node& node, Node& parent, const std::string& name) {
         });
         nodes_.add_name(node, {&parent, name, &branch});
         nodes_.add_lookup(node);
-        changed(parent, false);
         return {&node, shown(node, real_stat(node))};
       }
       wanted = branch.writable() ? &branch_for_new(parent, absent, false) : nullptr;

@@ -91,6 +91,9 @@ std::unique_ptr<FileHandle> UnionFs::make_handle(Node& node, Fd fd, int flags) {
   handle->node = &node;
   handle->branch = &node.top();
   handle->flags = flags;
+  // A file may move to any writable branch, and a branch may have others mounted in it.
+  if ((flags & O_ACCMODE) != O_RDONLY)
+    handle->fails_at_close = some_fail_at_close_ || stat_open(fd.get()).st_dev != node.top().device;
   handle->fd = fd.get();
   handle->revision = node.revision.load();
   handle->owned.push_back(std::move(fd));

@@ -77,10 +77,7 @@ void UnionFs::watch_parts(Node& directory) {
 }
 
 void UnionFs::trim() {
-  constexpr std::size_t kManyNodes = 1 << 16;
-  if (nodes_.freed(false) < kManyNodes) return;
-  nodes_.freed(true);
-  ::malloc_trim(0);
+  if (nodes_.many_are_gone()) ::malloc_trim(0);
 }
 
 void UnionFs::let_go() {

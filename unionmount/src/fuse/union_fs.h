@@ -28,6 +28,9 @@
 
 namespace layerkit {
 
+/// An attribute of the union's root that tells its branches, and is on none of them.
+inline constexpr std::string_view kBranchesXattr = "user.aufs.branches";
+
 /// Who asks.
 struct Caller {
   uid_t uid = 0;
@@ -228,8 +231,27 @@ class UnionFs final {
   struct stat shown(const Node& node, struct stat stat) const;
   bool exists_below(const Node& parent, const LiveBranch& branch, const std::string& name);
   struct stat real_stat(Node& node);
+
+  // union_links.cc
   nlink_t merged_links(Node& directory);
-  std::uint64_t state_of_part(Node& directory, LiveBranch& part);
+  std::uint64_t links_state(Node& directory);
+  /// While names of a directory change: lists of it are old afterwards, even if the change failed
+  /// half-way. What was counted in it still holds when files alone came and went. REQUIRES: the
+  /// exclusive tree lock.
+  class NameChange {
+   public:
+    NameChange(UnionFs& fs, Node& directory, bool of_directory);
+    NameChange(const NameChange&) = delete;
+    NameChange& operator=(const NameChange&) = delete;
+    ~NameChange();
+
+   private:
+    UnionFs& fs_;
+    Node& directory_;
+    bool of_directory_;
+    int exceptions_;
+    std::uint64_t links_ = 0;  ///< 0: not known
+  };
 
   // union_target.cc: where something is written
   LiveBranch& branch_for_new(const Node& parent, const Found& absent, bool is_directory);
@@ -247,6 +269,7 @@ class UnionFs final {
   // union_create_linux.cc
   struct Place {
     LiveBranch* branch = nullptr;
+    Node* parent = nullptr;
     DirectoryFds::Ref dir;
     const Found* absent = nullptr;
   };
@@ -329,6 +352,7 @@ class UnionFs final {
   int next_branch_id_ = 0;
   std::atomic<bool> may_be_cached_{false};
   bool reads_whiteout_names_ = false;  ///< any branch: such names cannot be used
+  bool some_fail_at_close_ = false;    ///< writable branches; see LiveBranch
   InodeNumbers numbers_;
   PseudoLinks pseudo_links_;
   BranchChoice choice_;

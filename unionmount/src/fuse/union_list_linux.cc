@@ -14,9 +14,11 @@ std::unique_ptr<DirectoryHandle> UnionFs::open_directory(Node& node) {
   if (is_copied_up_by_open(node)) copy_up(node);
   auto handle = std::make_unique<DirectoryHandle>();
   handle->node = &node;
+  {
+    const std::lock_guard lock(open_directories_mutex_);
+    open_directories_.insert(handle.get());
+  }
   nodes_.pin(node);
-  const std::lock_guard lock(open_directories_mutex_);
-  open_directories_.insert(handle.get());
   return handle;
 }
 

@@ -183,40 +183,6 @@ std::optional<NodeReply> UnionFs::lookup(Node& parent, const std::string& name) 
   return with_links(reply);
 }
 
-/// Differs when somebody else may have made or removed directories in a part. Names of files come
-/// and go too often to count again for each.
-std::uint64_t UnionFs::state_of_part(Node& directory, LiveBranch& part) {
-  if (settings_.udba == Udba::None) return 0;
-  const struct stat stat = stat_open(fds_.of(directory, part)->get());
-  std::uint64_t state = stat.st_ino ^ static_cast<std::uint64_t>(stat.st_nlink) << 32;
-  // Btrfs, for one, does not count.
-  if (stat.st_nlink < 2)
-    state ^= static_cast<std::uint64_t>(stat.st_ctim.tv_sec) * 1'000'000'000U +
-             static_cast<std::uint64_t>(stat.st_ctim.tv_nsec);
-  return state;
-}
-
-/// Two, and one for each directory in it: its parts may have the same one, and hide others'.
-/// One, on which nobody counts, where this process may not read them. REQUIRES: the tree lock.
-nlink_t UnionFs::merged_links(Node& directory) try {
-  constexpr std::uint64_t kCount = 0xffffff;
-  std::uint64_t state = directory.directory_changes.load();
-  for (LiveBranch* part : directory.parts)
-    state = mixed(state, *part, state_of_part(directory, *part));
-  state |= kCount;  // no state is 0
-  const std::uint64_t known = directory.counted_links.load();
-  if ((known | kCount) == state) return static_cast<nlink_t>(known & kCount);
-  const MergedList list = read_list(directory);
-  std::uint64_t links = 0;  // "." and ".." are among them
-  for (std::size_t i = 0; i < list.size(); ++i)
-    links += list[i].type == DT_DIR ? 1U : 0U;
-  links = links < kCount ? links : 1;  // nobody counts on it then
-  directory.counted_links = (state & ~kCount) | links;
-  return static_cast<nlink_t>(links);
-} catch (const Error&) {
-  return 1;
-}
-
 struct stat UnionFs::real_stat(Node& node) {
   struct stat stat = {};
   if (node.is_directory()) {

@@ -15,6 +15,7 @@ namespace layerkit {
 /// Takes a name out of the union: the object of the top branch goes if that is writable, and a
 /// whiteout stays where something would come into view.
 void UnionFs::hide_or_remove(Node& parent, const std::string& name, const Found& found) {
+  const NameChange change(*this, parent, found.is_directory());
   LiveBranch& top = found.top();
   const bool is_there = top.writable() && !found.is_by_link;
   LiveBranch& target = is_there ? top : branch_for_copy(parent, name_branch(parent, name, found));
@@ -27,7 +28,6 @@ void UnionFs::hide_or_remove(Node& parent, const std::string& name, const Found&
     replace_by_whiteout(target, dir->get(), name, found.is_directory());
   else
     remove_object(target, dir->get(), name, found.is_directory());
-  changed(parent, found.is_directory());
 }
 
 /// The branch that holds the name itself: for a file that was found through a pseudo-link another

@@ -214,15 +214,14 @@ void UnionFs::rename(Node& old_parent,
       fail_errno(ENAMETOOLONG, "renaming to {}", quoted(new_name));
     if (to.found.is_directory() && kind != RenameKind::Exchange) check_replaceable(to);
     if (bring_to(from, target, tree)) continue;
-    if (kind == RenameKind::Exchange) {
-      if (bring_to(to, target, tree)) continue;
-      exchange(from, to, target);
-    } else {
-      replace(from, to, target);
-    }
+    if (kind == RenameKind::Exchange && bring_to(to, target, tree)) continue;
     const bool moves_directory = from.found.is_directory() || to.found.is_directory();
-    changed(old_parent, moves_directory);
-    changed(new_parent, moves_directory);
+    const NameChange here(*this, old_parent, moves_directory);
+    const NameChange there(*this, new_parent, moves_directory);
+    if (kind == RenameKind::Exchange)
+      exchange(from, to, target);
+    else
+      replace(from, to, target);
     return;
   }
   fail_errno(ESTALE, "renaming {}: its branches change all the time", quoted(old_name));

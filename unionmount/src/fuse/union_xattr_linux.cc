@@ -68,6 +68,7 @@ int UnionFs::list_xattrs(Node& node, std::string& names) {
     const OverlayXattr shown = decode_overlay_xattr(key);
     if (shown.is_private || shown.name.starts_with(kFuseOverlayPrefix)) continue;
     if (!has_xattr(shown.name)) continue;
+    if (&node == &root() && shown.name == kBranchesXattr) continue;
     names += shown.name;
     names += '\0';
   }

@@ -39,8 +39,7 @@ OpenReply open_reply(FileHandle& handle) noexcept {
     // Nobody but the union changes the file; or what others changed shows in its times.
     out.open_flags = FOPEN_KEEP_CACHE;
   }
-  if ((handle.flags & O_ACCMODE) == O_RDONLY || !handle.branch->fails_at_close)
-    out.open_flags |= FOPEN_NOFLUSH;
+  if (!handle.fails_at_close) out.open_flags |= FOPEN_NOFLUSH;
   return out;
 }
 
