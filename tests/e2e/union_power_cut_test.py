@@ -15,7 +15,7 @@ from union_cases import CASES, Case, rename, unlink
 
 SIZE = 128 << 20
 # Every so many calls a server is killed; each change begins with another one.
-STEP = 12 if harness.SANITIZED else 3
+STEP = 12 if harness.SANITIZED else 1
 FORMATS = ("aufs", "overlay")
 INTERRUPTED = [
     "write to a lower file",

@@ -51,6 +51,8 @@ void UnionFs::forget_name(Node& parent, const std::string& name, const Found& fo
   } else if (was_below && node->missing_links > 0) {
     --node->missing_links;
     numbers_.keep(branch, node->ino, {node->number, node->missing_links});
+    // After the name, so that a crash may count one too many, never too few; but not for long.
+    if (!expendable_upper_) numbers_.sync(branch);
   }
   nodes_.remove_name(*node, &parent, name);
 }
