@@ -95,8 +95,8 @@ struct UnionCase {
 
 std::string name_of(const UnionCase& run);
 /// Shown by GoogleTest beside a test's name.
-inline void PrintTo(const UnionCase& run,
-                    std::ostream* out) {  // NOLINT(readability-identifier-naming)
+// NOLINTNEXTLINE(readability-identifier-naming): GoogleTest looks for it
+inline void PrintTo(const UnionCase& run, std::ostream* out) {
   *out << name_of(run);
 }
 
