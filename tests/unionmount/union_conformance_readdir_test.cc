@@ -313,7 +313,7 @@ TEST_P(UnionReaddir, ARemovedDirectoryListsNothing) {
     const DirStream dir(at(name));
     EXPECT_EQ(tried(::rmdir(at(name).c_str())), "ok");
     EXPECT_EQ(tried_open(at(std::string(name) + "/x"), O_WRONLY | O_CREAT), "ENOENT");
-    const Fd fd(::dup(::dirfd(dir.get())));
+    const Fd fd(::fcntl(::dirfd(dir.get()), F_DUPFD_CLOEXEC, 0));
     EXPECT_EQ(tried(::openat(fd.get(), "x", O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), "ENOENT");
     EXPECT_EQ(tried(::mkdirat(fd.get(), "x", 0755)), "ENOENT");
     EXPECT_EQ(tried(::unlinkat(fd.get(), "x", 0)), "ENOENT");
