@@ -283,9 +283,13 @@ void NodeTable::add_file(Node& node, FileKey key) {
 
 void NodeTable::add_handle(Node& node, FileHandle& handle) {
   const std::lock_guard lock(mutex_);
-  node.handles.reserve(node.handles.size() + 1);
-  open_handles_.insert(&handle);
   node.handles.push_back(&handle);
+  try {
+    open_handles_.insert(&handle);
+  } catch (...) {
+    node.handles.pop_back();
+    throw;
+  }
   ++node.pins;
 }
 
