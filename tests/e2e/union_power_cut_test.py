@@ -14,7 +14,7 @@ from killable_union import Branches, States, Union, state_of, view
 from union_cases import CASES, Case, rename, unlink
 
 SIZE = 128 << 20
-# Every so many calls a server is killed; each change begins with another one.
+# A server is killed at every call of each change; with the slow builds at every twelfth.
 STEP = 12 if harness.SANITIZED else 1
 FORMATS = ("aufs", "overlay")
 INTERRUPTED = [

@@ -1,5 +1,14 @@
 // Branches that come, go and change while the union is mounted.
 
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+
 #include "expect_error.h"
 #include "layerkit/unionmount/union_client.h"
 #include "union_aufs.h"
@@ -153,6 +162,53 @@ TEST_P(AufsControl, ADeletedBranchIsGoneFromTheUnionOnly) {
   EXPECT_EQ(names_in(at("d")), Names{"base"});
   EXPECT_EQ(tried_open(at("middle"), O_RDONLY), "ENOENT");
   EXPECT_EQ(middle().text("middle"), "middle");
+}
+
+TEST_P(AufsControl, NamesThatWereAbsentAppear) {
+  const BranchDir more = another("more");
+  more.file("late", "more");
+  more.file("d/late", "more");
+  base().dir("d");
+  base().file("hidden", "base");
+  base().file("d/hidden", "base");
+  middle().whiteout("hidden");
+  middle().dir("d");
+  middle().whiteout("d/hidden");
+  mount({.aufs = {.udba = Udba::None}});
+  for (const char* name : {"late", "hidden", "d/late", "d/hidden"})
+    ASSERT_FALSE(exists(at(name))) << name;
+  insert(-1, more, {});
+  for (const char* name : {"late", "d/late"})
+    EXPECT_TRUE(exists(at(name))) << name;
+  delete_soon(middle());
+  for (const char* name : {"hidden", "d/hidden"})
+    EXPECT_TRUE(exists(at(name))) << name;
+}
+
+TEST_P(AufsControl, WhoeverIsInADirectoryStaysThere) {
+  middle().dir("d/in");
+  base().dir("d/in");
+  base().dir("d/mounted");
+  const BranchDir more = another("more");
+  more.file("d/in/late", "more");
+  for (const Udba udba : {Udba::None, Udba::Revalidate, Udba::Notify}) {
+    mount({.aufs = {.udba = udba}});
+    const Fd before = open_at(AT_FDCWD, ".", O_PATH | O_DIRECTORY);
+    ASSERT_EQ(tried(::chdir(at("d/in").c_str())), "ok");
+    ASSERT_EQ(tried(::mount("none", at("d/mounted").c_str(), "tmpfs", 0, nullptr)), "ok");
+    ASSERT_EQ(tried_write(at("d/mounted/file"), "text"), "ok");
+    insert(0, more, kWritable);
+    std::array<char, PATH_MAX> path = {};
+    EXPECT_EQ(::getcwd(path.data(), path.size()), path.data()) << std::strerror(errno);
+    EXPECT_EQ(std::string(path.data()), at("d/in"));
+    EXPECT_EQ(text_of("late"), "more");
+    EXPECT_EQ(text_of(at("d/mounted/file")), "text");
+    EXPECT_EQ(tried(::fchdir(before.get())), "ok");
+    delete_soon(more);
+    EXPECT_EQ(text_of(at("d/mounted/file")), "text");
+    EXPECT_EQ(tried(::umount2(at("d/mounted").c_str(), MNT_DETACH)), "ok");
+    unmount();
+  }
 }
 
 TEST_P(AufsControl, ABranchWithAnOpenFileIsBusy) {

@@ -29,6 +29,8 @@ class BranchWatch final {
   /// Watches the directory that `fd` is on `branch`. False when the system has no more watches.
   bool watch(Node& directory, const LiveBranch& branch, int fd);
   bool is_watched(const Node& directory, const LiveBranch& branch);
+  /// The node at the address if it is watched on any branch, else null.
+  Node* watched(const Node& directory);
   /// REQUIRES: called before the node is freed.
   void forget(const Node& directory);
 

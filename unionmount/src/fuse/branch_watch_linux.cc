@@ -48,6 +48,14 @@ bool BranchWatch::is_watched(const Node& directory, const LiveBranch& branch) {
   return watches_.contains({&directory, &branch});
 }
 
+Node* BranchWatch::watched(const Node& directory) {
+  const std::lock_guard lock(mutex_);
+  const auto first = watches_.lower_bound({&directory, nullptr});
+  if (first == watches_.end() || first->first.first != &directory) return nullptr;
+  const auto known = directories_.find(first->second);
+  return known == directories_.end() ? nullptr : known->second;
+}
+
 bool BranchWatch::watch(Node& directory, const LiveBranch& branch, int fd) {
   const std::lock_guard lock(mutex_);
   const int watch = ::inotify_add_watch(inotify_.get(), proc_name(fd, "").c_str(), kEvents);

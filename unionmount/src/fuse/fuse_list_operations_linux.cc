@@ -2,7 +2,7 @@
 
 #include <dirent.h>
 
-#include <functional>
+#include <shared_mutex>
 #include <utility>
 #include <vector>
 
@@ -90,6 +90,7 @@ DirectoryHandle& opened_directory(fuse_req_t req,
 
 void readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, fuse_file_info* info) {
   answer(req, [&](UnionFs& fs) {
+    const std::shared_lock told(server_of(req).telling);
     DirectoryHandle stateless;
     DirectoryHandle& handle = opened_directory(req, id, info, offset, stateless);
     const auto& list = handle.list;
@@ -111,31 +112,39 @@ void readdir(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, fuse_file
 }
 
 /// Which entries of the list are told of with their attributes.
-std::function<bool(std::size_t)> attributes_to_tell(fuse_req_t req,
-                                                    const Node& directory,
-                                                    const MergedList& list,
-                                                    bool from_start) {
-  FuseServer& server = server_of(req);
-  // What the kernel may not keep it asks for again; but the number of a merged directory is that
-  // of its lowest part.
-  if (server.cache_seconds() == 0) return [&list](std::size_t i) { return list[i].is_merged; };
-  const pid_t reader = request_flags().pid;
-  const auto advice = from_start ? server.listing_demand.begin(reader, directory, list)
-                                 : server.listing_demand.go_on(reader, directory);
-  return [&list, advice](std::size_t i) { return advice.has_attributes(list, i); };
-}
+class AttributesToTell final {
+ public:
+  AttributesToTell(fuse_req_t req, const Node& directory, const MergedList& list, bool from_start)
+      : list_(list), may_be_kept_(server_of(req).cache_seconds() > 0) {
+    if (!may_be_kept_) return;
+    ListingDemand& demand = server_of(req).listing_demand;
+    const pid_t reader = request_flags().pid;
+    advice_ = from_start ? demand.begin(reader, directory, list) : demand.go_on(reader, directory);
+  }
+  bool of(std::size_t index) const noexcept {
+    // What the kernel may not keep it asks for again; but the number of a merged directory is that
+    // of its lowest part.
+    return may_be_kept_ ? advice_.has_attributes(list_, index) : list_[index].is_merged;
+  }
+
+ private:
+  const MergedList& list_;
+  bool may_be_kept_;
+  ListingDemand::Advice advice_;
+};
 
 void readdirplus(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset, fuse_file_info* info) {
   answer(req, [&](UnionFs& fs) {
+    const std::shared_lock told(server_of(req).telling);
     DirectoryHandle stateless;
     DirectoryHandle& handle = opened_directory(req, id, info, offset, stateless);
     const auto& list = handle.list;
-    const auto has_attributes = attributes_to_tell(req, *handle.node, *list, offset == 0);
+    const AttributesToTell attributes(req, *handle.node, *list, offset == 0);
     ListingReply reply(req, size);
     for (auto i = static_cast<std::size_t>(offset); i < list->size(); ++i) {
       const std::string name(list->name(i));
       std::optional<NodeReply> found;
-      if ((*list)[i].branch != nullptr && has_attributes(i)) found = fs.lookup_listed(handle, i);
+      if ((*list)[i].branch != nullptr && attributes.of(i)) found = fs.lookup_listed(handle, i);
       fuse_entry_param entry = {};
       if (found)
         entry = entry_of(server_of(req), *found);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <optional>
+#include <shared_mutex>
 #include <string_view>
 
 #include "control/message.h"
@@ -32,6 +33,7 @@ void init(void* user, fuse_conn_info* conn) {
 
 void lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
   answer(req, [&](UnionFs& fs) {
+    const std::shared_lock told(server_of(req).telling);
     Node& directory = node_of(req, parent);
     server_of(req).listing_demand.looked_up(directory, name);
     const std::optional<NodeReply> reply = fs.lookup(directory, name);
@@ -62,6 +64,7 @@ void forget_multi(fuse_req_t req, size_t count, fuse_forget_data* forgets) {
 
 void getattr(fuse_req_t req, fuse_ino_t id, fuse_file_info*) {
   answer(req, [&](UnionFs& fs) {
+    const std::shared_lock told(server_of(req).telling);
     const struct stat stat = fs.attributes(node_of(req, id));
     fuse_reply_attr(req, &stat, server_of(req).cache_seconds());
   });
@@ -261,6 +264,11 @@ const fuse_lowlevel_ops& union_operations() noexcept {
 
 fuse_ino_t node_id(FuseServer& server, const Node& node) noexcept {
   return &node == &server.fs.root() ? FUSE_ROOT_ID : reinterpret_cast<fuse_ino_t>(&node);
+}
+
+Node& node_by_id(FuseServer& server, fuse_ino_t id) noexcept {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel keeps the pointer for us
+  return id == FUSE_ROOT_ID ? server.fs.root() : *reinterpret_cast<Node*>(id);
 }
 
 }  // namespace layerkit

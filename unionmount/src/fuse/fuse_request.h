@@ -17,8 +17,7 @@ inline FuseServer& server_of(fuse_req_t req) noexcept {
 }
 
 inline Node& node_of(fuse_req_t req, fuse_ino_t id) noexcept {
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel keeps the pointer for us
-  return id == FUSE_ROOT_ID ? server_of(req).fs.root() : *reinterpret_cast<Node*>(id);
+  return node_by_id(server_of(req), id);
 }
 
 inline FileHandle& file_of(const fuse_file_info* info) noexcept {

@@ -6,6 +6,7 @@
 #include "backing_files.h"
 #include "listing_demand.h"
 #include "request_flags.h"
+#include "tree_lock.h"
 #include "union_fs.h"
 
 namespace layerkit {
@@ -19,6 +20,9 @@ struct FuseServer {
   bool writeback = false;
   /// Nobody changes the union: files and directories are not opened here, but read by node.
   bool is_immutable = false;
+  /// Held shared from a look to the answer of it that the kernel may keep, exclusively while
+  /// branches change: whatever was said before is with the kernel when it is told what to forget.
+  TreeLock telling = {};
 
   /// How long the kernel may believe what it was told of names and attributes.
   double cache_seconds() const noexcept {
@@ -30,8 +34,9 @@ struct FuseServer {
 /// libfuse's operations over a UnionFs.
 const fuse_lowlevel_ops& union_operations() noexcept;
 
-/// The kernel's name for a node.
+/// The kernel's name for a node, and back.
 fuse_ino_t node_id(FuseServer& server, const Node& node) noexcept;
+Node& node_by_id(FuseServer& server, fuse_ino_t id) noexcept;
 
 /// Answers what libfuse 3.14 has no operation for: FUSE_TMPFILE. A RawHandler; `user` is the
 /// FuseServer.

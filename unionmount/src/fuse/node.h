@@ -61,6 +61,8 @@ struct Node {
   std::atomic<std::uint32_t> revision{0};
   /// Grows when a directory in a directory comes or goes.
   std::atomic<std::uint32_t> directory_changes{0};
+  /// The kernel was told, to be remembered, that some name is not in the directory.
+  std::atomic<bool> lacks_names{false};
   /// A merged directory's link count, and of what state of its parts: see UnionFs::merged_links.
   std::atomic<std::uint64_t> counted_links{0};
   std::vector<FileKey> files;  ///< what lookups may find that is this object; not for directories

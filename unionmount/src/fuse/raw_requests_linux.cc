@@ -31,10 +31,8 @@ CreateReply make_nameless(FuseServer& server,
                           const fuse_in_header& header,
                           const fuse_create_in& request,
                           UnionFs::Created& created) {
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel keeps the pointer for us
-  auto* const asked = reinterpret_cast<Node*>(header.nodeid);
-  Node& parent = header.nodeid == FUSE_ROOT_ID ? server.fs.root() : *asked;
-  created = server.fs.make_nameless(parent, request.mode, static_cast<int>(request.flags),
+  created = server.fs.make_nameless(node_by_id(server, header.nodeid), request.mode,
+                                    static_cast<int>(request.flags),
                                     {header.uid, header.gid, request.umask});
   return create_reply(server, created);
 }

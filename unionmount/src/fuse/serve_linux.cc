@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "file_at.h"
 #include "fuse_server.h"
+#include "kernel_notices.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
@@ -122,24 +124,24 @@ Session open_session(FuseServer& server, Fd device) {
   return session;
 }
 
-/// Tells the kernel to look a name up again; without locks of ours: it may wait for a request.
-void expire(FuseServer& server,
-            fuse_session* session,
-            const Node* directory,
-            const std::string& name) {
-  fuse_lowlevel_notify_inval_entry(session, node_id(server, *directory), name.data(), name.size());
-  fuse_lowlevel_notify_inval_inode(session, node_id(server, *directory), 0, 0);
+/// `change` returns what the kernel is to be told.
+template <typename Change>
+void change_and_tell(FuseServer& server, fuse_session* session, Change&& change) {
+  UnionFs::Outdated outdated;
+  {
+    const std::unique_lock silence(server.telling);
+    outdated = change();
+  }
+  tell_kernel(server, session, outdated);
 }
 
 void watch_branches(FuseServer& server, fuse_session* session) {
   server.fs.use_watch(std::make_unique<BranchWatch>(
       [&server, session](const Node* directory, const std::string& name) {
-        if (directory != nullptr) {
-          expire(server, session, directory, name);
-          return;
-        }
-        for (const UnionFs::StaleName& stale : server.fs.known_names())
-          expire(server, session, stale.parent, stale.name);
+        change_and_tell(server, session, [&] {
+          return directory != nullptr ? server.fs.others_changed(*directory, name)
+                                      : server.fs.others_changed_anything();
+        });
       }));
 }
 
@@ -155,12 +157,13 @@ class LiveControl final : public UnionControl {
     for (const BranchState& known : branches())
       if (known.path == path_of(branch)) return;
     check_beside_others(branch);
-    tell_kernel(server_.fs.insert_branch(
-        index, go_live(std::move(branch), format_, private_xattrs(), no_atime_, Fd())));
+    std::unique_ptr<LiveBranch> live =
+        go_live(std::move(branch), format_, private_xattrs(), no_atime_, Fd());
+    change([&] { return server_.fs.insert_branch(index, std::move(live)); });
   }
 
   void delete_branch(const std::string& path) override {
-    tell_kernel(server_.fs.delete_branch(path));
+    change([&] { return server_.fs.delete_branch(path); });
   }
 
   void modify_branch(const std::string& path,
@@ -168,11 +171,11 @@ class LiveControl final : public UnionControl {
                      const BranchAttributes& attributes) override {
     std::unique_ptr<PrivateArea> area;
     if (access == BranchAccess::ReadWrite) area = server_.fs.open_area_for(path, attributes);
-    tell_kernel(server_.fs.modify_branch(path, access, attributes, std::move(area)));
+    change([&] { return server_.fs.modify_branch(path, access, attributes, std::move(area)); });
   }
 
   void change_settings(const AufsSettings& settings) override {
-    server_.fs.change_settings(settings);
+    change([&] { return server_.fs.change_settings(settings); });
   }
 
  private:
@@ -182,11 +185,9 @@ class LiveControl final : public UnionControl {
     check_branches(all);
   }
 
-  void tell_kernel(const std::vector<UnionFs::StaleName>& names) {
-    // Not under a lock of ours: the kernel may wait for a request that does.
-    for (const UnionFs::StaleName& name : names)
-      expire(server_, session_, name.parent, name.name);
-    fuse_lowlevel_notify_inval_inode(session_, FUSE_ROOT_ID, 0, 0);
+  template <typename Change>
+  void change(Change&& change) {
+    change_and_tell(server_, session_, std::forward<Change>(change));
   }
 
   FuseServer& server_;

@@ -92,7 +92,17 @@ std::vector<Branch> UnionFs::opened_branches() {
   return opened;
 }
 
-std::vector<UnionFs::StaleName> UnionFs::refresh() {
+/// Names that are in the directory and that the kernel may remember as absent.
+void UnionFs::add_appeared(Outdated& outdated, Node& directory) {
+  if (!directory.lacks_names || directory.parts.empty()) return;
+  const MergedList list = read_list(directory);
+  for (std::size_t i = 0; i < list.size(); ++i)
+    if (nodes_.find(directory, list.name(i)) == nullptr)
+      outdated.names.push_back({&directory, std::string(list.name(i))});
+}
+
+/// REQUIRES: the exclusive tree lock.
+UnionFs::Outdated UnionFs::refresh() {
   renumber();
   shared_files_.clear();
   shared_lists_.clear();
@@ -113,39 +123,79 @@ std::vector<UnionFs::StaleName> UnionFs::refresh() {
   // Parents first: what lies in them depends on where they are.
   std::sort(known.begin(), known.end(),
             [](const Known& a, const Known& b) { return a.depth < b.depth; });
-  std::vector<StaleName> stale;
+  Outdated outdated;
+  const auto add_directory = [&](Node& directory) {
+    changed(directory, true);
+    outdated.directories.push_back(&directory);
+    add_appeared(outdated, directory);
+  };
   for (const Known& item : known) {
-    stale.push_back({item.parent, item.name});
-    refresh_name(*item.parent, item.name, *item.node);
+    if (!refresh_name(*item.parent, item.name, *item.node))
+      outdated.names.push_back({item.parent, item.name});
+    if (item.node->is_directory()) add_directory(*item.node);
   }
-  changed(nodes_.root(), true);
-  return stale;
+  add_directory(nodes_.root());
+  return outdated;
 }
 
-void UnionFs::refresh_name(Node& parent, const std::string& name, Node& node) {
+/// False when another object, or none, has the name now.
+/// REQUIRES: the exclusive tree lock.
+bool UnionFs::refresh_name(Node& parent, const std::string& name, Node& node) {
   const Found found = parent.parts.empty() ? Found{} : find(parent, name);
-  changed(node, true);
   if (node.is_directory() && found.is_directory()) {
-    if (node.parts == found.parts) return;
+    if (node.parts == found.parts && node.ino == found.signature) return true;
     fds_.drop(node);
     node.parts = found.parts;
     node.ino = found.signature;
-    return;
+    watch_parts(node);
+    return true;
   }
   const bool is_same = !node.is_directory() && found.exists() && !found.is_directory() &&
                        &node.top() == &found.top() && node.ino == found.stat.st_ino;
-  if (is_same) return;
-  // Another object, or none, has the name now: whoever uses this one keeps it.
+  if (is_same) return true;
+  // Whoever uses this object keeps it.
   if (node.is_directory()) {
     if (!node.parts.empty()) retire_directory(node, fds_.if_open(node, node.top()));
   } else {
     nodes_.detach_file(node);
   }
   nodes_.remove_name(node, &parent, name);
+  return false;
 }
 
-std::vector<UnionFs::StaleName> UnionFs::insert_branch(int index,
-                                                       std::unique_ptr<LiveBranch> branch) {
+UnionFs::Outdated UnionFs::others_changed(const Node& directory, const std::string& name) {
+  const std::unique_lock tree(tree_);
+  // Whoever is watched is alive.
+  Node* parent = watch_ != nullptr ? watch_->watched(directory) : nullptr;
+  if (parent == nullptr) return {};
+  Outdated outdated;
+  outdated.directories.push_back(parent);
+  Node* node = nodes_.find(*parent, name);
+  if (node == nullptr || !refresh_name(*parent, name, *node))
+    outdated.names.push_back({parent, name});
+  else
+    (node->is_directory() ? outdated.directories : outdated.files).push_back(node);
+  return outdated;
+}
+
+/// All that the kernel knows by name.
+void UnionFs::add_known(Outdated& outdated) {
+  nodes_.for_each([&](const NodeName& name, Node& node) {
+    outdated.names.push_back({name.parent, name.name});
+    if (!node.is_directory()) outdated.files.push_back(&node);
+  });
+}
+
+UnionFs::Outdated UnionFs::others_changed_anything() {
+  const std::unique_lock tree(tree_);
+  Outdated outdated = refresh();
+  nodes_.for_each([&](const NodeName&, Node& node) {
+    if (!node.is_directory()) outdated.files.push_back(&node);
+  });
+  return outdated;
+}
+
+UnionFs::Outdated UnionFs::insert_branch(int index, std::unique_ptr<LiveBranch> branch) {
   const std::unique_lock tree(tree_);
   if (branch_by_path(branch->path) != nullptr) return {};
   const auto count = static_cast<int>(branches_.size());
@@ -164,7 +214,7 @@ bool UnionFs::is_in_use(const LiveBranch& branch) {
   return is_used;
 }
 
-std::vector<UnionFs::StaleName> UnionFs::delete_branch(const std::string& path) {
+UnionFs::Outdated UnionFs::delete_branch(const std::string& path) {
   const std::unique_lock tree(tree_);
   LiveBranch* branch = branch_by_path(path);
   if (branch == nullptr) return {};
@@ -176,20 +226,20 @@ std::vector<UnionFs::StaleName> UnionFs::delete_branch(const std::string& path) 
   // Nodes that nobody can reach by name any more may still point to it.
   deleted_.push_back(std::move(*place));
   branches_.erase(place);
-  std::vector<StaleName> stale = refresh();
+  Outdated outdated = refresh();
   fds_.drop(*branch);
   numbers_.close_table(*branch);
   pseudo_links_.close(*branch);
   branch->area.reset();
   branch->root.reset();
   branch->access = BranchAccess::ReadOnly;
-  return stale;
+  return outdated;
 }
 
-std::vector<UnionFs::StaleName> UnionFs::modify_branch(const std::string& path,
-                                                       BranchAccess access,
-                                                       const BranchAttributes& attributes,
-                                                       std::unique_ptr<PrivateArea> area) {
+UnionFs::Outdated UnionFs::modify_branch(const std::string& path,
+                                         BranchAccess access,
+                                         const BranchAttributes& attributes,
+                                         std::unique_ptr<PrivateArea> area) {
   const std::unique_lock tree(tree_);
   LiveBranch* branch = branch_by_path(path);
   if (branch == nullptr) fail(Errc::NotFound, "{} is no branch", quoted(path));
@@ -227,8 +277,9 @@ std::unique_ptr<PrivateArea> UnionFs::open_area_for(const std::string& path,
   return PrivateArea::open_aufs(branch->root.get(), attributes);
 }
 
-void UnionFs::change_settings(const AufsSettings& settings) {
+UnionFs::Outdated UnionFs::change_settings(const AufsSettings& settings) {
   const std::unique_lock tree(tree_);
+  const bool was_cached = may_be_cached();
   settings_.create = settings.create;
   settings_.copy_up = settings.copy_up;
   settings_.udba = settings.udba;
@@ -241,6 +292,9 @@ void UnionFs::change_settings(const AufsSettings& settings) {
   settings_.rename_directories = settings.rename_directories;
   settings_.direct_io = settings.direct_io;
   settings_.verbose = settings.verbose;
+  Outdated outdated;
+  if (was_cached && !may_be_cached()) add_known(outdated);
+  return outdated;
 }
 
 }  // namespace layerkit

@@ -60,12 +60,6 @@ void UnionFs::use_watch(std::unique_ptr<BranchWatch> watch) {
   watch_parts(nodes_.root());
 }
 
-std::vector<UnionFs::StaleName> UnionFs::known_names() {
-  std::vector<StaleName> names;
-  nodes_.for_each([&](const NodeName& name, Node&) { names.push_back({name.parent, name.name}); });
-  return names;
-}
-
 /// REQUIRES: the tree lock.
 void UnionFs::watch_parts(Node& directory) {
   if (watch_ == nullptr) return;

@@ -78,10 +78,16 @@ enum class RenameKind { Replace, NoReplace, Exchange };
 /// lock is held shared to look and exclusively to change names; never while data are copied.
 class UnionFs final {
  public:
-  /// A name that the kernel must look up again.
-  struct StaleName {
-    Node* parent;
-    std::string name;
+  /// What the kernel may still believe and is not so any more. A node may be gone when the kernel
+  /// is told: an address and no more.
+  struct Outdated {
+    struct Name {
+      const Node* parent;
+      std::string name;
+    };
+    std::vector<Name> names;               ///< that lead to something else, or anywhere at all
+    std::vector<const Node*> directories;  ///< attributes and lists
+    std::vector<const Node*> files;        ///< attributes
   };
 
   struct Config {
@@ -99,8 +105,10 @@ class UnionFs final {
 
   /// From now on `watch` hears of every directory that is looked up. Before the first request.
   void use_watch(std::unique_ptr<BranchWatch> watch);
-  /// Everything that the kernel may know by name.
-  std::vector<StaleName> known_names();
+  /// Others changed what the name leads to, or, it seems, did. `directory` may be gone.
+  Outdated others_changed(const Node& directory, const std::string& name);
+  /// Others may have changed anything.
+  Outdated others_changed_anything();
 
   /// Closes all that keeps the branches' file systems busy: nobody will ask any more.
   void let_go();
@@ -191,16 +199,16 @@ class UnionFs final {
   std::vector<BranchState> branch_states();
   /// Directory and path of each.
   std::vector<Branch> opened_branches();
-  std::vector<StaleName> insert_branch(int index, std::unique_ptr<LiveBranch> branch);
-  std::vector<StaleName> delete_branch(const std::string& path);
+  Outdated insert_branch(int index, std::unique_ptr<LiveBranch> branch);
+  Outdated delete_branch(const std::string& path);
   /// What a branch needs to become writable; null for one that is.
   std::unique_ptr<PrivateArea> open_area_for(const std::string& path,
                                              const BranchAttributes& attributes);
-  std::vector<StaleName> modify_branch(const std::string& path,
-                                       BranchAccess access,
-                                       const BranchAttributes& attributes,
-                                       std::unique_ptr<PrivateArea> area);
-  void change_settings(const AufsSettings& settings);
+  Outdated modify_branch(const std::string& path,
+                         BranchAccess access,
+                         const BranchAttributes& attributes,
+                         std::unique_ptr<PrivateArea> area);
+  Outdated change_settings(const AufsSettings& settings);
 
  private:
   /// What the branches say of a name.
@@ -228,6 +236,7 @@ class UnionFs final {
   void watch_parts(Node& directory);
   NodeReply enter(Node& parent, const std::string& name, const Found& found);
   NodeReply with_links(NodeReply reply);
+  std::nullopt_t absent_in(Node& parent) const noexcept;
   struct stat shown(const Node& node, struct stat stat) const;
   bool exists_below(const Node& parent, const LiveBranch& branch, const std::string& name);
   struct stat real_stat(Node& node);
@@ -339,8 +348,10 @@ class UnionFs final {
   void renumber();
   LiveBranch* branch_by_path(const std::string& path);
   bool is_in_use(const LiveBranch& branch);
-  std::vector<StaleName> refresh();
-  void refresh_name(Node& parent, const std::string& name, Node& node);
+  Outdated refresh();
+  bool refresh_name(Node& parent, const std::string& name, Node& node);
+  void add_appeared(Outdated& outdated, Node& directory);
+  void add_known(Outdated& outdated);
 
   AufsSettings settings_;
   WhiteoutFormat format_;

@@ -152,12 +152,18 @@ NodeReply UnionFs::with_links(NodeReply reply) {
   return reply;
 }
 
+/// REQUIRES: the tree lock.
+std::nullopt_t UnionFs::absent_in(Node& parent) const noexcept {
+  if (may_be_cached()) parent.lacks_names = true;
+  return std::nullopt;
+}
+
 std::optional<NodeReply> UnionFs::lookup(Node& parent, const std::string& name) {
   check_name(name);
   {
     const std::shared_lock tree(tree_);
     const Found found = find(parent, name);
-    if (!found.exists()) return std::nullopt;
+    if (!found.exists()) return absent_in(parent);
     const NodeReply reply = enter(parent, name, found);
     Node& node = *reply.node;
     const bool is_as_known =
@@ -171,7 +177,7 @@ std::optional<NodeReply> UnionFs::lookup(Node& parent, const std::string& name) 
   // The branches hold another directory, or on more or fewer branches, than was known.
   const std::unique_lock tree(tree_);
   const Found found = find(parent, name);
-  if (!found.exists()) return std::nullopt;
+  if (!found.exists()) return absent_in(parent);
   const NodeReply reply = enter(parent, name, found);
   Node& node = *reply.node;
   if (node.is_directory()) {
