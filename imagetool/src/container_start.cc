@@ -1,9 +1,11 @@
 #include "container_start.h"
 
 #include <fcntl.h>
+#include <sys/mount.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 
 #include "layerkit/base/error.h"
 #include "layerkit/base/rel_path.h"
@@ -17,10 +19,10 @@ constexpr std::uint64_t kCpuPeriodUs = 100'000;
 
 ContainerMount bind_mount(Fd source, std::string source_name, const std::string& target) {
   ContainerMount mount;
-  mount.kind = MountKind::Bind;
+  mount.type = "bind";
   mount.target = target;
-  mount.source = std::move(source);
-  mount.source_name = std::move(source_name);
+  mount.source = std::move(source_name);
+  mount.source_fd = std::move(source);
   return mount;
 }
 
@@ -32,7 +34,7 @@ void add_file_mounts(std::vector<ContainerMount>& mounts,
   for (const char* file : {"hostname", "hosts", "resolv.conf"}) {
     auto mount = bind_mount(open_at(record.get(), file, O_PATH | O_NOFOLLOW),
                             store.path(info.id) + "/" + file, std::string("/etc/") + file);
-    mount.read_only = info.options.read_only_rootfs;
+    if (info.options.read_only_rootfs) mount.recursive_attributes.set |= MOUNT_ATTR_RDONLY;
     mounts.push_back(std::move(mount));
   }
 }
@@ -53,7 +55,7 @@ void add_binds(std::vector<ContainerMount>& mounts, const ContainerInfo& info) {
   for (const auto& bind : info.options.binds) {
     // The user's own path: its symlinks mean what they mean on the host.
     auto mount = bind_mount(open_at(AT_FDCWD, bind.source, O_PATH), bind.source, bind.destination);
-    mount.read_only = bind.access == MountAccess::ReadOnly;
+    if (bind.access == MountAccess::ReadOnly) mount.recursive_attributes.set |= MOUNT_ATTR_RDONLY;
     mounts.push_back(std::move(mount));
   }
 }
@@ -84,19 +86,23 @@ std::vector<ContainerMount> plan_mounts(const ContainerStore& store, const Conta
   return combine_mounts(std::move(defaults), std::move(wanted));
 }
 
+std::int64_t signed_limit(std::uint64_t limit) {
+  constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
+  return static_cast<std::int64_t>(std::min(limit, kMost));
+}
+
 Resources plan_resources(const HostOptions& options) {
   Resources resources;
-  resources.memory_limit = options.memory;
-  resources.memory_swap = options.memory_swap;
-  resources.pids_limit = options.pids_limit;
+  if (options.memory) resources.memory.limit = signed_limit(*options.memory);
+  resources.memory.swap = options.memory_swap;
+  if (options.pids_limit) resources.pids_limit = signed_limit(*options.pids_limit);
   if (options.cpu_shares) {
     // The kernel's bounds: docker's daemon and runc clamp, too.
-    resources.cpu_shares = std::clamp<std::uint64_t>(*options.cpu_shares, 2, 262'144);
+    resources.cpu.shares = std::clamp<std::uint64_t>(*options.cpu_shares, 2, 262'144);
   }
   if (options.nano_cpus) {
-    resources.cpu_period_us = kCpuPeriodUs;
-    resources.cpu_quota_us =
-        static_cast<std::uint64_t>(*options.nano_cpus) * kCpuPeriodUs / 1'000'000'000;
+    resources.cpu.period = kCpuPeriodUs;
+    resources.cpu.quota = *options.nano_cpus * std::int64_t{kCpuPeriodUs} / 1'000'000'000;
   }
   return resources;
 }
@@ -120,8 +126,9 @@ ProcessSpec plan_process(const ContainerInfo& info, const RootDir& rootfs) {
   process.uid = user.uid;
   process.gid = user.gid;
   process.additional_gids = supplementary_groups(user);
-  process.capabilities =
-      effective_capabilities(default_capabilities(), info.options.cap_add, info.options.cap_drop);
+  process.capabilities = capabilities_of(
+      effective_capabilities(default_capabilities(), info.options.cap_add, info.options.cap_drop),
+      user.uid);
   process.rlimits = info.options.ulimits;
   process.no_new_privileges = info.options.no_new_privileges;
   process.oom_score_adj = info.options.oom_score_adj;
@@ -137,14 +144,15 @@ StartPlan plan_start(const ContainerStore& store, const ContainerInfo& info, Fd 
   plan.spec.id = info.id;
   plan.spec.hostname = info.config.hostname;
   plan.spec.process = plan_process(info, root);
-  plan.spec.namespaces.network = info.options.network != NetworkMode::Host;
+  if (info.options.network == NetworkMode::Host)
+    plan.spec.namespaces.network.from = Namespace::From::Caller;
   plan.spec.mounts = plan_mounts(store, info);
   plan.spec.masked_paths = default_masked_paths();
   plan.spec.read_only_paths = default_read_only_paths();
   plan.spec.read_only_rootfs = info.options.read_only_rootfs;
   plan.spec.sysctls = info.options.sysctls;
   plan.spec.resources = plan_resources(info.options);
-  plan.spec.cgroup_parent = cgroup_parent_of(info);
+  plan.spec.cgroups_path = cgroups_path_of(info);
   return plan;
 }
 

@@ -76,9 +76,9 @@ bool any_alive(const ContainerState& state) {
 
 }  // namespace
 
-std::string cgroup_parent_of(const ContainerInfo& record) {
-  return record.options.cgroup_parent.empty() ? ContainerSpec().cgroup_parent
-                                              : record.options.cgroup_parent;
+std::string cgroups_path_of(const ContainerInfo& record) {
+  const std::string& parent = record.options.cgroup_parent;
+  return (parent.empty() ? "layerkit" : parent) + "/" + record.id;
 }
 
 ContainerStore::ContainerStore(ImageStore& images)
@@ -245,7 +245,7 @@ void ContainerStore::clean_one(const ContainerInfo& record) {
   if (written->status == ContainerStatus::Running) {
     auto ended = state(record.id);
     if (!ended || !ended->finished_at.empty()) return;
-    remove_container_cgroups(cgroup_parent_of(record), record.id);
+    remove_container_cgroups(cgroups_path_of(record));
     ended->finished_at = format_rfc3339(current_time());
     if (!record.options.auto_remove) set_state(record.id, *ended);
   }

@@ -6,7 +6,7 @@
 
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
-#include "strict_json.h"
+#include "layerkit/base/strict_json.h"
 #include "time_format.h"
 
 namespace layerkit {

@@ -14,7 +14,7 @@
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/storage_driver.h"
 #include "names_file.h"
-#include "strict_json.h"
+#include "layerkit/base/strict_json.h"
 #include "time_format.h"
 
 namespace layerkit {

@@ -7,7 +7,7 @@
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/unionmount/mount_info.h"
-#include "strict_json.h"
+#include "layerkit/base/strict_json.h"
 
 namespace layerkit {
 

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "layerkit/base/error.h"
-#include "strict_json.h"
+#include "layerkit/base/strict_json.h"
 
 namespace layerkit {
 namespace {

@@ -1,5 +1,8 @@
+#include <sys/mount.h>
+
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <string>
 
 #include "layerkit/base/error.h"
@@ -28,22 +31,19 @@ std::string host_path(std::string_view source, std::string_view whole, const std
   fail(Errc::Invalid, "invalid volume {}: the host path must be absolute", quoted(whole));
 }
 
-using Flag = bool ContainerMount::*;
 struct FlagWord {
   std::string_view word;
-  Flag flag;
+  std::uint64_t attribute;
   bool value;
 };
-constexpr std::array<FlagWord, 8> kFlagWords = {{
-    {"ro", &ContainerMount::read_only, true},
-    {"rw", &ContainerMount::read_only, false},
-    {"nosuid", &ContainerMount::no_suid, true},
-    {"suid", &ContainerMount::no_suid, false},
-    {"nodev", &ContainerMount::no_dev, true},
-    {"dev", &ContainerMount::no_dev, false},
-    {"noexec", &ContainerMount::no_exec, true},
-    {"exec", &ContainerMount::no_exec, false},
-}};
+constexpr std::array<FlagWord, 8> kFlagWords = {{{"ro", MOUNT_ATTR_RDONLY, true},
+                                                 {"rw", MOUNT_ATTR_RDONLY, false},
+                                                 {"nosuid", MOUNT_ATTR_NOSUID, true},
+                                                 {"suid", MOUNT_ATTR_NOSUID, false},
+                                                 {"nodev", MOUNT_ATTR_NODEV, true},
+                                                 {"dev", MOUNT_ATTR_NODEV, false},
+                                                 {"noexec", MOUNT_ATTR_NOEXEC, true},
+                                                 {"exec", MOUNT_ATTR_NOEXEC, false}}};
 
 bool all_of_chars(std::string_view text, std::string_view allowed) {
   return !text.empty() && text.find_first_not_of(allowed) == std::string_view::npos;
@@ -98,17 +98,19 @@ TmpfsMount parse_tmpfs(std::string_view text) {
 
 ContainerMount tmpfs_mount(const TmpfsMount& tmpfs) {
   ContainerMount mount;
-  mount.kind = MountKind::Tmpfs;
+  mount.type = "tmpfs";
+  mount.source = "tmpfs";
   mount.target = tmpfs.destination;
-  mount.no_suid = mount.no_dev = mount.no_exec = true;
+  mount.attributes.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   if (tmpfs.options.empty()) return mount;
   for (const auto option : split(tmpfs.options, ',')) {
     const auto word = std::find_if(kFlagWords.begin(), kFlagWords.end(),
                                    [&](const FlagWord& known) { return known.word == option; });
     if (word != kFlagWords.end()) {
-      mount.*(word->flag) = word->value;
+      mount.attributes.set &= ~word->attribute;
+      if (word->value) mount.attributes.set |= word->attribute;
     } else if (is_tmpfs_option(option)) {
-      mount.options += (mount.options.empty() ? "" : ",") + std::string(option);
+      mount.data.emplace_back(option);
     } else {
       fail(Errc::Invalid, "invalid tmpfs option {} for {}", quoted(option),
            quoted(tmpfs.destination));

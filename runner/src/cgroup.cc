@@ -85,10 +85,10 @@ bool known(const std::vector<CgroupHierarchy>& hierarchies, const std::string& c
   });
 }
 
-void check_parent(const std::string& cgroup_parent) {
-  const RelPath canonical = RelPath::parse(cgroup_parent);
-  if (canonical.is_root() || canonical.str() != cgroup_parent) {
-    fail(Errc::Invalid, "reading cgroup parent {}: not a relative path", quoted(cgroup_parent));
+void check_path(const std::string& path) {
+  const RelPath canonical = RelPath::parse(path);
+  if (canonical.is_root() || canonical.str() != path) {
+    fail(Errc::Invalid, "reading cgroup path {}: not a relative path", quoted(path));
   }
 }
 
@@ -116,24 +116,21 @@ CgroupLayout read_cgroup_layout() {
 }
 
 std::unique_ptr<Cgroup> make_cgroup(const CgroupLayout& layout,
-                                    const std::string& cgroup_parent,
-                                    const std::string& id,
+                                    const std::string& path,
                                     const Resources& resources,
                                     const Context& context) {
-  check_parent(cgroup_parent);
+  check_path(path);
   // On a hybrid system the controllers are on v1; without any cgroup v1 code handles the empty set.
   if (layout.v1.empty() && layout.v2) {
-    return make_cgroup_v2(*layout.v2, cgroup_parent, id, resources, context);
+    return make_cgroup_v2(*layout.v2, path, resources, context);
   }
-  return make_cgroup_v1(layout.v1, cgroup_parent, id, resources, context);
+  return make_cgroup_v1(layout.v1, path, resources, context);
 }
 
-std::unique_ptr<Cgroup> find_cgroup(const CgroupLayout& layout,
-                                    const std::string& cgroup_parent,
-                                    const std::string& id) {
-  check_parent(cgroup_parent);
-  if (layout.v1.empty() && layout.v2) return find_cgroup_v2(*layout.v2, cgroup_parent, id);
-  return find_cgroup_v1(layout.v1, cgroup_parent, id);
+std::unique_ptr<Cgroup> find_cgroup(const CgroupLayout& layout, const std::string& path) {
+  check_path(path);
+  if (layout.v1.empty() && layout.v2) return find_cgroup_v2(*layout.v2, path);
+  return find_cgroup_v1(layout.v1, path);
 }
 
 }  // namespace layerkit::runner

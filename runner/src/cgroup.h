@@ -59,20 +59,17 @@ class Cgroup {
   virtual void remove() noexcept = 0;
 };
 
-/// Creates `<cgroup_parent>/<id>` with the limits of `resources`. An empty leftover is replaced,
-/// one with processes is Error{Busy}. A limit whose controller this system lacks is
+/// Creates `path`, relative to each hierarchy, with the limits of `resources`. An empty leftover is
+/// replaced, one with processes is Error{Busy}. A limit whose controller this system lacks is
 /// Error{Unsupported}; where nothing was asked for, a hierarchy that this user may not change is
 /// left out.
 std::unique_ptr<Cgroup> make_cgroup(const CgroupLayout& layout,
-                                    const std::string& cgroup_parent,
-                                    const std::string& id,
+                                    const std::string& path,
                                     const Resources& resources,
                                     const Context& context);
 
 /// The existing cgroup, or null.
-std::unique_ptr<Cgroup> find_cgroup(const CgroupLayout& layout,
-                                    const std::string& cgroup_parent,
-                                    const std::string& id);
+std::unique_ptr<Cgroup> find_cgroup(const CgroupLayout& layout, const std::string& path);
 
 /// Throws Error{Invalid} for limits that contradict each other or are out of range.
 void check_resources(const Resources& resources);

@@ -37,12 +37,14 @@ std::uint64_t keyed_number(int directory, const std::string& file, std::string_v
 
 /// Where a container's cgroup lies in one hierarchy.
 struct CgroupPlace {
-  std::string base;    ///< an existing cgroup directory
-  std::string parent;  ///< relative to base
-  std::string id;
+  std::string base;      ///< an existing cgroup directory
+  std::string relative;  ///< below it: "a/b"
 
-  std::string path() const { return base + "/" + parent + "/" + id; }
+  std::string path() const { return base + "/" + relative; }
 };
+
+/// "a/b" of "a/b/c"; empty for "a".
+std::string_view parent_of(std::string_view path) noexcept;
 
 /// Makes the directory and its parents and opens it. Another container may remove the empty parent
 /// meanwhile, hence the retries. Throws Error (Busy when it exists and has processes).
@@ -60,20 +62,15 @@ void pause_briefly() noexcept;
 
 // The implementations behind make_cgroup and find_cgroup.
 std::unique_ptr<Cgroup> make_cgroup_v1(const std::vector<CgroupHierarchy>& hierarchies,
-                                       const std::string& cgroup_parent,
-                                       const std::string& id,
+                                       const std::string& path,
                                        const Resources& resources,
                                        const Context& context);
 std::unique_ptr<Cgroup> find_cgroup_v1(const std::vector<CgroupHierarchy>& hierarchies,
-                                       const std::string& cgroup_parent,
-                                       const std::string& id);
+                                       const std::string& path);
 std::unique_ptr<Cgroup> make_cgroup_v2(const CgroupHierarchy& hierarchy,
-                                       const std::string& cgroup_parent,
-                                       const std::string& id,
+                                       const std::string& path,
                                        const Resources& resources,
                                        const Context& context);
-std::unique_ptr<Cgroup> find_cgroup_v2(const CgroupHierarchy& hierarchy,
-                                       const std::string& cgroup_parent,
-                                       const std::string& id);
+std::unique_ptr<Cgroup> find_cgroup_v2(const CgroupHierarchy& hierarchy, const std::string& path);
 
 }  // namespace layerkit::runner

@@ -27,10 +27,10 @@ bool has_processes(const std::string& path) {
   return directory && !read_control(directory->get(), "cgroup.procs").value_or("").empty();
 }
 
-/// mkdir -p of base/parent; 0 or an errno.
+/// mkdir -p of what leads to the directory; 0 or an errno.
 int make_parents(const CgroupPlace& place) noexcept {
   std::string path = place.base;
-  for (const std::string_view component : split(place.parent, '/')) {
+  for (const std::string_view component : split(parent_of(place.relative), '/')) {
     path += '/';
     path += component;
     if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return errno;
@@ -76,6 +76,11 @@ void replace_leftover(const CgroupPlace& place) {
 }
 
 }  // namespace
+
+std::string_view parent_of(std::string_view path) noexcept {
+  const std::size_t slash = path.rfind('/');
+  return path.substr(0, slash == std::string_view::npos ? 0 : slash);
+}
 
 bool has_word(std::string_view words, std::string_view word) {
   while (!words.empty()) {
@@ -141,11 +146,9 @@ bool remove_cgroup_directory(const CgroupPlace& place) noexcept {
     error = remove_nested(place.path());
   }
   // Parents that others still use stay: rmdir says EBUSY or ENOTEMPTY.
-  std::string parent = place.parent;
-  while (!parent.empty() && ::rmdir((place.base + "/" + parent).c_str()) == 0) {
-    const std::size_t slash = parent.rfind('/');
-    parent.resize(slash == std::string::npos ? 0 : slash);
-  }
+  std::string parent(parent_of(place.relative));
+  while (!parent.empty() && ::rmdir((place.base + "/" + parent).c_str()) == 0)
+    parent = parent_of(parent);
   return error == 0;
 }
 

@@ -159,14 +159,13 @@ bool may_be_left_out(const Error& error) {
 }  // namespace
 
 std::unique_ptr<Cgroup> make_cgroup_v1(const std::vector<CgroupHierarchy>& hierarchies,
-                                       const std::string& cgroup_parent,
-                                       const std::string& id,
+                                       const std::string& path,
                                        const Resources& resources,
                                        const Context& context) {
   auto cgroup = std::make_unique<CgroupV1>();
   for (const CgroupHierarchy& hierarchy : hierarchies) {
     try {
-      cgroup->create(hierarchy, CgroupPlace{hierarchy.mount_point, cgroup_parent, id});
+      cgroup->create(hierarchy, CgroupPlace{hierarchy.mount_point, path});
     } catch (const Error& error) {
       if (!may_be_left_out(error)) throw;
       context.warn(error.message());
@@ -178,11 +177,10 @@ std::unique_ptr<Cgroup> make_cgroup_v1(const std::vector<CgroupHierarchy>& hiera
 }
 
 std::unique_ptr<Cgroup> find_cgroup_v1(const std::vector<CgroupHierarchy>& hierarchies,
-                                       const std::string& cgroup_parent,
-                                       const std::string& id) {
+                                       const std::string& path) {
   auto cgroup = std::make_unique<CgroupV1>();
   for (const CgroupHierarchy& hierarchy : hierarchies) {
-    const CgroupPlace place{hierarchy.mount_point, cgroup_parent, id};
+    const CgroupPlace place{hierarchy.mount_point, path};
     if (auto directory = open_cgroup_directory(place)) {
       cgroup->adopt(hierarchy, place, std::move(*directory));
     }

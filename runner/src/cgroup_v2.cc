@@ -27,7 +27,7 @@ class CgroupV2 final : public Cgroup {
   void enable_controllers() {
     std::string path = place_.base;
     enable_below(path);
-    for (const std::string_view component : split(place_.parent, '/')) {
+    for (const std::string_view component : split(parent_of(place_.relative), '/')) {
       path += '/';
       path += component;
       enable_below(path);
@@ -126,14 +126,13 @@ bool is_refusal(const Error& error) {
 }  // namespace
 
 std::unique_ptr<Cgroup> make_cgroup_v2(const CgroupHierarchy& hierarchy,
-                                       const std::string& cgroup_parent,
-                                       const std::string& id,
+                                       const std::string& path,
                                        const Resources& resources,
                                        const Context& context) {
   const std::vector<CgroupSetting> settings = v2_settings(resources);
   std::optional<Error> refusal;
   for (const std::string& base : bases(hierarchy)) {
-    const CgroupPlace place{base, cgroup_parent, id};
+    const CgroupPlace place{base, path};
     std::unique_ptr<CgroupV2> cgroup;
     try {
       cgroup = std::make_unique<CgroupV2>(place, make_cgroup_directory(place));
@@ -152,14 +151,12 @@ std::unique_ptr<Cgroup> make_cgroup_v2(const CgroupHierarchy& hierarchy,
     fail(Errc::Unsupported, "limiting {}: {}", setting.limit, refusal->message());
   }
   context.warn(refusal->message());
-  return make_cgroup_v1({}, cgroup_parent, id, {}, context);
+  return make_cgroup_v1({}, path, {}, context);
 }
 
-std::unique_ptr<Cgroup> find_cgroup_v2(const CgroupHierarchy& hierarchy,
-                                       const std::string& cgroup_parent,
-                                       const std::string& id) {
+std::unique_ptr<Cgroup> find_cgroup_v2(const CgroupHierarchy& hierarchy, const std::string& path) {
   for (const std::string& base : bases(hierarchy)) {
-    const CgroupPlace place{base, cgroup_parent, id};
+    const CgroupPlace place{base, path};
     if (auto directory = open_cgroup_directory(place)) {
       return std::make_unique<CgroupV2>(place, std::move(*directory));
     }

@@ -31,7 +31,9 @@ void drop_privileges(const ChildPlan& plan) noexcept;
 
 /// Opens `path` as O_PATH with the rootfs as its root; -1 and errno. `flags`: more O_* flags.
 int open_in_root(int root, const char* path, int flags, unsigned mode = 0) noexcept;
-/// As above; missing directories, or the missing empty file, are made.
+/// The directory of `path`, made where it is missing, as O_PATH; `*name`: the rest of the path.
+int open_parent(int root, const char* path, const char** name) noexcept;
+/// As open_in_root; missing directories, or the missing empty file, are made.
 int open_target(int root, const char* path, bool is_directory, int flags) noexcept;
 
 }  // namespace layerkit::runner

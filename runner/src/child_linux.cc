@@ -117,6 +117,10 @@ void isolate(const ChildPlan& plan) noexcept {
   if (plan.hostname != nullptr) {
     check(plan, ::syscall(SYS_sethostname, plan.hostname, plan.hostname_size), Step::Hostname);
   }
+  if (plan.domainname != nullptr) {
+    check(plan, ::syscall(SYS_setdomainname, plan.domainname, plan.domainname_size),
+          Step::Domainname);
+  }
   if (plan.raises_loopback) raise_loopback(plan);
 }
 

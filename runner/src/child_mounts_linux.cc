@@ -95,19 +95,54 @@ void check_target(const ChildPlan& plan, std::size_t index, int target) noexcept
   }
 }
 
-void make_device(const ChildPlan& plan, std::size_t index, int dev) noexcept {
+long set_propagation(int tree, unsigned long propagation) noexcept {
+  mount_attr change{};
+  change.propagation = propagation & ~static_cast<unsigned long>(MS_REC);
+  const unsigned recursive = (propagation & MS_REC) != 0 ? AT_RECURSIVE : 0;
+  return ::syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | recursive, &change, sizeof(change));
+}
+
+bool is_that_device(int dir, const char* name, const PlannedDevice& device) noexcept {
+  struct stat stat {};
+  if (::fstatat(dir, name, &stat, AT_SYMLINK_NOFOLLOW) != 0) return false;
+  return (stat.st_mode & S_IFMT) == (device.mode & S_IFMT) && stat.st_rdev == device.number;
+}
+
+void make_node(const ChildPlan& plan, std::size_t index, int dir, const char* name) noexcept {
   const PlannedDevice& device = plan.devices[index];
+  const auto number = static_cast<unsigned>(device.number);
+  if (::syscall(SYS_mknodat, dir, name, device.mode, number) != 0) {
+    // The rootfs may have brought it.
+    if (errno == EEXIST && is_that_device(dir, name, device)) return;
+    give_up(plan, Step::Device, index, errno);
+  }
+  if (device.uid == 0 && device.gid == 0) return;
+  check(plan, ::syscall(SYS_fchownat, dir, name, device.uid, device.gid, AT_SYMLINK_NOFOLLOW),
+        Step::Device, index);
+}
+
+/// By a descriptor of its directory, found in the rootfs: a /dev that is a symlink leads nowhere
+/// else (CVE-2026-41579).
+void make_device(const ChildPlan& plan, std::size_t index) noexcept {
+  const PlannedDevice& device = plan.devices[index];
+  const char* name = nullptr;
+  const int dir = open_parent(plan.rootfs, device.path, &name);
+  check(plan, dir, Step::Device, index);
+  struct statfs fs {};
+  check(plan, ::fstatfs(dir, &fs), Step::Device, index);
+  if (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC)
+    give_up_because(plan, Step::Device, index, "it leads into a proc or sysfs file system");
   if (device.tree < 0) {
-    const auto number = static_cast<unsigned>(::makedev(device.major, device.minor));
-    check(plan, ::syscall(SYS_mknodat, dev, device.name, S_IFCHR | 0666U, number), Step::Device,
-          index);
+    make_node(plan, index, dir, name);
+    close_fd(dir);
     return;
   }
-  const long file = ::syscall(SYS_openat, dev, device.name,
-                              O_CREAT | O_EXCL | O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0666);
+  const long file =
+      ::syscall(SYS_openat, dir, name, O_CREAT | O_EXCL | O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0666);
   check(plan, file, Step::Device, index);
   check(plan, attach(device.tree, static_cast<int>(file)), Step::Device, index);
   ::syscall(SYS_close, file);
+  close_fd(dir);
 }
 
 void mount_one(const ChildPlan& plan, std::size_t index) noexcept {
@@ -120,13 +155,12 @@ void mount_one(const ChildPlan& plan, std::size_t index) noexcept {
   if (mount.filesystem != nullptr) {
     tree = static_cast<int>(new_filesystem(mount.filesystem, mount.options, mount.attributes));
     check(plan, tree, Step::Mount, index);
+    if (mount.propagation != 0)
+      check(plan, set_propagation(tree, mount.propagation), Step::Mount, index);
   }
   check(plan, attach(tree, target), Step::Mount, index);
   close_fd(target);
   plan.mount_fds[index] = tree;
-  if (!mount.holds_devices) return;
-  for (std::size_t i = 0; i < plan.devices.size(); ++i)
-    make_device(plan, i, tree);
 }
 
 void make_links(const ChildPlan& plan) noexcept {
@@ -265,12 +299,16 @@ void build_rootfs(const ChildPlan& plan) noexcept {
         Step::AttachRootfs);
   for (std::size_t i = 0; i < plan.mounts.size(); ++i)
     mount_one(plan, i);
+  for (std::size_t i = 0; i < plan.devices.size(); ++i)
+    make_device(plan, i);
   make_links(plan);
   write_sysctls(plan);
   mask_paths(plan, null);
   make_paths_read_only(plan);
   finish_read_only(plan);
   enter_rootfs(plan);
+  if (plan.rootfs_propagation != 0)
+    check(plan, set_propagation(plan.rootfs, plan.rootfs_propagation), Step::RootfsPropagation);
   enter_working_directory(plan);
 }
 

@@ -98,15 +98,19 @@ bool make_directories(int root, const char* path, int links) noexcept {
   return false;
 }
 
-/// The directories above the last component.
-bool make_parents(int root, const char* path) noexcept {
-  char parent[kPathMax];
+/// What is above the last component, into `parent`; its length.
+std::size_t parent_path(const char* path, char* parent) noexcept {
   std::size_t size = 0;
-  if (!copy_text(parent, size, path)) return false;
+  if (!copy_text(parent, size, path)) return kPathMax;
   while (size > 0 && parent[size - 1] != '/')
     --size;
   parent[size] = '\0';
-  return make_directories(root, parent, 0);
+  return size;
+}
+
+bool make_parents(int root, const char* path) noexcept {
+  char parent[kPathMax];
+  return parent_path(path, parent) < kPathMax && make_directories(root, parent, 0);
 }
 
 }  // namespace
@@ -122,6 +126,18 @@ int open_in_root(int root, const char* path, int flags, unsigned mode) noexcept 
     if (fd >= 0 || errno != EAGAIN) break;
   }
   return static_cast<int>(fd);
+}
+
+int open_parent(int root, const char* path, const char** name) noexcept {
+  char parent[kPathMax];
+  const std::size_t size = parent_path(path, parent);
+  if (size >= kPathMax) return -1;
+  *name = path + size;
+  if (size == 0) return open_in_root(root, ".", O_PATH | O_DIRECTORY);
+  const int found = open_in_root(root, parent, O_PATH | O_DIRECTORY);
+  if (found >= 0 || errno != ENOENT) return found;
+  if (!make_directories(root, parent, 0)) return -1;
+  return open_in_root(root, parent, O_PATH | O_DIRECTORY);
 }
 
 int open_target(int root, const char* path, bool is_directory, int flags) noexcept {

@@ -36,15 +36,21 @@ void shrink_bounding_set(const ChildPlan& plan) noexcept {
   }
 }
 
-/// Inheritable and ambient stay empty (CVE-2022-29162).
 void set_capabilities(const ChildPlan& plan) noexcept {
-  const auto low = static_cast<std::uint32_t>(plan.permitted);
-  const auto high = static_cast<std::uint32_t>(plan.permitted >> 32U);
+  const auto low = [](std::uint64_t set) { return static_cast<std::uint32_t>(set); };
+  const auto high = [](std::uint64_t set) { return static_cast<std::uint32_t>(set >> 32U); };
   __user_cap_header_struct header{};
   header.version = _LINUX_CAPABILITY_VERSION_3;
-  const __user_cap_data_struct data[2] = {{low, low, 0}, {high, high, 0}};
+  const __user_cap_data_struct data[2] = {
+      {low(plan.effective), low(plan.permitted), low(plan.inheritable)},
+      {high(plan.effective), high(plan.permitted), high(plan.inheritable)}};
   check(plan, ::syscall(SYS_capset, &header, &data), Step::Capabilities);
   check(plan, process_control(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0), Step::Capabilities);
+  for (std::size_t number = 0; number < kCapabilities; ++number) {
+    if ((plan.ambient >> number & 1U) == 0) continue;
+    check(plan, process_control(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number),
+          Step::AmbientCapability, number);
+  }
 }
 
 void change_ids(const ChildPlan& plan) noexcept {
@@ -56,10 +62,22 @@ void change_ids(const ChildPlan& plan) noexcept {
   check(plan, ::syscall(SYS_setresuid, plan.uid, plan.uid, plan.uid), Step::UserId);
 }
 
+/// While the process may still ask for more than its share.
+void set_priorities(const ChildPlan& plan) noexcept {
+  constexpr int kProcess = 1;  // IOPRIO_WHO_PROCESS
+  if (plan.scheduler != nullptr)
+    check(plan, ::syscall(SYS_sched_setattr, 0, plan.scheduler, 0), Step::Scheduler);
+  if (plan.io_priority != nullptr)
+    check(plan, ::syscall(SYS_ioprio_set, kProcess, 0, *plan.io_priority), Step::IoPriority);
+  if (plan.personality != nullptr)
+    check(plan, ::syscall(SYS_personality, *plan.personality), Step::Personality);
+}
+
 }  // namespace
 
 void drop_privileges(const ChildPlan& plan) noexcept {
-  ::syscall(SYS_umask, 0022);
+  ::syscall(SYS_umask, plan.umask);
+  set_priorities(plan);
   set_limits(plan);
   shrink_bounding_set(plan);
   // What is left after the change of ids is decided by set_capabilities alone.

@@ -113,13 +113,12 @@ std::unique_ptr<Container> start_with_cgroups(const CgroupLayout& layout,
   check_spec(spec);
   if (!rootfs) fail(Errc::Invalid, "starting the container: it has no root file system");
   context.check_interrupted();
-  std::unique_ptr<Cgroup> cgroup =
-      make_cgroup(layout, spec.cgroup_parent, spec.id, spec.resources, context);
+  std::unique_ptr<Cgroup> cgroup = make_cgroup(layout, spec.cgroups_path, spec.resources, context);
   ReportSocket socket = make_report_socket();
   Plan plan(std::move(spec), std::move(rootfs), std::move(socket.child), *cgroup);
   Process process(plan, cgroup->clone_directory());
   plan.close_report();
-  if (plan.spec().namespaces.user) {
+  if (plan.spec().namespaces.user.is_new()) {
     process.write_mappings(plan.spec().uid_mappings, plan.spec().gid_mappings);
     let_go_on(socket.parent.get());
   }
@@ -137,10 +136,9 @@ std::unique_ptr<Container> start_container(ContainerSpec spec,
                                     std::move(rootfs), failure, context);
 }
 
-bool remove_container_cgroups(const std::string& cgroup_parent, const std::string& id) {
-  runner::check_id(id);
+bool remove_container_cgroups(const std::string& cgroups_path) {
   const std::unique_ptr<runner::Cgroup> cgroup =
-      runner::find_cgroup(runner::read_cgroup_layout(), cgroup_parent, id);
+      runner::find_cgroup(runner::read_cgroup_layout(), cgroups_path);
   if (cgroup == nullptr) return false;
   cgroup->remove();
   return true;

@@ -1,16 +1,22 @@
+#include <sys/mount.h>
+
 #include "layerkit/runner/container_spec.h"
 
 namespace layerkit {
 namespace {
 
-ContainerMount mount_of(MountKind kind, const char* target, const char* options) {
+constexpr std::uint64_t kHarmless = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NODEV;
+
+ContainerMount mount_of(const char* type,
+                        const char* target,
+                        std::uint64_t attributes,
+                        std::vector<std::string> data) {
   ContainerMount mount;
-  mount.kind = kind;
+  mount.type = type;
+  mount.source = type;
   mount.target = target;
-  mount.options = options;
-  mount.no_suid = true;
-  mount.no_exec = true;
-  mount.no_dev = true;
+  mount.attributes.set = attributes;
+  mount.data = std::move(data);
   return mount;
 }
 
@@ -19,19 +25,14 @@ ContainerMount mount_of(MountKind kind, const char* target, const char* options)
 // moby, oci/defaults.go.
 std::vector<ContainerMount> default_mounts() {
   std::vector<ContainerMount> mounts;
-  mounts.push_back(mount_of(MountKind::Proc, "/proc", ""));
-  mounts.push_back(mount_of(MountKind::Tmpfs, "/dev", "mode=755,size=65536k"));
-  mounts.back().no_exec = false;
-  mounts.back().no_dev = false;
-  mounts.push_back(
-      mount_of(MountKind::Devpts, "/dev/pts", "newinstance,ptmxmode=0666,mode=0620,gid=5"));
-  mounts.back().no_dev = false;
-  mounts.push_back(mount_of(MountKind::Sysfs, "/sys", ""));
-  mounts.back().read_only = true;
-  mounts.push_back(mount_of(MountKind::Cgroup, "/sys/fs/cgroup", ""));
-  mounts.back().read_only = true;
-  mounts.push_back(mount_of(MountKind::Mqueue, "/dev/mqueue", ""));
-  mounts.push_back(mount_of(MountKind::Tmpfs, "/dev/shm", "mode=1777,size=65536k"));
+  mounts.push_back(mount_of("proc", "/proc", kHarmless, {}));
+  mounts.push_back(mount_of("tmpfs", "/dev", MOUNT_ATTR_NOSUID, {"mode=755", "size=65536k"}));
+  mounts.push_back(mount_of("devpts", "/dev/pts", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+                            {"newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}));
+  mounts.push_back(mount_of("sysfs", "/sys", kHarmless | MOUNT_ATTR_RDONLY, {}));
+  mounts.push_back(mount_of("cgroup", "/sys/fs/cgroup", kHarmless | MOUNT_ATTR_RDONLY, {}));
+  mounts.push_back(mount_of("mqueue", "/dev/mqueue", kHarmless, {}));
+  mounts.push_back(mount_of("tmpfs", "/dev/shm", kHarmless, {"mode=1777", "size=65536k"}));
   return mounts;
 }
 
@@ -51,6 +52,13 @@ std::vector<std::string> default_capabilities() {
           "CAP_MKNOD",   "CAP_NET_RAW",      "CAP_SETGID",           "CAP_SETUID",
           "CAP_SETFCAP", "CAP_SETPCAP",      "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT",
           "CAP_KILL",    "CAP_AUDIT_WRITE"};
+}
+
+Capabilities capabilities_of(std::vector<std::string> names, std::uint32_t uid) {
+  Capabilities capabilities;
+  if (uid == 0) capabilities.effective = capabilities.permitted = names;
+  capabilities.bounding = std::move(names);
+  return capabilities;
 }
 
 }  // namespace layerkit

@@ -45,9 +45,7 @@ std::string doing_indexed(const Report& report, const Plan& plan) {
       return (index < plan.mount_names().size() ? plan.mount_names()[index] : "mounting") +
              " read-only";
     case Step::Device:
-      return index < plan.flat().devices.size()
-                 ? "making device " + quoted(std::string("/dev/") + plan.flat().devices[index].name)
-                 : "making a device";
+      return "making device " + at(plan.device_names(), index);
     case Step::Link:
       return index < plan.flat().links.size()
                  ? "making symlink " + quoted(plan.flat().links[index].name)
@@ -60,6 +58,8 @@ std::string doing_indexed(const Report& report, const Plan& plan) {
       return "making " + at(spec.read_only_paths, index) + " read-only";
     case Step::Rlimit:
       return "setting " + rlimit_name(plan, index);
+    case Step::AmbientCapability:
+      return "making capability " + quoted(capability_name(report.index)) + " ambient";
     case Step::BoundingSet:
       return "dropping capability " + quoted(capability_name(report.index));
     case Step::Exec:
@@ -89,6 +89,8 @@ std::string doing(const Report& report, const Plan& plan) {
       return "creating the session keyring";
     case Step::Hostname:
       return "setting host name " + quoted(spec.hostname);
+    case Step::Domainname:
+      return "setting domain name " + quoted(spec.domainname);
     case Step::Loopback:
       return "raising the loopback interface";
     case Step::PrivateMounts:
@@ -105,6 +107,14 @@ std::string doing(const Report& report, const Plan& plan) {
       return "making the root file system read-only";
     case Step::PivotRoot:
       return "pivoting into the root file system";
+    case Step::RootfsPropagation:
+      return "setting the propagation of the root file system";
+    case Step::Scheduler:
+      return "setting the scheduling policy";
+    case Step::IoPriority:
+      return "setting the I/O priority";
+    case Step::Personality:
+      return "setting the execution domain";
     case Step::NoNewPrivileges:
       return "setting no_new_privs";
     case Step::Groups:

@@ -66,8 +66,8 @@ bool caller_maps_group(std::uint32_t gid) {
   return false;
 }
 
-CapabilitySet checked_capabilities(const ContainerSpec& spec) {
-  const CapabilitySet wanted = parse_capabilities(spec.process.capabilities);
+CapabilitySet checked_capabilities(const std::vector<std::string>& names) {
+  const CapabilitySet wanted = parse_capabilities(names);
   const CapabilitySet missing = wanted & ~bounding_set();
   for (unsigned number = 0; number < 64; ++number) {
     if ((missing >> number & 1U) == 0) continue;
@@ -83,7 +83,7 @@ Plan::Plan(ContainerSpec spec, Fd rootfs, Fd report, const Cgroup& cgroup)
     : spec_(std::move(spec)),
       rootfs_(above_standard(std::move(rootfs))),
       report_(above_standard(std::move(report))),
-      allows_devices_(cgroup.filters_devices() && !spec_.namespaces.user) {
+      allows_devices_(cgroup.filters_devices() && !spec_.namespaces.user.is_new()) {
   prepare_rootfs(rootfs_.get(), allows_devices_ ? 0 : MOUNT_ATTR_NODEV);
   flat_.rootfs = rootfs_.get();
   flat_.report = report_.get();
@@ -120,14 +120,14 @@ void Plan::plan_standard_streams() {
 
 void Plan::plan_namespaces(const Cgroup& cgroup) {
   const Namespaces& namespaces = spec_.namespaces;
-  flat_.waits_for_mappings = namespaces.user;
+  flat_.waits_for_mappings = namespaces.user.is_new();
   flat_.has_mapped_root = std::any_of(spec_.uid_mappings.begin(), spec_.uid_mappings.end(),
                                       [](const IdMapping& mapping) {
                                         return mapping.container_id == 0 && mapping.size > 0;
                                       }) &&
                           maps_group(0);
-  flat_.unshares_cgroup = namespaces.cgroup;
-  flat_.raises_loopback = namespaces.network;
+  flat_.unshares_cgroup = namespaces.cgroup.is_new();
+  flat_.raises_loopback = namespaces.network.is_new();
   for (const int file : cgroup.join_files()) {
     Fd copy(::fcntl(file, F_DUPFD_CLOEXEC, 3));
     if (!copy) fail_errno(errno, "duplicating a descriptor");
@@ -138,13 +138,17 @@ void Plan::plan_namespaces(const Cgroup& cgroup) {
     flat_.hostname = spec_.hostname.c_str();
     flat_.hostname_size = spec_.hostname.size();
   }
+  if (!spec_.domainname.empty()) {
+    flat_.domainname = spec_.domainname.c_str();
+    flat_.domainname_size = spec_.domainname.size();
+  }
   if (spec_.process.oom_score_adj) {
     flat_.oom_score = keep_text(std::to_string(*spec_.process.oom_score_adj));
   }
 }
 
 bool Plan::maps_group(std::uint32_t gid) const {
-  if (!spec_.namespaces.user) return caller_maps_group(gid);
+  if (!spec_.namespaces.user.is_new()) return caller_maps_group(gid);
   return std::any_of(
       spec_.gid_mappings.begin(), spec_.gid_mappings.end(), [&](const IdMapping& mapping) {
         return gid >= mapping.container_id && gid - mapping.container_id < mapping.size;
@@ -161,6 +165,7 @@ void Plan::plan_paths() {
   flat_.masked_paths = masked_paths_;
   flat_.read_only_paths = read_only_paths_;
   flat_.read_only_rootfs = spec_.read_only_rootfs;
+  flat_.rootfs_propagation = spec_.rootfs_propagation;
   flat_.cwd = keep_text(relative_path(spec_.process.cwd));
 }
 
@@ -183,10 +188,20 @@ void Plan::plan_process() {
   flat_.groups = groups_;
   flat_.uid = process.uid;
   flat_.gid = process.gid;
-  flat_.bounding = checked_capabilities(spec_);
-  // As execve(2) itself would have it: a user other than root gets none.
-  flat_.permitted = process.uid == 0 ? flat_.bounding : 0;
+  flat_.bounding = checked_capabilities(process.capabilities.bounding);
+  flat_.effective = checked_capabilities(process.capabilities.effective);
+  flat_.permitted = checked_capabilities(process.capabilities.permitted);
+  flat_.inheritable = checked_capabilities(process.capabilities.inheritable);
+  flat_.ambient = checked_capabilities(process.capabilities.ambient);
   flat_.no_new_privileges = process.no_new_privileges;
+  if (process.umask) flat_.umask = *process.umask;
+  if (process.io_priority) flat_.io_priority = &*spec_.process.io_priority;
+  if (spec_.personality) flat_.personality = &*spec_.personality;
+  if (const auto& wanted = process.scheduler) {
+    scheduler_ = {sizeof(PlannedScheduler), wanted->policy,  wanted->flags,    wanted->nice,
+                  wanted->priority,         wanted->runtime, wanted->deadline, wanted->period};
+    flat_.scheduler = &*scheduler_;
+  }
 }
 
 void Plan::plan_exec() {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,16 +36,18 @@ struct PlannedMount {
   bool target_is_directory = true;
   bool refuses_symlink = false;
   bool read_only_at_end = false;
-  bool holds_devices = false;
   TargetPlace place = TargetPlace::Ordinary;
   std::span<const FsOption> options;
-  std::uint64_t attributes = 0;  ///< MOUNT_ATTR_* of a new file system
+  std::uint64_t attributes = 0;   ///< MOUNT_ATTR_* of a new file system
+  unsigned long propagation = 0;  ///< MS_* of a new file system
 };
 
 struct PlannedDevice {
-  const char* name = nullptr;
-  unsigned major = 0;
-  unsigned minor = 0;
+  const char* path = nullptr;  ///< relative to the rootfs
+  mode_t mode = 0;             ///< with its type
+  dev_t number = 0;
+  uid_t uid = 0;
+  gid_t gid = 0;
   int tree = -1;  ///< the host's node as a detached mount; -1: made by mknod
 };
 
@@ -65,6 +68,18 @@ struct PlannedRlimit {
   rlimit64 value;
 };
 
+/// struct sched_attr of sched_setattr(2), which <sched.h> lacks.
+struct PlannedScheduler {
+  std::uint32_t size;
+  std::uint32_t policy;
+  std::uint64_t flags;
+  std::int32_t nice;
+  std::uint32_t priority;
+  std::uint64_t runtime;
+  std::uint64_t deadline;
+  std::uint64_t period;
+};
+
 struct ChildPlan {
   int report = -1;  ///< the child's end of the report socket
   int standard[3] = {-1, -1, -1};
@@ -81,6 +96,8 @@ struct ChildPlan {
   const char* oom_score = nullptr;
   const char* hostname = nullptr;
   std::size_t hostname_size = 0;
+  const char* domainname = nullptr;
+  std::size_t domainname_size = 0;
 
   std::span<const PlannedMount> mounts;
   std::span<int> mount_fds;  ///< scratch of the child, one per mount
@@ -90,14 +107,22 @@ struct ChildPlan {
   std::span<const char* const> masked_paths;
   std::span<const char* const> read_only_paths;
   bool read_only_rootfs = false;
+  unsigned long rootfs_propagation = 0;
   const char* cwd = nullptr;
 
+  const PlannedScheduler* scheduler = nullptr;
+  const int* io_priority = nullptr;
+  const unsigned long* personality = nullptr;
+  mode_t umask = 0022;
   std::span<const PlannedRlimit> rlimits;
   std::span<const gid_t> groups;
   uid_t uid = 0;
   gid_t gid = 0;
   std::uint64_t bounding = 0;
-  std::uint64_t permitted = 0;  ///< and effective
+  std::uint64_t effective = 0;
+  std::uint64_t permitted = 0;
+  std::uint64_t inheritable = 0;
+  std::uint64_t ambient = 0;
   bool no_new_privileges = false;
 
   const char* const* stub_argv = nullptr;
@@ -118,6 +143,7 @@ class Plan {
   const ContainerSpec& spec() const noexcept { return spec_; }
   const std::vector<std::string>& mount_names() const noexcept { return mount_names_; }
   const std::vector<std::string>& sysctl_names() const noexcept { return sysctl_names_; }
+  const std::vector<std::string>& device_names() const noexcept { return device_names_; }
   const std::vector<std::string>& candidates() const noexcept { return candidates_; }
   /// Closes the parent's copy, so that the end of the child is seen as the end of the stream.
   void close_report() noexcept { report_.reset(); }
@@ -130,12 +156,14 @@ class Plan {
   void plan_mounts(const Cgroup& cgroup);
   void plan_mount(ContainerMount& mount);
   void plan_cgroup_mount(const ContainerMount& mount, const Cgroup& cgroup);
-  void plan_devices(std::size_t dev_mount);
+  void plan_devices();
+  void plan_device(const ContainerDevice& device);
   void plan_paths();
   void plan_sysctls();
   void plan_process();
   void plan_exec();
-  std::span<const FsOption> keep_options(const std::string& filesystem, const std::string& text);
+  std::span<const FsOption> keep_options(const std::string& source,
+                                         const std::vector<std::string>& data);
   /// Whether the group exists in the user namespace of the container.
   bool maps_group(std::uint32_t gid) const;
 
@@ -163,7 +191,9 @@ class Plan {
   std::vector<const char*> envp_;
   std::vector<std::string> mount_names_;
   std::vector<std::string> sysctl_names_;
+  std::vector<std::string> device_names_;
   std::vector<std::string> candidates_;
+  std::optional<PlannedScheduler> scheduler_;
 };
 
 }  // namespace layerkit::runner

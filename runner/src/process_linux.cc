@@ -20,11 +20,11 @@ namespace {
 std::uint64_t clone_flags(const Namespaces& namespaces) {
   // The cgroup namespace comes later: its root is the cgroup that the child joins first.
   std::uint64_t flags = CLONE_NEWNS;
-  if (namespaces.pid) flags |= CLONE_NEWPID;
-  if (namespaces.uts) flags |= CLONE_NEWUTS;
-  if (namespaces.ipc) flags |= CLONE_NEWIPC;
-  if (namespaces.network) flags |= CLONE_NEWNET;
-  if (namespaces.user) flags |= CLONE_NEWUSER;
+  if (namespaces.pid.is_new()) flags |= CLONE_NEWPID;
+  if (namespaces.uts.is_new()) flags |= CLONE_NEWUTS;
+  if (namespaces.ipc.is_new()) flags |= CLONE_NEWIPC;
+  if (namespaces.network.is_new()) flags |= CLONE_NEWNET;
+  if (namespaces.user.is_new()) flags |= CLONE_NEWUSER;
   return flags;
 }
 

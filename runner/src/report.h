@@ -17,6 +17,7 @@ enum class Step : std::uint32_t {
   Session,
   Keyring,
   Hostname,
+  Domainname,
   Loopback,
   PrivateMounts,
   HostNull,
@@ -32,6 +33,10 @@ enum class Step : std::uint32_t {
   WorkingDirectory,
   ReadOnlyRootfs,
   PivotRoot,
+  RootfsPropagation,
+  Scheduler,
+  IoPriority,
+  Personality,
   Rlimit,  ///< index: of the limit
   NoNewPrivileges,
   BoundingSet,  ///< index: number of the capability
@@ -39,6 +44,7 @@ enum class Step : std::uint32_t {
   GroupId,
   UserId,
   Capabilities,
+  AmbientCapability,  ///< index: number of the capability
   ExecStub,
   ExecNotFound,     ///< no candidate exists
   ExecInterpreter,  ///< index: of the candidate; detail: the interpreter that does not exist

@@ -18,10 +18,15 @@ Fd clone_tree(int directory, const char* path, unsigned more_flags, const std::s
   return tree;
 }
 
-void set_attributes(int tree, std::uint64_t attributes, unsigned flags, const std::string& name) {
+void set_attributes(int tree,
+                    const MountAttributes& attributes,
+                    unsigned long propagation,
+                    unsigned flags,
+                    const std::string& name) {
   mount_attr change{};
-  change.attr_set = attributes;
-  change.propagation = MS_PRIVATE;
+  change.attr_set = attributes.set;
+  change.attr_clr = attributes.clear;
+  change.propagation = propagation & ~static_cast<unsigned long>(MS_REC);
   if (::mount_setattr(tree, "", AT_EMPTY_PATH | flags, &change, sizeof(change)) != 0) {
     fail_errno(errno, "setting the attributes of the mount of {}", quoted(name));
   }
@@ -29,42 +34,43 @@ void set_attributes(int tree, std::uint64_t attributes, unsigned flags, const st
 
 }  // namespace
 
-std::uint64_t mount_attributes(const ContainerMount& mount) noexcept {
-  std::uint64_t attributes = 0;
-  if (mount.no_suid) attributes |= MOUNT_ATTR_NOSUID;
-  if (mount.no_dev) attributes |= MOUNT_ATTR_NODEV;
-  if (mount.no_exec) attributes |= MOUNT_ATTR_NOEXEC;
-  return attributes;
-}
-
 Fd clone_bind_source(const ContainerMount& mount, std::uint64_t more_attributes) {
-  Fd tree = clone_tree(mount.source.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, mount.source_name);
-  std::uint64_t attributes = mount_attributes(mount) | more_attributes;
-  if (mount.read_only) attributes |= MOUNT_ATTR_RDONLY;
-  set_attributes(tree.get(), attributes, AT_RECURSIVE, mount.source_name);
+  const unsigned recursive = mount.recursive ? AT_RECURSIVE : 0U;
+  Fd tree = clone_tree(mount.source_fd.get(), "", AT_EMPTY_PATH | recursive, mount.source);
+  MountAttributes all = mount.recursive_attributes;
+  all.set |= more_attributes;
+  // Unless asked for, no mount event of the host gets in, and none out.
+  const unsigned long propagation =
+      mount.propagation != 0 ? mount.propagation : static_cast<unsigned long>(MS_PRIVATE);
+  set_attributes(tree.get(), all, propagation, recursive, mount.source);
+  if (mount.attributes.set != 0 || mount.attributes.clear != 0)
+    set_attributes(tree.get(), mount.attributes, 0, 0, mount.source);
   return tree;
 }
 
 Fd clone_directory(int directory, std::uint64_t attributes) {
   Fd tree = clone_tree(directory, "", AT_EMPTY_PATH, "cgroup");
-  set_attributes(tree.get(), attributes, 0, "cgroup");
+  set_attributes(tree.get(), {attributes, 0}, MS_PRIVATE, 0, "cgroup");
   return tree;
 }
 
-Fd clone_device(const char* path, unsigned major, unsigned minor) {
-  Fd tree = clone_tree(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, path);
+Fd clone_device(const ContainerDevice& device) {
+  Fd tree = clone_tree(AT_FDCWD, device.path.c_str(), AT_SYMLINK_NOFOLLOW, device.path);
   struct stat stat {};
-  if (::fstat(tree.get(), &stat) != 0) fail_errno(errno, "reading the device {}", quoted(path));
-  if (!S_ISCHR(stat.st_mode) || stat.st_rdev != ::makedev(major, minor)) {
-    fail(Errc::Unsupported, "reading the device {}: not the character device {}:{}", quoted(path),
-         major, minor);
+  if (::fstat(tree.get(), &stat) != 0)
+    fail_errno(errno, "reading the device {}", quoted(device.path));
+  const mode_t type = device.type == 'b' ? S_IFBLK : S_IFCHR;
+  if ((stat.st_mode & S_IFMT) != type || stat.st_rdev != ::makedev(device.major, device.minor)) {
+    fail(Errc::Unsupported, "reading the device {}: not the {} device {}:{}", quoted(device.path),
+         device.type == 'b' ? "block" : "character", device.major, device.minor);
   }
-  set_attributes(tree.get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0, path);
+  set_attributes(tree.get(), {MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0}, MS_PRIVATE, 0,
+                 device.path);
   return tree;
 }
 
 void prepare_rootfs(int rootfs, std::uint64_t attributes) {
-  set_attributes(rootfs, attributes, AT_RECURSIVE, "the root file system");
+  set_attributes(rootfs, {attributes, 0}, MS_PRIVATE, AT_RECURSIVE, "the root file system");
 }
 
 }  // namespace layerkit::runner

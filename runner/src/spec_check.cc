@@ -48,12 +48,23 @@ void check_process(const ProcessSpec& process) {
 
 void check_mount(const ContainerMount& mount) {
   check_text("mount target", mount.target);
-  check_text("mount options", mount.options);
+  for (const std::string& option : mount.data)
+    check_text("mount option", option);
   if (!mount.target.starts_with('/') || RelPath::parse(mount.target).is_root()) {
     fail(Errc::Invalid, "reading mount target {}: not a path below '/'", quoted(mount.target));
   }
-  if (mount.kind == MountKind::Bind && !mount.source) {
+  if (mount.type == "bind" && !mount.source_fd) {
     fail(Errc::Invalid, "reading mount {}: a bind mount without source", quoted(mount.target));
+  }
+}
+
+void check_device(const ContainerDevice& device) {
+  check_text("device", device.path);
+  if (!device.path.starts_with('/') || RelPath::parse(device.path).is_root()) {
+    fail(Errc::Invalid, "reading device {}: not a path below '/'", quoted(device.path));
+  }
+  if (device.type != 'c' && device.type != 'b' && device.type != 'p') {
+    fail(Errc::Invalid, "reading device {}: its type is neither c, b nor p", quoted(device.path));
   }
 }
 
@@ -66,8 +77,8 @@ void check_sysctl(const std::string& path, const std::string& name, const Namesp
       std::find(kIpc.begin(), kIpc.end(), path) != kIpc.end() || path.starts_with("fs/mqueue/");
   const bool is_network = path.starts_with("net/");
   const bool is_uts = path == "kernel/domainname";
-  if ((is_ipc && namespaces.ipc) || (is_network && namespaces.network) ||
-      (is_uts && namespaces.uts)) {
+  if ((is_ipc && namespaces.ipc.is_new()) || (is_network && namespaces.network.is_new()) ||
+      (is_uts && namespaces.uts.is_new())) {
     return;
   }
   fail(Errc::Invalid, "setting sysctl {}: it does not belong to a namespace of the container",
@@ -76,10 +87,10 @@ void check_sysctl(const std::string& path, const std::string& name, const Namesp
 
 void check_mappings(const ContainerSpec& spec) {
   const bool has_mappings = !spec.uid_mappings.empty() || !spec.gid_mappings.empty();
-  if (!spec.namespaces.user && has_mappings) {
+  if (!spec.namespaces.user.is_new() && has_mappings) {
     fail(Errc::Invalid, "mapping ids: the container has no user namespace");
   }
-  if (spec.namespaces.user && (spec.uid_mappings.empty() || spec.gid_mappings.empty())) {
+  if (spec.namespaces.user.is_new() && (spec.uid_mappings.empty() || spec.gid_mappings.empty())) {
     fail(Errc::Invalid, "mapping ids: a user namespace needs uid and gid mappings");
   }
 }
@@ -115,17 +126,28 @@ std::string sysctl_path(const std::string& name) {
 }
 
 void check_spec(const ContainerSpec& spec) {
+  check_supported(spec);
   check_id(spec.id);
   check_text("host name", spec.hostname);
   if (spec.hostname.size() > kMaxHostname) {
     fail(Errc::Invalid, "setting host name {}: longer than 64 bytes", quoted(spec.hostname));
   }
-  if (!spec.hostname.empty() && !spec.namespaces.uts) {
+  if (!spec.hostname.empty() && !spec.namespaces.uts.is_new()) {
     fail(Errc::Invalid, "setting host name {}: the container has no uts namespace",
          quoted(spec.hostname));
   }
+  check_text("domain name", spec.domainname);
+  if (spec.domainname.size() > kMaxHostname) {
+    fail(Errc::Invalid, "setting domain name {}: longer than 64 bytes", quoted(spec.domainname));
+  }
+  if (!spec.domainname.empty() && !spec.namespaces.uts.is_new()) {
+    fail(Errc::Invalid, "setting domain name {}: the container has no uts namespace",
+         quoted(spec.domainname));
+  }
   check_process(spec.process);
   check_mappings(spec);
+  for (const ContainerDevice& device : spec.devices)
+    check_device(device);
   check_resources(spec.resources);
   for (const ContainerMount& mount : spec.mounts)
     check_mount(mount);

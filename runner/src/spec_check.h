@@ -9,6 +9,10 @@ namespace layerkit::runner {
 /// Throws Error{Invalid} for a spec that cannot be meant: what the rest of the runner relies on.
 void check_spec(const ContainerSpec& spec);
 
+/// Throws Error{Unsupported} that names what the spec can say and the runner does not do: nothing
+/// that is asked for is left out silently.
+void check_supported(const ContainerSpec& spec);
+
 /// The id names directories: [a-zA-Z0-9][a-zA-Z0-9_.-]*, at most 255 bytes.
 void check_id(const std::string& id);
 

@@ -1,6 +1,7 @@
 #include "layerkit/imagetool/option_values.h"
 
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 #include <csignal>
@@ -141,16 +142,15 @@ TEST(ParseVolumeTest, RefusesWhatItCannotDo) {
 TEST(ParseTmpfsTest, DefaultsAreRestrictive) {
   const auto mount = tmpfs_mount(parse_tmpfs("/run"));
   EXPECT_EQ(mount.target, "/run");
-  EXPECT_TRUE(mount.no_suid && mount.no_dev && mount.no_exec);
-  EXPECT_FALSE(mount.read_only);
-  EXPECT_EQ(mount.options, "");
+  EXPECT_EQ(mount.attributes.set,
+            std::uint64_t{MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC});
+  EXPECT_EQ(mount.data, std::vector<std::string>{});
 }
 
 TEST(ParseTmpfsTest, OptionsBecomeFlagsAndData) {
   const auto mount = tmpfs_mount(parse_tmpfs("/run:rw,exec,size=64m,mode=1777,uid=5"));
-  EXPECT_FALSE(mount.no_exec);
-  EXPECT_TRUE(mount.no_dev);
-  EXPECT_EQ(mount.options, "size=64m,mode=1777,uid=5");
+  EXPECT_EQ(mount.attributes.set, std::uint64_t{MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV});
+  EXPECT_EQ(mount.data, (std::vector<std::string>{"size=64m", "mode=1777", "uid=5"}));
   for (const char* text :
        {"/run:size", "/run:size=x", "/run:mode=9", "/run:lowerdir=/", "/run:,"}) {
     expect_error(Errc::Invalid, "invalid tmpfs option", [&] { parse_tmpfs(text); });

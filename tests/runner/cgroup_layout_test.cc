@@ -60,21 +60,21 @@ TEST(CgroupLayoutTest, NonsenseLinesAreNoMounts) {
 
 TEST(CgroupTest, AParentThatIsNoCleanRelativePathIsRefused) {
   for (const char* parent : {"", "/", "/a", "a/../b", "a//b"}) {
-    expect_error(Errc::Invalid, "cgroup parent", [&] { make_cgroup({}, parent, "a", {}, {}); });
+    expect_error(Errc::Invalid, "cgroup path", [&] { make_cgroup({}, parent, {}, {}); });
   }
 }
 
 TEST(CgroupTest, AParentAboveTheHierarchyIsRefused) {
-  expect_error(Errc::Invalid, "it leaves the root", [] { make_cgroup({}, "../a", "a", {}, {}); });
+  expect_error(Errc::Invalid, "it leaves the root", [] { make_cgroup({}, "../a", {}, {}); });
 }
 
 TEST(CgroupTest, WithoutHierarchiesOnlyLimitsAreRefused) {
-  EXPECT_NO_THROW(make_cgroup({}, "p", "a", {}, {}));
+  EXPECT_NO_THROW(make_cgroup({}, "p/a", {}, {}));
   Resources resources;
   resources.pids_limit = 5;
   expect_error(Errc::Unsupported,
                "limiting processes: this system has no usable cgroup controller 'pids'",
-               [&] { make_cgroup({}, "p", "a", resources, {}); });
+               [&] { make_cgroup({}, "p/a", resources, {}); });
 }
 
 TEST(CgroupFilesTest, WordsAreComparedWhole) {
@@ -104,7 +104,7 @@ CgroupLayout fake_v2(const TempDir& dir) {
 TEST(CgroupV2Test, HandsControllersDownFromTheRoot) {
   const TempDir dir;
   const CgroupLayout layout = fake_v2(dir);
-  make_cgroup(layout, "parent", "box", {}, {});
+  make_cgroup(layout, "parent/box", {}, {});
   // In a plain file the last value lies over the ones before.
   EXPECT_TRUE(read_control(dir.fd(), "cgroup.subtree_control").value_or("").starts_with("+cpu"));
 }
@@ -113,15 +113,15 @@ TEST(CgroupV2Test, ALimitWithoutControllerIsRefusedAndNothingStays) {
   const TempDir dir;
   const CgroupLayout layout = fake_v2(dir);
   Resources resources;
-  resources.memory_limit = 1U << 20U;
+  resources.memory.limit = 1U << 20U;
   expect_error(Errc::Unsupported, "limiting memory: cgroup controller 'memory' is not available in",
-               [&] { make_cgroup(layout, "a/b", "box", resources, {}); });
+               [&] { make_cgroup(layout, "a/b/box", resources, {}); });
   EXPECT_FALSE(stat_at(dir.fd(), "a").has_value());
 }
 
 TEST(CgroupV2Test, FindsNothingWhereNothingIs) {
   const TempDir dir;
-  EXPECT_EQ(find_cgroup(fake_v2(dir), "parent", "box"), nullptr);
+  EXPECT_EQ(find_cgroup(fake_v2(dir), "parent/box"), nullptr);
 }
 
 }  // namespace

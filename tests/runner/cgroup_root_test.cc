@@ -71,7 +71,7 @@ TEST_F(CgroupV2RootTest, WithoutDeviceFilterNodesOfTheImageAreDead) {
 
 TEST_F(CgroupV2RootTest, RemovalKillsWhatIsLeft) {
   ContainerSpec spec = shell("sleep 1000 & exit 4");
-  spec.namespaces.pid = false;
+  spec.namespaces.pid.from = Namespace::From::Caller;
   const auto container =
       runner::start_with_cgroups(layout_, std::move(spec), rootfs().detach(), nullptr, Context{});
   EXPECT_EQ(container->wait().code, 4);
@@ -80,7 +80,7 @@ TEST_F(CgroupV2RootTest, RemovalKillsWhatIsLeft) {
 TEST_F(CgroupV2RootTest, ALimitWithoutItsControllerIsRefused) {
   if (has_controller("memory")) GTEST_SKIP() << "this cgroup2 has the memory controller";
   ContainerSpec spec = shell("true");
-  spec.resources.memory_limit = 30U << 20U;
+  spec.resources.memory.limit = 30U << 20U;
   const std::string id = spec.id;
   expect_error(
       Errc::Unsupported,
@@ -96,8 +96,8 @@ TEST_F(CgroupV2RootTest, LimitsStandInTheCgroup) {
   }
   ContainerSpec spec = spec_of({"sleep", "1000"});
   const std::string id = spec.id;
-  spec.resources.memory_limit = 64U << 20U;
-  spec.resources.cpu_quota_us = 50'000;
+  spec.resources.memory.limit = 64U << 20U;
+  spec.resources.cpu.quota = 50'000;
   spec.resources.pids_limit = 20;
   const auto container =
       runner::start_with_cgroups(layout_, std::move(spec), rootfs().detach(), nullptr, Context{});

@@ -99,7 +99,7 @@ TEST_F(ContainerFailureTest, ARootfsThatIsNotDetachedIsAnError) {
 
 TEST_F(ContainerFailureTest, UnknownCapabilitiesAreAnError) {
   ContainerSpec spec = shell("true");
-  spec.process.capabilities = {"CAP_NONSENSE"};
+  spec.process.capabilities = capabilities_of({"CAP_NONSENSE"}, 0);
   EXPECT_EQ(refused(rootfs(), std::move(spec)).message,
             "reading capability 'CAP_NONSENSE': no such capability");
 }

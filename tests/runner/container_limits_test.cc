@@ -8,7 +8,7 @@ using ContainerLimitsTest = ContainerTest;
 
 TEST_F(ContainerLimitsTest, TheMemoryLimitKills) {
   ContainerSpec spec = spec_of({"dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1"});
-  spec.resources.memory_limit = 30U << 20U;
+  spec.resources.memory.limit = 30U << 20U;
   const Outcome outcome = run(rootfs(), std::move(spec));
   EXPECT_EQ(outcome.status.code, 137);
   EXPECT_TRUE(outcome.status.out_of_memory);
@@ -16,7 +16,7 @@ TEST_F(ContainerLimitsTest, TheMemoryLimitKills) {
 
 TEST_F(ContainerLimitsTest, BelowTheMemoryLimitNothingIsKilled) {
   ContainerSpec spec = spec_of({"dd", "if=/dev/zero", "of=/dev/null", "bs=20M", "count=1"});
-  spec.resources.memory_limit = 30U << 20U;
+  spec.resources.memory.limit = 30U << 20U;
   const Outcome outcome = run(rootfs(), std::move(spec));
   EXPECT_EQ(outcome.status.code, 0) << outcome.output;
   EXPECT_FALSE(outcome.status.out_of_memory);
@@ -24,7 +24,7 @@ TEST_F(ContainerLimitsTest, BelowTheMemoryLimitNothingIsKilled) {
 
 TEST_F(ContainerLimitsTest, AnOomKillBelowInitIsSeen) {
   ContainerSpec spec = shell("dd if=/dev/zero of=/dev/null bs=200M count=1; exit 3");
-  spec.resources.memory_limit = 30U << 20U;
+  spec.resources.memory.limit = 30U << 20U;
   const Outcome outcome = run(rootfs(), std::move(spec));
   EXPECT_EQ(outcome.status.code, 3);
   EXPECT_TRUE(outcome.status.out_of_memory);
@@ -43,9 +43,9 @@ TEST_F(ContainerLimitsTest, LimitsStandInTheCgroup) {
   if (!has_v1("cpu") || !has_v1("memory") || !has_v1("pids")) GTEST_SKIP() << "needs cgroup v1";
   ContainerSpec spec = spec_of({"sleep", "1000"});
   const std::string id = spec.id;
-  spec.resources.memory_limit = 64U << 20U;
-  spec.resources.cpu_quota_us = 50'000;
-  spec.resources.cpu_shares = 512;
+  spec.resources.memory.limit = 64U << 20U;
+  spec.resources.cpu.quota = 50'000;
+  spec.resources.cpu.shares = 512;
   spec.resources.pids_limit = 20;
   const auto container = start_container(std::move(spec), rootfs().detach(), nullptr, Context{});
   EXPECT_EQ(cgroup_file("memory", id, "memory.limit_in_bytes"), "67108864\n");
@@ -60,7 +60,7 @@ TEST_F(ContainerLimitsTest, LimitsStandInTheCgroup) {
 
 TEST_F(ContainerLimitsTest, AMemoryLimitTooSmallToStartIsSaid) {
   ContainerSpec spec = shell("true");
-  spec.resources.memory_limit = 16'384;
+  spec.resources.memory.limit = 16'384;
   const Refusal refusal = refused(rootfs(), std::move(spec));
   EXPECT_EQ(refusal.message, "starting the container: the memory limit is too small to set it up");
   EXPECT_EQ(refusal.failure, StartFailure::Setup);
@@ -71,7 +71,7 @@ TEST_F(ContainerLimitsTest, ABusyCgroupIsRefusedAndKept) {
   const std::string id = first.id;
   const auto container = start_container(std::move(first), rootfs().detach(), nullptr, Context{});
   ContainerSpec second = shell("true");
-  second.id = id;
+  second.cgroups_path = test_cgroup_parent() + "/" + id;
   const Refusal refusal = refused(rootfs(), std::move(second));
   EXPECT_EQ(refusal.code, Errc::Busy);
   EXPECT_NE(refusal.message.find("it exists and has processes"), std::string::npos);
@@ -89,17 +89,17 @@ TEST_F(ContainerLimitsTest, AnEmptyLeftoverCgroupIsReplaced) {
 
 TEST_F(ContainerLimitsTest, AnotherProcessCanRemoveTheCgroups) {
   ContainerSpec spec = shell("sleep 1000 & sleep 1000");
-  spec.namespaces.pid = false;
+  spec.namespaces.pid.from = Namespace::From::Caller;
   const std::string id = spec.id;
   const auto container = start_container(std::move(spec), rootfs().detach(), nullptr, Context{});
-  EXPECT_TRUE(remove_container_cgroups(test_cgroup_parent(), id));
-  EXPECT_FALSE(remove_container_cgroups(test_cgroup_parent(), id));
+  EXPECT_TRUE(remove_container_cgroups(test_cgroup_parent() + "/" + id));
+  EXPECT_FALSE(remove_container_cgroups(test_cgroup_parent() + "/" + id));
   EXPECT_EQ(container->wait().code, 137);
 }
 
 TEST_F(ContainerLimitsTest, WithoutPidNamespaceTheRestIsKilledToo) {
   ContainerSpec spec = shell("sleep 1000 & exit 4");
-  spec.namespaces.pid = false;
+  spec.namespaces.pid.from = Namespace::From::Caller;
   EXPECT_EQ(run(rootfs(), std::move(spec)).status.code, 4);
 }
 

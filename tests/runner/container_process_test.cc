@@ -76,7 +76,7 @@ TEST_F(ContainerProcessTest, RootHasTheGivenCapabilitiesAndNoInheritableOnes) {
   rootfs().replace_by_link("bin/grep", "busybox");
   ContainerSpec spec =
       shell("id -u; id -G; grep Cap /proc/self/status; grep NoNewPrivs /proc/self/status");
-  spec.process.capabilities = {"CAP_CHOWN", "CAP_KILL"};
+  spec.process.capabilities = capabilities_of({"CAP_CHOWN", "CAP_KILL"}, 0);
   spec.process.no_new_privileges = true;
   EXPECT_EQ(run(rootfs(), std::move(spec)).output,
             "0\n0\n"

@@ -26,7 +26,8 @@ TEST_F(ContainerRootfsTest, SharesTheNamespacesThatAreSwitchedOff) {
   for (const std::string name : {"pid", "uts", "ipc", "net", "cgroup"}) {
     ContainerSpec spec = spec_of({"readlink", "/proc/self/ns/" + name});
     spec.hostname.clear();
-    spec.namespaces = {false, false, false, false, false, false};
+    const Namespace caller = {Namespace::From::Caller, {}};
+    spec.namespaces = {{}, caller, caller, caller, caller, caller, caller, caller};
     EXPECT_EQ(run(rootfs(), std::move(spec)).output, namespace_of_test(name) + "\n");
   }
 }
@@ -110,9 +111,9 @@ TEST_F(ContainerRootfsTest, AReadOnlyRootStillHasWritableMounts) {
   ContainerSpec spec = shell("touch /x; touch /tmp/x; touch /dev/shm/x /scratch/x && echo fine");
   spec.read_only_rootfs = true;
   ContainerMount scratch;
-  scratch.kind = MountKind::Tmpfs;
+  scratch.type = "tmpfs";
   scratch.target = "/scratch";
-  scratch.options = "size=64k,mode=700";
+  scratch.data = {"size=64k", "mode=700"};
   spec.mounts.push_back(std::move(scratch));
   EXPECT_EQ(run(rootfs(), std::move(spec)).output,
             "touch: /x: Read-only file system\ntouch: /tmp/x: Read-only file system\nfine\n");
@@ -132,7 +133,7 @@ TEST_F(ContainerRootfsTest, ReadOnlyBindsRefuseWrites) {
   const TempDir host;
   ContainerSpec spec = shell("touch /mnt/x");
   spec.mounts.push_back(bind_of(host.path(), "/mnt"));
-  spec.mounts.back().read_only = true;
+  spec.mounts.back().recursive_attributes.set |= MOUNT_ATTR_RDONLY;
   EXPECT_EQ(run(rootfs(), std::move(spec)).output, "touch: /mnt/x: Read-only file system\n");
 }
 
@@ -148,9 +149,9 @@ TEST_F(ContainerRootfsTest, AFileOverADirectoryIsAnErrorThatNamesBoth) {
 TEST_F(ContainerRootfsTest, UnknownMountOptionsAreAnErrorThatNamesTheMount) {
   ContainerSpec spec = shell("true");
   ContainerMount mount;
-  mount.kind = MountKind::Tmpfs;
+  mount.type = "tmpfs";
   mount.target = "/scratch";
-  mount.options = "nonsense=1";
+  mount.data = {"nonsense=1"};
   spec.mounts.push_back(std::move(mount));
   EXPECT_EQ(refused(rootfs(), std::move(spec)).message,
             "mounting 'tmpfs' on '/scratch': Invalid argument");

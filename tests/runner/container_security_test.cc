@@ -61,7 +61,7 @@ TEST_F(ContainerSecurityTest, ASymlinkMustNotLeadAVolumeIntoProc) {
   rootfs().replace_by_link("home", "/proc/self");
   ContainerSpec spec = shell("true");
   spec.mounts.push_back(bind_of(host.path(), "/home/attr"));
-  spec.mounts.back().source_name = "volume";
+  spec.mounts.back().source = "volume";
   EXPECT_EQ(refused(rootfs(), std::move(spec)).message,
             "mounting 'volume' on '/home/attr': the target leads into a proc file system");
 }

@@ -7,7 +7,7 @@ namespace {
 using ContainerUserNamespaceTest = ContainerTest;
 
 ContainerSpec mapped(ContainerSpec spec) {
-  spec.namespaces.user = true;
+  spec.namespaces.user.from = Namespace::From::New;
   spec.uid_mappings = {{0, 100'000, 1000}};
   spec.gid_mappings = {{0, 200'000, 1000}};
   return spec;
@@ -74,7 +74,7 @@ TEST_F(ContainerUserNamespaceTest, MemoryLimitsHoldInside) {
   give_to_mapped_root(rootfs());
   ContainerSpec spec =
       mapped(spec_of({"dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1"}));
-  spec.resources.memory_limit = 30U << 20U;
+  spec.resources.memory.limit = 30U << 20U;
   const Outcome outcome = run(rootfs(), std::move(spec));
   EXPECT_EQ(outcome.status.code, 137);
   EXPECT_TRUE(outcome.status.out_of_memory);

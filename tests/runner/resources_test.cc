@@ -26,7 +26,7 @@ TEST(ResourcesTest, WithoutLimitsNothingIsWritten) {
 
 TEST(ResourcesTest, MemoryAndSwapDefaultToTwiceTheMemory) {
   Resources resources;
-  resources.memory_limit = 1000;
+  resources.memory.limit = 1000;
   EXPECT_EQ(lines(v1_settings(resources)),
             (Lines{"memory.limit_in_bytes=1000", "memory.memsw.limit_in_bytes=2000 (optional)"}));
   EXPECT_EQ(lines(v2_settings(resources)),
@@ -35,25 +35,25 @@ TEST(ResourcesTest, MemoryAndSwapDefaultToTwiceTheMemory) {
 
 TEST(ResourcesTest, AnExplicitSwapLimitIsRequired) {
   Resources resources;
-  resources.memory_limit = 1000;
-  resources.memory_swap = 1500;
+  resources.memory.limit = 1000;
+  resources.memory.swap = 1500;
   EXPECT_EQ(lines(v1_settings(resources))[1], "memory.memsw.limit_in_bytes=1500");
   EXPECT_EQ(lines(v2_settings(resources))[1], "memory.swap.max=500");
-  resources.memory_swap = -1;
+  resources.memory.swap = -1;
   EXPECT_EQ(lines(v1_settings(resources))[1], "memory.memsw.limit_in_bytes=-1");
   EXPECT_EQ(lines(v2_settings(resources))[1], "memory.swap.max=max");
 }
 
 TEST(ResourcesTest, AHugeMemoryLimitDoesNotOverflowTheDefaultSwap) {
   Resources resources;
-  resources.memory_limit = std::uint64_t{1} << 63U;
+  resources.memory.limit = std::numeric_limits<std::int64_t>::max();
   EXPECT_EQ(lines(v1_settings(resources))[1], "memory.memsw.limit_in_bytes=-1 (optional)");
 }
 
 TEST(ResourcesTest, CpuQuotaSharesAndProcesses) {
   Resources resources;
-  resources.cpu_quota_us = 50'000;
-  resources.cpu_shares = 1024;
+  resources.cpu.quota = 50'000;
+  resources.cpu.shares = 1024;
   resources.pids_limit = 20;
   EXPECT_EQ(lines(v1_settings(resources)),
             (Lines{"cpu.cfs_period_us=100000", "cpu.cfs_quota_us=50000", "cpu.shares=1024",
@@ -70,29 +70,29 @@ TEST(ResourcesTest, SharesKeepMinimumDefaultAndMaximumAsWeights) {
 
 TEST(ResourcesTest, ContradictingLimitsAreRefused) {
   Resources resources;
-  resources.memory_swap = 100;
+  resources.memory.swap = 100;
   expect_error(Errc::Invalid, "needs a memory limit", [&] { check_resources(resources); });
-  resources.memory_limit = 200;
+  resources.memory.limit = 200;
   expect_error(Errc::Invalid, "(100) are less than the memory limit (200)",
                [&] { check_resources(resources); });
 }
 
 TEST(ResourcesTest, LimitsOutOfRangeAreRefused) {
   Resources resources;
-  resources.cpu_period_us = 0;
+  resources.cpu.period = 0;
   expect_error(Errc::Invalid, "the period of 0 us", [&] { check_resources(resources); });
   resources = {};
-  resources.cpu_quota_us = 999;
+  resources.cpu.quota = 999;
   expect_error(Errc::Invalid, "a quota of 999 us", [&] { check_resources(resources); });
   resources = {};
-  resources.cpu_shares = 1;
+  resources.cpu.shares = 1;
   expect_error(Errc::Invalid, "1 shares are not between", [&] { check_resources(resources); });
   resources = {};
   resources.pids_limit = 0;
   expect_error(Errc::Invalid, "limiting processes: a limit of 0",
                [&] { check_resources(resources); });
   resources = {};
-  resources.memory_limit = 0;
+  resources.memory.limit = 0;
   expect_error(Errc::Invalid, "limiting memory: a limit of 0 bytes",
                [&] { check_resources(resources); });
 }

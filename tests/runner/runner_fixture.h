@@ -103,11 +103,11 @@ inline ContainerSpec spec_of(std::vector<std::string> args) {
   spec.hostname = "box";
   spec.process.args = std::move(args);
   spec.process.env = {"PATH=/bin", "HOME=/home"};
-  spec.process.capabilities = default_capabilities();
+  spec.process.capabilities = capabilities_of(default_capabilities(), 0);
   spec.mounts = default_mounts();
   spec.masked_paths = default_masked_paths();
   spec.read_only_paths = default_read_only_paths();
-  spec.cgroup_parent = test_cgroup_parent();
+  spec.cgroups_path = test_cgroup_parent() + "/" + spec.id;
   return spec;
 }
 
@@ -117,8 +117,9 @@ inline ContainerSpec shell(const std::string& script) {
 
 inline ContainerMount bind_of(const std::string& source, const std::string& target) {
   ContainerMount mount;
-  mount.source = open_at(AT_FDCWD, source, O_PATH);
-  mount.source_name = source;
+  mount.type = "bind";
+  mount.source = source;
+  mount.source_fd = open_at(AT_FDCWD, source, O_PATH);
   mount.target = target;
   return mount;
 }

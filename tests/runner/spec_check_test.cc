@@ -62,7 +62,7 @@ TEST(SpecCheckTest, RefusesRelativeWorkingDirectories) {
 TEST(SpecCheckTest, RefusesMountsOnTheRoot) {
   ContainerSpec spec = good_spec();
   spec.mounts.emplace_back();
-  spec.mounts.back().kind = MountKind::Tmpfs;
+  spec.mounts.back().type = "tmpfs";
   spec.mounts.back().target = "/a/..";
   expect_refused("reading mount target '/a/..'", spec);
 }
@@ -70,13 +70,14 @@ TEST(SpecCheckTest, RefusesMountsOnTheRoot) {
 TEST(SpecCheckTest, RefusesBindsWithoutSource) {
   ContainerSpec spec = good_spec();
   spec.mounts.emplace_back();
+  spec.mounts.back().type = "bind";
   spec.mounts.back().target = "/data";
   expect_refused("reading mount '/data': a bind mount without source", spec);
 }
 
 TEST(SpecCheckTest, RefusesUserNamespacesWithoutMappings) {
   ContainerSpec spec = good_spec();
-  spec.namespaces.user = true;
+  spec.namespaces.user.from = Namespace::From::New;
   expect_refused("a user namespace needs uid and gid mappings", spec);
 }
 
@@ -86,7 +87,7 @@ TEST(SpecCheckTest, RefusesSysctlsOfTheHost) {
   expect_refused("'kernel.panic': it does not belong to a namespace of the container", spec);
   spec.sysctls = {{"net.ipv4.ip_forward", "1"}};
   EXPECT_NO_THROW(check_spec(spec));
-  spec.namespaces.network = false;
+  spec.namespaces.network.from = Namespace::From::Caller;
   expect_refused("'net.ipv4.ip_forward': it does not belong", spec);
 }
 

@@ -4,7 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "strict_json.h"
+#include "layerkit/base/strict_json.h"
 #include "time_format.h"
 
 namespace layerkit::cli {

@@ -110,7 +110,7 @@ class ContainerStore {
 /// Names of the containers that were made from `image`, for ImageStore::set_users.
 std::vector<std::string> containers_of_image(ImageStore& images, const ImageId& image);
 
-/// The cgroup parent a container runs under: its option, or the runner's default.
-std::string cgroup_parent_of(const ContainerInfo& record);
+/// Where a container's cgroup is: below its option's parent, or below "layerkit".
+std::string cgroups_path_of(const ContainerInfo& record);
 
 }  // namespace layerkit

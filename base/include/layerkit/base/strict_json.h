@@ -51,6 +51,8 @@ class JsonView {
   /// A whole number from 0 to 2^63-1, so that it fits every size type.
   std::uint64_t unsigned_number() const;
   std::int64_t number() const;
+  /// A whole number from 0 to 2^64-1.
+  std::uint64_t wide_number() const;
   /// Elements of an array.
   std::vector<JsonView> items() const;
   /// Elements of an array of strings.

@@ -1,4 +1,4 @@
-#include "strict_json.h"
+#include "layerkit/base/strict_json.h"
 
 #include <fmt/format.h>
 
@@ -222,6 +222,11 @@ std::int64_t JsonView::number() const {
   constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
   require(!value_->is_number_unsigned() || value_->get<std::uint64_t>() <= kMax, "is too large");
   return value_->get<std::int64_t>();
+}
+
+std::uint64_t JsonView::wide_number() const {
+  if (value_->is_number_unsigned()) return value_->get<std::uint64_t>();
+  return unsigned_number();
 }
 
 std::vector<JsonView> JsonView::items() const {

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace layerkit {
+
+/// "linux.seccomp" of the OCI runtime spec, with its names and words.
+struct SeccompProfile {
+  struct Argument {
+    std::uint32_t index = 0;  ///< 0..5
+    std::uint64_t value = 0;
+    std::uint64_t value_two = 0;
+    std::string op;  ///< "SCMP_CMP_EQ", ...
+  };
+  struct Rule {
+    std::vector<std::string> names;
+    std::string action;  ///< "SCMP_ACT_ALLOW", ...
+    std::optional<std::uint32_t> errno_ret;
+    std::vector<Argument> args;  ///< all must hold
+  };
+
+  std::string default_action;
+  std::optional<std::uint32_t> default_errno_ret;
+  std::vector<std::string> architectures;  ///< "SCMP_ARCH_X86_64", ...; empty: the native one
+  std::vector<std::string> flags;          ///< "SECCOMP_FILTER_FLAG_LOG", ...
+  std::string listener_path;               ///< a unix socket; empty: none
+  std::string listener_metadata;
+  std::vector<Rule> syscalls;
+};
+
+}  // namespace layerkit

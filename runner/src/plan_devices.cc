@@ -1,0 +1,84 @@
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <array>
+
+#include "layerkit/base/rel_path.h"
+#include "layerkit/base/text.h"
+#include "plan.h"
+#include "trees.h"
+
+namespace layerkit::runner {
+namespace {
+
+constexpr std::string_view kDev = "dev";
+
+struct UsualDevice {
+  const char* path;
+  unsigned major;
+  unsigned minor;
+};
+
+/// config-linux.md, "Default Devices".
+constexpr std::array<UsualDevice, 6> kUsualDevices = {{{"/dev/null", 1, 3},
+                                                       {"/dev/zero", 1, 5},
+                                                       {"/dev/full", 1, 7},
+                                                       {"/dev/random", 1, 8},
+                                                       {"/dev/urandom", 1, 9},
+                                                       {"/dev/tty", 5, 0}}};
+
+constexpr std::array<std::array<const char*, 2>, 6> kUsualLinks = {{{"ptmx", "pts/ptmx"},
+                                                                    {"fd", "/proc/self/fd"},
+                                                                    {"stdin", "/proc/self/fd/0"},
+                                                                    {"stdout", "/proc/self/fd/1"},
+                                                                    {"stderr", "/proc/self/fd/2"},
+                                                                    {"core", "/proc/kcore"}}};
+
+mode_t type_of(char type) noexcept {
+  if (type == 'b') return S_IFBLK;
+  return type == 'p' ? S_IFIFO : S_IFCHR;
+}
+
+}  // namespace
+
+/// The usual ones where the container has a /dev of its own, unless the spec has others for them;
+/// then those of the spec.
+void Plan::plan_devices() {
+  for (std::size_t i = 0; i < mounts_.size(); ++i) {
+    const PlannedMount& mount = mounts_[i];
+    if (mount.filesystem == nullptr || mount.target != kDev) continue;
+    for (const UsualDevice& usual : kUsualDevices) {
+      const bool is_replaced =
+          std::any_of(spec_.devices.begin(), spec_.devices.end(),
+                      [&](const ContainerDevice& device) { return device.path == usual.path; });
+      if (is_replaced) continue;
+      ContainerDevice device;
+      device.path = usual.path;
+      device.major = usual.major;
+      device.minor = usual.minor;
+      plan_device(device);
+    }
+    for (const auto& [name, target] : kUsualLinks)
+      links_.push_back(PlannedLink{i, name, target});
+    break;
+  }
+  for (const ContainerDevice& device : spec_.devices)
+    plan_device(device);
+  flat_.devices = devices_;
+}
+
+void Plan::plan_device(const ContainerDevice& device) {
+  PlannedDevice planned;
+  planned.path = keep_text(RelPath::parse(device.path).str());
+  planned.mode = type_of(device.type) | device.mode;
+  planned.number = ::makedev(device.major, device.minor);
+  planned.uid = device.uid;
+  planned.gid = device.gid;
+  // Where nodes are dead, the host's own are shown.
+  if (!allows_devices_ && device.type != 'p') planned.tree = keep_fd(clone_device(device));
+  devices_.push_back(planned);
+  device_names_.push_back(device.path);
+}
+
+}  // namespace layerkit::runner
