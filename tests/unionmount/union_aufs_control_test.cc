@@ -7,7 +7,6 @@
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <cstring>
 
 #include "expect_error.h"
 #include "layerkit/unionmount/union_client.h"
@@ -199,7 +198,7 @@ TEST_P(AufsControl, WhoeverIsInADirectoryStaysThere) {
     ASSERT_EQ(tried_write(at("d/mounted/file"), "text"), "ok");
     insert(0, more, kWritable);
     std::array<char, PATH_MAX> path = {};
-    EXPECT_EQ(::getcwd(path.data(), path.size()), path.data()) << std::strerror(errno);
+    EXPECT_EQ(::getcwd(path.data(), path.size()), path.data()) << errno_text(errno);
     EXPECT_EQ(std::string(path.data()), at("d/in"));
     EXPECT_EQ(text_of("late"), "more");
     EXPECT_EQ(text_of(at("d/mounted/file")), "text");
