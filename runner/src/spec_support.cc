@@ -14,8 +14,8 @@ struct Asked {
   std::string_view what;
 };
 
-template <std::size_t size>
-void refuse(const std::array<Asked, size>& all) {
+template <std::size_t Size>
+void refuse(const std::array<Asked, Size>& all) {
   for (const Asked& each : all)
     if (each.is_asked) fail(Errc::Unsupported, "starting the container: {}", each.what);
 }

@@ -20,6 +20,7 @@ class ObjectReader final {
       : object_(std::move(object)), context_(context) {}
   ObjectReader(const ObjectReader&) = delete;
   ObjectReader& operator=(const ObjectReader&) = delete;
+  ~ObjectReader() = default;
 
   const Context& context() const noexcept { return context_; }
   const JsonView& view() const noexcept { return object_; }

@@ -11,14 +11,14 @@ namespace layerkit::runner {
 
 // The parts of config.json, one file each; see oci_config.h for what they refuse.
 
-ProcessSpec read_process(const JsonView& process, const Context& context);
-ContainerMount read_mount(const JsonView& mount, const Context& context);
-Hooks read_hooks(const JsonView& hooks, const Context& context);
+ProcessSpec read_process(const JsonView& object, const Context& context);
+ContainerMount read_mount(const JsonView& object, const Context& context);
+Hooks read_hooks(const JsonView& object, const Context& context);
 /// "linux": into `spec`.
-void read_linux(const JsonView& linux, ContainerSpec& spec, const Context& context);
-Resources read_resources(const JsonView& resources, const Context& context);
-SeccompProfile read_seccomp(const JsonView& seccomp, const Context& context);
-std::vector<IdMapping> read_mappings(const JsonView& mappings, const Context& context);
+void read_linux(const JsonView& object, ContainerSpec& spec, const Context& context);
+Resources read_resources(const JsonView& object, const Context& context);
+SeccompProfile read_seccomp(const JsonView& object, const Context& context);
+std::vector<IdMapping> read_mappings(const JsonView& list, const Context& context);
 
 /// mount(8)'s words in `options`, of a mount whose type and source are set.
 /// Throws Error{Unsupported} for one that has no effect on such a mount.

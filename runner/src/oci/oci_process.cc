@@ -56,8 +56,8 @@ constexpr std::array<Word, 3> kIoClasses = {
     {{"IOPRIO_CLASS_RT", 1}, {"IOPRIO_CLASS_BE", 2}, {"IOPRIO_CLASS_IDLE", 3}}};
 constexpr int kIoClassShift = 13;
 
-template <std::size_t size>
-std::uint64_t value_of(const std::array<Word, size>& words, const JsonView& text) {
+template <std::size_t Size>
+std::uint64_t value_of(const std::array<Word, Size>& words, const JsonView& text) {
   const auto* found = std::find_if(words.begin(), words.end(),
                                    [&](const Word& word) { return word.name == text.string(); });
   if (found == words.end()) text.refuse(quoted(text.string()) + ": not a word that is known here");
