@@ -2,9 +2,9 @@
 #include <nlohmann/json.hpp>
 
 #include "layerkit/base/error.h"
+#include "layerkit/base/strict_json.h"
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/container_options.h"
-#include "layerkit/base/strict_json.h"
 
 namespace layerkit {
 namespace {

@@ -6,8 +6,8 @@
 #include <thread>
 
 #include "layerkit/base/error.h"
-#include "layerkit/base/text.h"
 #include "layerkit/base/strict_json.h"
+#include "layerkit/base/text.h"
 
 namespace layerkit {
 namespace {

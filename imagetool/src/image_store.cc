@@ -11,10 +11,10 @@
 
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
+#include "layerkit/base/strict_json.h"
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/storage_driver.h"
 #include "names_file.h"
-#include "layerkit/base/strict_json.h"
 #include "time_format.h"
 
 namespace layerkit {

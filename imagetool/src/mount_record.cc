@@ -6,8 +6,8 @@
 
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
-#include "layerkit/unionmount/mount_info.h"
 #include "layerkit/base/strict_json.h"
+#include "layerkit/unionmount/mount_info.h"
 
 namespace layerkit {
 

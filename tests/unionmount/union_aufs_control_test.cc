@@ -210,6 +210,24 @@ TEST_P(AufsControl, WhoeverIsInADirectoryStaysThere) {
   }
 }
 
+TEST_P(AufsControl, WhatABranchMakesUnreadableDoesNotStopTheChange) {
+  const BranchDir more = another("more");
+  more.dir("d");
+  more.file("e/more", "more");
+  set_xattr_at(AT_FDCWD, more.path("d"), "trusted.overlay.redirect", "moved");
+  base().file("d/base", "base");
+  base().dir("e");
+  mount();
+  ASSERT_EQ(text_of(at("d/base")), "base");
+  ASSERT_TRUE(exists(at("e")));
+  insert(1, more, kReadOnlyWithWhiteouts);
+  EXPECT_EQ(tried_open(at("d"), O_RDONLY), "EPERM");
+  EXPECT_EQ(text_of(at("e/more")), "more");
+  delete_soon(more);
+  EXPECT_EQ(text_of(at("d/base")), "base");
+  EXPECT_EQ(names_in(at("e")), Names{});
+}
+
 TEST_P(AufsControl, ABranchWithAnOpenFileIsBusy) {
   middle().file("f", "text");
   mount();

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "layerkit/base/error.h"
-#include "layerkit/base/text.h"
 #include "layerkit/base/strict_json.h"
+#include "layerkit/base/text.h"
 
 namespace layerkit {
 namespace {

@@ -95,7 +95,12 @@ std::vector<Branch> UnionFs::opened_branches() {
 /// Names that are in the directory and that the kernel may remember as absent.
 void UnionFs::add_appeared(Outdated& outdated, Node& directory) {
   if (!directory.lacks_names || directory.parts.empty()) return;
-  const MergedList list = read_list(directory);
+  MergedList list;
+  try {
+    list = read_list(directory);
+  } catch (const Error&) {
+    return;  // whoever lists it is told why
+  }
   for (std::size_t i = 0; i < list.size(); ++i)
     if (nodes_.find(directory, list.name(i)) == nullptr)
       outdated.names.push_back({&directory, std::string(list.name(i))});
@@ -141,7 +146,12 @@ UnionFs::Outdated UnionFs::refresh() {
 /// False when another object, or none, has the name now.
 /// REQUIRES: the exclusive tree lock.
 bool UnionFs::refresh_name(Node& parent, const std::string& name, Node& node) {
-  const Found found = parent.parts.empty() ? Found{} : find(parent, name);
+  Found found;
+  try {
+    if (!parent.parts.empty()) found = find(parent, name);
+  } catch (const Error&) {
+    found = {};  // whoever looks the name up is told why
+  }
   if (node.is_directory() && found.is_directory()) {
     if (node.parts == found.parts && node.ino == found.signature) return true;
     fds_.drop(node);

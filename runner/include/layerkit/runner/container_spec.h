@@ -69,9 +69,9 @@ struct MountAttributes {
 struct ContainerMount {
   std::string type;  ///< "bind", "cgroup", or a file system of the kernel
   std::string target;
-  std::string source;        ///< bind: a path of the host; else what mountinfo(5) is to show
-  Fd source_fd;              ///< bind: the object itself (O_PATH), instead of a path
-  bool recursive = true;     ///< bind: with the mounts below
+  std::string source;     ///< bind: a path of the host; else what mountinfo(5) is to show
+  Fd source_fd;           ///< bind: the object itself (O_PATH), instead of a path
+  bool recursive = true;  ///< bind: with the mounts below
   MountAttributes attributes;
   MountAttributes recursive_attributes;  ///< of the mounts below, too
   unsigned long propagation = 0;         ///< MS_SHARED, MS_SLAVE, ... with or without MS_REC
