@@ -90,7 +90,7 @@ void Plan::plan_mount(ContainerMount& mount) {
 void Plan::plan_cgroup_mount(const ContainerMount& mount, const Cgroup& cgroup) {
   const std::size_t parent = mounts_.size() - 1;
   const std::uint64_t attributes =
-      mounts_[parent].attributes | (mount.attributes.set & MOUNT_ATTR_RDONLY);
+      mounts_[parent].attributes | (mounts_[parent].read_only_at_end ? MOUNT_ATTR_RDONLY : 0U);
   mounts_[parent].options = keep_options("cgroup", {"mode=755", "size=64k"});
   for (const CgroupView& view : cgroup.views()) {
     PlannedMount planned;

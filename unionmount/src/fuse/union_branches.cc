@@ -192,8 +192,9 @@ UnionFs::Outdated UnionFs::others_changed(const Node& directory, const std::stri
 void UnionFs::add_known(Outdated& outdated) {
   nodes_.for_each([&](const NodeName& name, Node& node) {
     outdated.names.push_back({name.parent, name.name});
-    if (!node.is_directory()) outdated.files.push_back(&node);
+    (node.is_directory() ? outdated.directories : outdated.files).push_back(&node);
   });
+  outdated.directories.push_back(&nodes_.root());
 }
 
 UnionFs::Outdated UnionFs::others_changed_anything() {

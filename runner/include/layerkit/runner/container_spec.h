@@ -69,8 +69,8 @@ struct MountAttributes {
 struct ContainerMount {
   std::string type;  ///< "bind", "cgroup", or a file system of the kernel
   std::string target;
-  std::string source;     ///< bind: a path of the host; else what mountinfo(5) is to show
-  Fd source_fd;           ///< bind: the object itself (O_PATH), instead of a path
+  std::string source;     ///< bind: what errors call it; else what mountinfo(5) is to show
+  Fd source_fd;           ///< bind: the object (O_PATH); whoever read a path opens it
   bool recursive = true;  ///< bind: with the mounts below
   MountAttributes attributes;
   MountAttributes recursive_attributes;  ///< of the mounts below, too
