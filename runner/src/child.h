@@ -12,6 +12,8 @@ namespace layerkit::runner {
 
 /// Sets the container up and executes the program. What fails is reported, and ends the process.
 [[noreturn]] void run_child(const ChildPlan& plan) noexcept;
+/// The process that comes first where namespaces are joined: it clones the one that runs run_child.
+[[noreturn]] void run_stage(const ChildPlan& plan) noexcept;
 
 // The parts of it, one file each.
 
@@ -22,10 +24,30 @@ namespace layerkit::runner {
                                   std::size_t index,
                                   const char* reason) noexcept;
 
+/// Reports how the createContainer hook of that index ended.
+[[noreturn]] void give_up_on_hook(const ChildPlan& plan,
+                                  std::size_t index,
+                                  const HookEnd& end) noexcept;
+
+/// Sends `report`, with a descriptor unless it is -1.
+void send_report(const ChildPlan& plan, const Report& report, int fd) noexcept;
+/// Until the parent says to go on; without it there is nobody to do anything for.
+void await_byte(const ChildPlan& plan) noexcept;
+/// Through the host's /proc: before namespaces are joined.
+void write_oom_score(const ChildPlan& plan) noexcept;
+/// Of the user namespace.
+void become_root(const ChildPlan& plan) noexcept;
+std::size_t text_size(const char* text) noexcept;
+
+/// A new terminal of the devpts below `root`; its master goes to the parent. Returns the slave.
+int open_terminal(const ChildPlan& plan, int root) noexcept;
+/// Makes it the controlling terminal and the standard streams.
+void take_terminal(const ChildPlan& plan, int slave) noexcept;
+
 /// Mounts everything, masks what is to be masked, and makes the rootfs the root.
 void build_rootfs(const ChildPlan& plan) noexcept;
-/// Sysctls, through a procfs that nobody else can have tampered with.
-void write_sysctls(const ChildPlan& plan) noexcept;
+/// As process of a container that is there.
+void enter_container(const ChildPlan& plan) noexcept;
 /// Limits, capabilities, ids: from here on nothing privileged is possible.
 void drop_privileges(const ChildPlan& plan) noexcept;
 

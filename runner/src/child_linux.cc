@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "child.h"
@@ -54,36 +55,14 @@ void reset_signals() noexcept {
   ::syscall(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, nullptr, 8UL);
 }
 
-std::size_t text_size(const char* text) noexcept {
-  std::size_t size = 0;
-  while (text[size] != '\0')
-    ++size;
-  return size;
-}
-
-/// Through the host's /proc, and before any change of ids: afterwards the file is not ours.
-void write_oom_score(const ChildPlan& plan) noexcept {
-  if (plan.oom_score == nullptr) return;
-  const long fd =
-      ::syscall(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
-  check(plan, fd, Step::OomScore);
-  check(plan, ::syscall(SYS_write, fd, plan.oom_score, text_size(plan.oom_score)), Step::OomScore);
-  ::syscall(SYS_close, fd);
-}
-
 /// The parent writes the id maps and sends one byte; then this process is root in its namespace.
-void wait_for_mappings(const ChildPlan& plan) noexcept {
-  if (!plan.waits_for_mappings) return;
-  char byte = 0;
-  long got = 0;
-  do {
-    got = ::syscall(SYS_read, plan.report, &byte, 1UL);
-  } while (got < 0 && errno == EINTR);
-  // The parent gave up, or is gone: nobody listens.
-  if (got != 1) ::syscall(SYS_exit_group, 125);
-  if (!plan.has_mapped_root) return;
-  check(plan, ::syscall(SYS_setresgid, 0, 0, 0), Step::MappedRoot);
-  check(plan, ::syscall(SYS_setresuid, 0, 0, 0), Step::MappedRoot);
+void enter_user_namespace(const ChildPlan& plan) noexcept {
+  if (plan.waits_for_mappings) await_byte(plan);
+  if (plan.waits_for_mappings && plan.has_mapped_root) become_root(plan);
+  if (!plan.may_have_mapped_root) return;
+  // EINVAL: that namespace maps no root.
+  ::syscall(SYS_setresgid, 0, 0, 0);
+  ::syscall(SYS_setresuid, 0, 0, 0);
 }
 
 /// Before the cgroup namespace: its root is the cgroup of that moment.
@@ -111,9 +90,11 @@ void isolate(const ChildPlan& plan) noexcept {
   // Until the exec: our memory is a copy of the caller's.
   check(plan, ::syscall(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0), Step::Session);
   check(plan, ::syscall(SYS_setsid), Step::Session);
-  // Else the container would share the keys of the caller's session.
-  const long keyring = ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
-  if (keyring < 0 && errno != ENOSYS) give_up(plan, Step::Keyring, 0, errno);
+  if (plan.new_keyring) {
+    // Else the container would share the keys of the caller's session.
+    const long keyring = ::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
+    if (keyring < 0 && errno != ENOSYS) give_up(plan, Step::Keyring, 0, errno);
+  }
   if (plan.hostname != nullptr) {
     check(plan, ::syscall(SYS_sethostname, plan.hostname, plan.hostname_size), Step::Hostname);
   }
@@ -124,21 +105,84 @@ void isolate(const ChildPlan& plan) noexcept {
   if (plan.raises_loopback) raise_loopback(plan);
 }
 
+/// The descriptors that the process gets beside its streams: 3, 4, ... Those of the plan all lie
+/// above them.
+void place_preserved(const ChildPlan& plan) noexcept {
+  int next = 3;
+  for (std::size_t i = 0; i < plan.preserved.size(); ++i, ++next)
+    check(plan, ::syscall(SYS_dup3, plan.preserved[i], next, 0), Step::PreservedDescriptor, i);
+}
+
 [[noreturn]] void execute(const ChildPlan& plan) noexcept {
-  check(plan, ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC), Step::CloseDescriptors);
-  // The stub reports on it and closes it on exec.
-  check(plan, ::syscall(SYS_fcntl, plan.report, F_SETFD, 0), Step::ExecStub);
+  place_preserved(plan);
+  const auto first = static_cast<unsigned>(3 + plan.preserved.size());
+  check(plan, ::syscall(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC), Step::CloseDescriptors);
+  // The stub uses them and closes them on exec.
+  for (const int fd : plan.for_stub)
+    check(plan, ::syscall(SYS_fcntl, fd, F_SETFD, 0), Step::ExecStub);
   ::syscall(SYS_execveat, plan.stub, "", plan.stub_argv, plan.envp, AT_EMPTY_PATH);
   give_up(plan, Step::ExecStub, 0, errno);
 }
 
 [[noreturn]] void send_and_exit(const ChildPlan& plan, const Report& report) noexcept {
-  ::syscall(SYS_write, plan.report, &report, sizeof(report));
+  send_report(plan, report, -1);
   for (;;)
     ::syscall(SYS_exit_group, 125);
 }
 
 }  // namespace
+
+std::size_t text_size(const char* text) noexcept {
+  std::size_t size = 0;
+  while (text[size] != '\0')
+    ++size;
+  return size;
+}
+
+/// Through the host's /proc, and before any change of ids: afterwards the file is not ours.
+void write_oom_score(const ChildPlan& plan) noexcept {
+  if (plan.oom_score == nullptr) return;
+  const long fd =
+      ::syscall(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
+  check(plan, fd, Step::OomScore);
+  check(plan, ::syscall(SYS_write, fd, plan.oom_score, text_size(plan.oom_score)), Step::OomScore);
+  ::syscall(SYS_close, fd);
+}
+
+void send_report(const ChildPlan& plan, const Report& report, int fd) noexcept {
+  Report copy = report;
+  iovec text{&copy, sizeof(copy)};
+  msghdr message{};
+  message.msg_iov = &text;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(fd))] = {};
+  if (fd >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(fd));
+    *reinterpret_cast<int*>(CMSG_DATA(header)) = fd;
+  }
+  // Without the parent there is nobody to tell.
+  ::syscall(SYS_sendmsg, plan.report, &message, MSG_NOSIGNAL);
+}
+
+void await_byte(const ChildPlan& plan) noexcept {
+  char byte = 0;
+  long got = 0;
+  do {
+    got = ::syscall(SYS_read, plan.report, &byte, 1UL);
+  } while (got < 0 && errno == EINTR);
+  // The parent gave up, or is gone: nobody listens.
+  if (got != 1) ::syscall(SYS_exit_group, 125);
+}
+
+void become_root(const ChildPlan& plan) noexcept {
+  check(plan, ::syscall(SYS_setresgid, 0, 0, 0), Step::MappedRoot);
+  check(plan, ::syscall(SYS_setresuid, 0, 0, 0), Step::MappedRoot);
+}
 
 void give_up(const ChildPlan& plan, Step step, std::size_t index, int error) noexcept {
   Report report;
@@ -161,15 +205,32 @@ void give_up_because(const ChildPlan& plan,
   send_and_exit(plan, report);
 }
 
+void give_up_on_hook(const ChildPlan& plan, std::size_t index, const HookEnd& end) noexcept {
+  Report report;
+  report.step = Step::Hook;
+  report.index = static_cast<std::uint32_t>(index);
+  report.hook = end;
+  send_and_exit(plan, report);
+}
+
 void run_child(const ChildPlan& plan) noexcept {
   close_foreign_descriptors(plan);
   place_standard_streams(plan);
   reset_signals();
-  write_oom_score(plan);
-  wait_for_mappings(plan);
+  if (plan.has_stage) {
+    // The parent knows of this process before it does anything.
+    await_byte(plan);
+  } else {
+    write_oom_score(plan);
+  }
+  enter_user_namespace(plan);
   join_cgroups(plan);
   isolate(plan);
-  build_rootfs(plan);
+  if (plan.enters_container) {
+    enter_container(plan);
+  } else {
+    build_rootfs(plan);
+  }
   drop_privileges(plan);
   execute(plan);
 }

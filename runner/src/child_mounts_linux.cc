@@ -240,26 +240,58 @@ bool is_mount_root(const char* path) noexcept {
          (status.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
 }
 
-/// The rootfs, mounted over "/", becomes the root; the host's mounts go.
+/// In the container's mount namespace: where the host has it, so that hooks find it, or over "/".
+void attach_rootfs(const ChildPlan& plan) noexcept {
+  long place = -1;
+  if (plan.rootfs_place != nullptr) {
+    place = ::syscall(SYS_openat, AT_FDCWD, plan.rootfs_place,
+                      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+    // The root of a user namespace may not reach it.
+    if (place < 0 && errno != EACCES) give_up(plan, Step::AttachRootfs, 0, errno);
+  }
+  if (place < 0) {
+    check(plan, ::syscall(SYS_move_mount, plan.rootfs, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH),
+          Step::AttachRootfs);
+    return;
+  }
+  check(plan, attach(plan.rootfs, static_cast<int>(place)), Step::AttachRootfs);
+  close_fd(static_cast<int>(place));
+}
+
+/// Covers "/" for good, so that chroot will do; were "/" no mount point (the caller lives in a
+/// chroot), there were a way out.
+void change_root(const ChildPlan& plan, int error) noexcept {
+  if (!is_mount_root("/")) give_up(plan, Step::PivotRoot, 0, error);
+  if (plan.rootfs_place != nullptr) {
+    check(plan, ::syscall(SYS_move_mount, plan.rootfs, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH),
+          Step::PivotRoot);
+  }
+  check(plan, ::syscall(SYS_chroot, "."), Step::PivotRoot);
+  check(plan, ::syscall(SYS_chdir, "/"), Step::PivotRoot);
+}
+
+/// The rootfs becomes the root; the host's mounts go.
 void enter_rootfs(const ChildPlan& plan) noexcept {
   check(plan, ::syscall(SYS_fchdir, plan.rootfs), Step::PivotRoot);
+  if (!plan.pivots) {
+    change_root(plan, EINVAL);
+    return;
+  }
   if (::syscall(SYS_pivot_root, ".", ".") == 0) {
     // The old root now lies on top of the new one.
     check(plan, ::syscall(SYS_umount2, ".", MNT_DETACH), Step::PivotRoot);
     check(plan, ::syscall(SYS_chdir, "/"), Step::PivotRoot);
     return;
   }
-  // An initramfs cannot be pivoted away. It is covered for good by the rootfs on its root, so that
-  // chroot will do; were "/" no mount point (the caller lives in a chroot), there were a way out.
-  if (errno != EINVAL || !is_mount_root("/")) give_up(plan, Step::PivotRoot, 0, errno);
-  check(plan, ::syscall(SYS_chroot, "."), Step::PivotRoot);
-  check(plan, ::syscall(SYS_chdir, "/"), Step::PivotRoot);
+  // An initramfs cannot be pivoted away.
+  if (errno != EINVAL) give_up(plan, Step::PivotRoot, 0, errno);
+  change_root(plan, EINVAL);
 }
 
 /// Resolved without magic links, and checked to lie in the root: a descriptor of the host's
 /// file system must not become the working directory (CVE-2024-21626).
-void enter_working_directory(const ChildPlan& plan) noexcept {
-  const int cwd = open_in_root(plan.rootfs, plan.cwd, O_PATH | O_DIRECTORY);
+void enter_working_directory(const ChildPlan& plan, int root) noexcept {
+  const int cwd = open_in_root(root, plan.cwd, O_PATH | O_DIRECTORY);
   check(plan, cwd, Step::WorkingDirectory);
   check(plan, ::syscall(SYS_fchdir, cwd), Step::WorkingDirectory);
   char path[4096];
@@ -269,8 +301,6 @@ void enter_working_directory(const ChildPlan& plan) noexcept {
   }
   close_fd(cwd);
 }
-
-}  // namespace
 
 void write_sysctls(const ChildPlan& plan) noexcept {
   if (plan.sysctls.empty()) return;
@@ -290,18 +320,47 @@ void write_sysctls(const ChildPlan& plan) noexcept {
   close_fd(proc);
 }
 
+/// The terminal is the container's /dev/console, too.
+int make_console(const ChildPlan& plan) noexcept {
+  const int slave = open_terminal(plan, plan.rootfs);
+  const auto tree = static_cast<int>(copy_tree(slave, 0));
+  check(plan, tree, Step::Console);
+  const int target = open_target(plan.rootfs, "dev/console", false, O_NOFOLLOW);
+  check(plan, target, Step::Console);
+  check(plan, attach(tree, target), Step::Console);
+  close_fd(tree);
+  close_fd(target);
+  return slave;
+}
+
+/// The parent's, then those that run in the container's namespaces with the host's root.
+void let_hooks_run(const ChildPlan& plan) noexcept {
+  if (!plan.asks_for_hooks) return;
+  Report report;
+  report.step = Step::NeedsHooks;
+  send_report(plan, report, -1);
+  await_byte(plan);
+  for (std::size_t i = 0; i < plan.hooks.size(); ++i) {
+    const HookEnd end = run_hook(plan.hooks[i], plan.hook_state, plan.hook_output);
+    if (end.how != HookEnd::How::Succeeded) give_up_on_hook(plan, i, end);
+  }
+}
+
+}  // namespace
+
 void build_rootfs(const ChildPlan& plan) noexcept {
   ::syscall(SYS_umask, 0);
   check(plan, ::syscall(SYS_mount, nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr),
         Step::PrivateMounts);
   const int null = open_host_null(plan);
-  check(plan, ::syscall(SYS_move_mount, plan.rootfs, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH),
-        Step::AttachRootfs);
+  attach_rootfs(plan);
   for (std::size_t i = 0; i < plan.mounts.size(); ++i)
     mount_one(plan, i);
   for (std::size_t i = 0; i < plan.devices.size(); ++i)
     make_device(plan, i);
   make_links(plan);
+  const int terminal = plan.has_terminal ? make_console(plan) : -1;
+  let_hooks_run(plan);
   write_sysctls(plan);
   mask_paths(plan, null);
   make_paths_read_only(plan);
@@ -309,7 +368,17 @@ void build_rootfs(const ChildPlan& plan) noexcept {
   enter_rootfs(plan);
   if (plan.rootfs_propagation != 0)
     check(plan, set_propagation(plan.rootfs, plan.rootfs_propagation), Step::RootfsPropagation);
-  enter_working_directory(plan);
+  if (terminal >= 0) take_terminal(plan, terminal);
+  enter_working_directory(plan, plan.rootfs);
+}
+
+void enter_container(const ChildPlan& plan) noexcept {
+  const auto root =
+      static_cast<int>(::syscall(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
+  check(plan, root, Step::WorkingDirectory);
+  if (plan.has_terminal) take_terminal(plan, open_terminal(plan, root));
+  enter_working_directory(plan, root);
+  close_fd(root);
 }
 
 }  // namespace layerkit::runner

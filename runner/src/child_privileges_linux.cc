@@ -73,6 +73,22 @@ void set_priorities(const ChildPlan& plan) noexcept {
     check(plan, ::syscall(SYS_personality, *plan.personality), Step::Personality);
 }
 
+/// As late as it can be, since it holds for what follows, too.
+void load_seccomp(const ChildPlan& plan) noexcept {
+  if (plan.seccomp == nullptr) return;
+  constexpr unsigned kSetFilter = 1;  // SECCOMP_SET_MODE_FILTER
+  const long listener = ::syscall(SYS_seccomp, kSetFilter, plan.seccomp_flags, plan.seccomp);
+  check(plan, listener, Step::Seccomp);
+  if (!plan.seccomp_has_listener) return;
+  Report report;
+  report.step = Step::SeccompListener;
+  report.index = static_cast<std::uint32_t>(listener);
+  // write(2), which no profile may send to the listener: nobody would answer yet.
+  ::syscall(SYS_write, plan.report, &report, sizeof(report));
+  await_byte(plan);
+  ::syscall(SYS_close, listener);
+}
+
 }  // namespace
 
 void drop_privileges(const ChildPlan& plan) noexcept {
@@ -82,6 +98,7 @@ void drop_privileges(const ChildPlan& plan) noexcept {
   shrink_bounding_set(plan);
   // What is left after the change of ids is decided by set_capabilities alone.
   check(plan, process_control(PR_SET_KEEPCAPS, 1, 0), Step::Capabilities);
+  load_seccomp(plan);
   change_ids(plan);
   set_capabilities(plan);
   check(plan, process_control(PR_SET_KEEPCAPS, 0, 0), Step::Capabilities);

@@ -1,12 +1,16 @@
 // A program of its own: freestanding and static, since it runs where no library can be trusted or
 // found. Called as
-//   layerkit-exec REPORT_FD COUNT CANDIDATE... ARGUMENT...
-// it executes the first candidate that exists, with the arguments and its own environment. What
-// goes wrong is written to REPORT_FD as a Report, which ends the process.
+//   layerkit-exec REPORT_FD GATE_FD SECCOMP_FD SECCOMP_FLAGS COUNT CANDIDATE... ARGUMENT...
+// it executes the first candidate that exists, with the arguments and its own environment; first it
+// waits for a byte of GATE_FD and loads the filter in SECCOMP_FD, where these are not 0. What goes
+// wrong is written to REPORT_FD as a Report, which ends the process; behind the gate nobody listens
+// there any more, so standard error gets it.
 
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -77,6 +81,21 @@ namespace {
 
 constexpr int kMaxInterpreters = 4;  // of interpreters, as the kernel's own limit
 constexpr size_t kHeader = 512;
+constexpr size_t kMaxFilter = 4096;  // BPF_MAXINSNS
+
+struct Call {
+  int report;
+  int gate;
+  int seccomp;
+  unsigned seccomp_flags;
+  uint32_t count;
+  char** candidates;
+  char** argv;
+  char** envp;
+};
+
+bool is_past_gate = false;
+sock_filter filter[kMaxFilter];
 
 long address(const void* pointer) noexcept {
   return reinterpret_cast<long>(pointer);
@@ -99,6 +118,69 @@ int parse_number(const char* text) noexcept {
 
 void send(int fd, const Report& report) noexcept {
   system_call(SYS_write, fd, address(&report), sizeof(report), 0);
+}
+
+size_t length(const char* text) noexcept {
+  size_t size = 0;
+  while (text[size] != '\0')
+    ++size;
+  return size;
+}
+
+void say(const char* text) noexcept {
+  system_call(SYS_write, 2, address(text), static_cast<long>(length(text)), 0);
+}
+
+void say_number(int number) noexcept {
+  char digits[12];
+  size_t at = sizeof(digits) - 1;
+  digits[at] = '\0';
+  do {
+    digits[--at] = static_cast<char>('0' + number % 10);
+    number /= 10;
+  } while (number > 0 && at > 0);
+  say(digits + at);
+}
+
+const char* reason(int error) noexcept {
+  switch (error) {
+    case ENOENT:
+      return "no such file or directory";
+    case EACCES:
+      return "permission denied";
+    case ENOEXEC:
+      return "exec format error";
+    case EISDIR:
+      return "is a directory";
+    case ENOMEM:
+      return "cannot allocate memory";
+    case E2BIG:
+      return "argument list too long";
+    default:
+      return nullptr;
+  }
+}
+
+/// One line for whoever reads the container's output.
+void tell(const char* path, const Report& failure) noexcept {
+  say("exec ");
+  say(path);
+  say(": ");
+  if (failure.step == Step::ExecInterpreter) {
+    say("its interpreter or loader ");
+    say(failure.detail);
+    say(" does not exist in the container");
+  } else if (const char* text = reason(failure.error)) {
+    say(text);
+  } else {
+    say("error ");
+    say_number(failure.error);
+  }
+  if (failure.error == ENOEXEC && failure.detail[0] != '\0') {
+    say(": ");
+    say(failure.detail);
+  }
+  say("\n");
 }
 
 int open_file(const char* path) noexcept {
@@ -167,66 +249,214 @@ bool interpreter_of(const char* path, char* interpreter, size_t size) noexcept {
   return found;
 }
 
-/// execve said ENOENT although the file is there: finds what is missing.
-[[noreturn]] void report_interpreter(int fd, uint32_t candidate, const char* path) noexcept {
-  Report report;
-  report.step = Step::ExecInterpreter;
-  report.index = candidate;
-  char current[sizeof(report.detail)] = {};
-  char next[sizeof(report.detail)] = {};
+/// Which part of what leads to the program at `path` is not there: true, and its name.
+bool missing_interpreter(const char* path, char* missing, size_t size) noexcept {
+  char current[sizeof(Report::detail)] = {};
+  char next[sizeof(Report::detail)] = {};
   for (int depth = 0; depth < kMaxInterpreters; ++depth) {
-    if (!interpreter_of(path, current, sizeof(current))) break;
+    if (!interpreter_of(path, current, sizeof(current))) return false;
     if (!exists(current)) {
-      memcpy(report.detail, current, sizeof(current));
-      break;
+      memcpy(missing, current, size < sizeof(current) ? size : sizeof(current));
+      return true;
     }
     memcpy(next, current, sizeof(current));
     path = next;
   }
-  send(fd, report);
-  leave(127);
+  return false;
 }
 
-[[noreturn]] void report_error(int fd, Step step, uint32_t candidate, int error) noexcept {
+#if defined(__x86_64__)
+constexpr unsigned kMachine = EM_X86_64;
+#else
+constexpr unsigned kMachine = EM_AARCH64;
+#endif
+
+const char* name_of(unsigned machine) noexcept {
+  switch (machine) {
+    case EM_386:
+      return "it is built for x86 (32 bits)";
+    case EM_X86_64:
+      return "it is built for x86-64";
+    case EM_ARM:
+      return "it is built for ARM (32 bits)";
+    case EM_AARCH64:
+      return "it is built for AArch64";
+    case EM_RISCV:
+      return "it is built for RISC-V";
+    case EM_PPC64:
+      return "it is built for PowerPC (64 bits)";
+    case EM_S390:
+      return "it is built for s390";
+    default:
+      return "it is built for another architecture";
+  }
+}
+
+/// Why the kernel knows no way to execute the file; empty where that cannot be said.
+void explain_format(const char* path, char* detail, size_t size) noexcept {
+  const int fd = open_file(path);
+  if (fd < 0) return;
+  char header[kHeader] = {};
+  const size_t got = read_at(fd, header, sizeof(header), 0);
+  system_call(SYS_close, fd, 0, 0, 0);
+  const char* text = "it is neither a program of this system nor a script that begins with #!";
+  if (got == 0) {
+    text = "it is empty";
+  } else if (got >= sizeof(Elf64_Ehdr) && header[0] == ELFMAG0 && header[1] == 'E') {
+    Elf64_Ehdr elf;
+    memcpy(&elf, header, sizeof(elf));
+    if (elf.e_machine == kMachine) return;
+    text = name_of(elf.e_machine);
+  }
+  const size_t used = length(text) + 1;
+  memcpy(detail, text, used < size ? used : size);
+}
+
+[[noreturn]] void end(const Call& call, const Report& failure) noexcept {
+  if (is_past_gate) {
+    tell(failure.step == Step::ExecNotFound ? call.argv[0] : call.candidates[failure.index],
+         failure);
+  } else {
+    send(call.report, failure);
+  }
+  leave(failure.step == Step::Exec || failure.step == Step::Seccomp ? 126 : 127);
+}
+
+/// What executing the candidate gave, in words that help.
+Report failure_of(const Call& call, uint32_t candidate, int error) noexcept {
   Report report;
-  report.step = step;
+  report.step = Step::Exec;
   report.index = candidate;
   report.error = error;
-  send(fd, report);
-  leave(step == Step::ExecNotFound ? 127 : 126);
+  const char* const path = call.candidates[candidate];
+  if (error == ENOENT && missing_interpreter(path, report.detail, sizeof(report.detail))) {
+    report.step = Step::ExecInterpreter;
+  } else if (error == ENOEXEC) {
+    explain_format(path, report.detail, sizeof(report.detail));
+  }
+  return report;
 }
 
-[[noreturn]] void execute(
-    int fd, char** candidates, uint32_t count, char** argv, char** envp) noexcept {
-  Report failure;
-  failure.step = Step::ExecNotFound;
-  failure.error = ENOENT;
-  for (uint32_t i = 0; i < count; ++i) {
+/// As execvp(3): a later directory of PATH may have one that can be executed.
+bool may_be_elsewhere(const Call& call, int error) noexcept {
+  return error == ENOENT || (error == ENOTDIR && call.count > 1);
+}
+
+Report not_found() noexcept {
+  Report report;
+  report.step = Step::ExecNotFound;
+  report.error = ENOENT;
+  return report;
+}
+
+[[noreturn]] void execute(const Call& call) noexcept {
+  Report failure = not_found();
+  for (uint32_t i = 0; i < call.count; ++i) {
+    const char* const path = call.candidates[i];
     const int error = static_cast<int>(
-        -system_call(SYS_execve, address(candidates[i]), address(argv), address(envp), 0));
-    if (error == ENOENT && exists(candidates[i])) report_interpreter(fd, i, candidates[i]);
-    // As execvp(3): a later directory of PATH may have one that can be executed.
-    if (error == ENOENT || (error == ENOTDIR && count > 1)) continue;
-    if (error != EACCES) report_error(fd, Step::Exec, i, error);
-    failure.step = Step::Exec;
-    failure.index = i;
-    failure.error = EACCES;
+        -system_call(SYS_execve, address(path), address(call.argv), address(call.envp), 0));
+    const bool is_there = error == ENOENT && exists(path);
+    if (may_be_elsewhere(call, error) && !is_there) continue;
+    failure = failure_of(call, i, error);
+    if (error != EACCES) end(call, failure);
   }
-  report_error(fd, failure.step, failure.index, failure.error);
+  end(call, failure);
+}
+
+/// 0 when the file can be executed as far as one can tell without doing it, or an errno.
+int try_file(const char* path) noexcept {
+  constexpr int kExecute = 1;  // X_OK
+  const long access = system_call(SYS_faccessat, AT_FDCWD, address(path), kExecute, 0);
+  if (access != 0) return static_cast<int>(-access);
+  const int fd = static_cast<int>(system_call(SYS_openat, AT_FDCWD, address(path),
+                                              O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECTORY, 0));
+  if (fd < 0) return 0;
+  system_call(SYS_close, fd, 0, 0, 0);
+  return EISDIR;
+}
+
+/// Whether there is something to execute, while somebody still listens.
+void check_candidates(const Call& call) noexcept {
+  Report failure = not_found();
+  for (uint32_t i = 0; i < call.count; ++i) {
+    int error = try_file(call.candidates[i]);
+    if (may_be_elsewhere(call, error)) continue;
+    char missing[sizeof(Report::detail)] = {};
+    if (error == 0 && missing_interpreter(call.candidates[i], missing, sizeof(missing)))
+      error = ENOENT;
+    if (error == 0) return;
+    if (failure.step == Step::ExecNotFound || error != EACCES) failure = failure_of(call, i, error);
+    if (error != EACCES && error != EISDIR) break;
+  }
+  end(call, failure);
+}
+
+void await_byte(int fd) noexcept {
+  char byte = 0;
+  long got = 0;
+  do {
+    got = system_call(SYS_read, fd, address(&byte), 1, 0);
+  } while (got == -EINTR);
+  if (got != 1) leave(125);
+}
+
+/// The listener, if the filter has one, is with the parent before anything waits for its answer.
+void load_filter(const Call& call) noexcept {
+  if (call.seccomp == 0) return;
+  const long size =
+      static_cast<long>(read_at(call.seccomp, reinterpret_cast<char*>(filter), sizeof(filter), 0));
+  sock_fprog program{};
+  program.len = static_cast<unsigned short>(static_cast<size_t>(size) / sizeof(sock_filter));
+  program.filter = filter;
+  const long loaded = system_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                                  static_cast<long>(call.seccomp_flags), address(&program), 0);
+  Report report;
+  report.step = Step::Seccomp;
+  if (loaded < 0) {
+    report.error = static_cast<int>(-loaded);
+    end(call, report);
+  }
+  if ((call.seccomp_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) == 0) return;
+  report.step = Step::SeccompListener;
+  report.index = static_cast<uint32_t>(loaded);
+  send(call.report, report);
+  await_byte(call.report);
+  system_call(SYS_close, loaded, 0, 0, 0);
+}
+
+int own_descriptor(const char* text) noexcept {
+  const int fd = parse_number(text);
+  // Without it there is nobody to run anything for: the container called us itself.
+  if (fd != 0 && system_call(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC, 0) < 0) leave(127);
+  return fd;
 }
 
 }  // namespace
 
 extern "C" [[noreturn]] void stub_main(long* stack) noexcept {
+  constexpr int kFixed = 6;
   const long argc = stack[0];
   char** const argv = reinterpret_cast<char**>(stack + 1);
-  char** const envp = argv + argc + 1;
-  if (argc < 5) leave(127);
-  const int fd = parse_number(argv[1]);
-  const long count = parse_number(argv[2]);
-  if (count < 1 || count > argc - 4) leave(127);
-  // Without the report there is nobody to run anything for: the container called us itself.
-  if (system_call(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC, 0) < 0) leave(127);
-  send(fd, Report{});
-  execute(fd, argv + 3, static_cast<uint32_t>(count), argv + 3 + count, envp);
+  if (argc < kFixed + 2) leave(127);
+  Call call{};
+  call.report = own_descriptor(argv[1]);
+  call.gate = own_descriptor(argv[2]);
+  call.seccomp = own_descriptor(argv[3]);
+  call.seccomp_flags = static_cast<unsigned>(parse_number(argv[4]));
+  const long count = parse_number(argv[5]);
+  if (call.report == 0 || count < 1 || count > argc - kFixed - 1) leave(127);
+  call.count = static_cast<uint32_t>(count);
+  call.candidates = argv + kFixed;
+  call.argv = argv + kFixed + count;
+  call.envp = argv + argc + 1;
+  const bool listens = (call.seccomp_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
+  if (call.gate != 0) check_candidates(call);
+  if (listens) load_filter(call);
+  send(call.report, Report{});
+  if (call.gate != 0) {
+    await_byte(call.gate);
+    is_past_gate = true;
+  }
+  if (!listens) load_filter(call);
+  execute(call);
 }

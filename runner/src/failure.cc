@@ -37,6 +37,10 @@ std::string doing_indexed(const Report& report, const Plan& plan) {
   const std::size_t index = report.index;
   const ContainerSpec& spec = plan.spec();
   switch (report.step) {
+    case Step::JoinNamespace:
+      return index < plan.join_names().size() ? plan.join_names()[index] : "joining a namespace";
+    case Step::PreservedDescriptor:
+      return fmt::format("handing down descriptor {}", index + 3);
     case Step::JoinCgroup:
       return fmt::format("joining cgroup {} (hierarchy {})", quoted(spec.id), index);
     case Step::Mount:
@@ -73,6 +77,18 @@ std::string doing_indexed(const Report& report, const Plan& plan) {
 std::string doing(const Report& report, const Plan& plan) {
   const ContainerSpec& spec = plan.spec();
   switch (report.step) {
+    case Step::UserNamespace:
+      return "creating the user namespace";
+    case Step::TimeNamespace:
+      return "creating the time namespace";
+    case Step::CloneProcess:
+      return "creating the container's process and namespaces";
+    case Step::OpenTerminal:
+      return "opening a terminal of the container";
+    case Step::Console:
+      return "setting up '/dev/console'";
+    case Step::Seccomp:
+      return "loading the seccomp filter";
     case Step::CloseDescriptors:
       return "closing the caller's descriptors";
     case Step::StandardStreams:
@@ -141,7 +157,36 @@ std::string_view detail_of(const Report& report) {
 
 }  // namespace
 
+Error describe_hook(const char* kind,
+                    std::size_t index,
+                    const std::string& path,
+                    const HookEnd& end,
+                    std::string_view output) {
+  std::string reason;
+  switch (end.how) {
+    case HookEnd::How::NotStarted:
+      reason = errno_text(end.value);
+      break;
+    case HookEnd::How::Exited:
+      reason = fmt::format("exit status {}", end.value);
+      break;
+    case HookEnd::How::Signalled:
+      reason = fmt::format("killed by signal {}", end.value);
+      break;
+    default:
+      reason = "it took longer than its timeout";
+  }
+  if (!output.empty()) reason += fmt::format(" ({})", quoted(output));
+  return Error(Errc::Io,
+               fmt::format("error running {} hook #{} {}: {}", kind, index, quoted(path), reason));
+}
+
 Error describe(const Report& report, const Plan& plan) {
+  if (report.step == Step::Hook && report.index < plan.spec().hooks.create_container.size()) {
+    return describe_hook("createContainer", report.index,
+                         plan.spec().hooks.create_container[report.index].path, report.hook,
+                         plan.hook_output());
+  }
   const std::string what = doing(report, plan);
   const std::string_view detail = detail_of(report);
   if (report.step == Step::ExecInterpreter) {

@@ -1,6 +1,7 @@
 #include "plan.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 
 #include <algorithm>
@@ -22,14 +23,6 @@ namespace {
 
 constexpr std::string_view kDefaultPath =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// 0, 1 and 2 become the container's streams, so nothing else may live there.
-Fd above_standard(Fd fd) {
-  if (fd.get() > 2) return fd;
-  Fd moved(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
-  if (!moved) fail_errno(errno, "duplicating a descriptor");
-  return moved;
-}
 
 /// The path relative to the rootfs as the kernel shall resolve it: ".." stays, symlinks may matter.
 std::string relative_path(const std::string& path) {
@@ -53,10 +46,10 @@ std::vector<std::string> find_candidates(const ProcessSpec& process) {
 }
 
 /// user_namespaces(7): lines of first id inside, first id outside, count.
-bool caller_maps_group(std::uint32_t gid) {
-  const Fd file = open_at(AT_FDCWD, "/proc/self/gid_map", O_RDONLY);
-  FdSource source(file.get(), "/proc/self/gid_map");
-  std::istringstream text(read_all(source, 1U << 16U, "/proc/self/gid_map"));
+bool maps_group_in(const std::string& map, std::uint32_t gid) {
+  const Fd file = open_at(AT_FDCWD, map, O_RDONLY);
+  FdSource source(file.get(), map);
+  std::istringstream text(read_all(source, 1U << 16U, map));
   std::uint64_t inside = 0;
   std::uint64_t outside = 0;
   std::uint64_t count = 0;
@@ -64,6 +57,17 @@ bool caller_maps_group(std::uint32_t gid) {
     if (gid >= inside && gid - inside < count) return true;
   }
   return false;
+}
+
+/// What the stub reads its filter from.
+Fd program_file(const SeccompFilter& filter) {
+  Fd file(::memfd_create("seccomp", MFD_CLOEXEC));
+  if (!file) fail_errno(errno, "creating a file for the seccomp filter");
+  write_all(file.get(),
+            {reinterpret_cast<const char*>(filter.program.data()),
+             filter.program.size() * sizeof(sock_filter)},
+            "the seccomp filter");
+  return file;
 }
 
 CapabilitySet checked_capabilities(const std::vector<std::string>& names) {
@@ -79,23 +83,59 @@ CapabilitySet checked_capabilities(const std::vector<std::string>& names) {
 
 }  // namespace
 
-Plan::Plan(ContainerSpec spec, Fd rootfs, Fd report, const Cgroup& cgroup)
+Plan::Plan(ContainerSpec spec, Fd report, LaunchOptions options, SeccompFilter seccomp)
     : spec_(std::move(spec)),
-      rootfs_(above_standard(std::move(rootfs))),
-      report_(above_standard(std::move(report))),
-      allows_devices_(cgroup.filters_devices() && !spec_.namespaces.user.is_new()) {
-  prepare_rootfs(rootfs_.get(), allows_devices_ ? 0 : MOUNT_ATTR_NODEV);
-  flat_.rootfs = rootfs_.get();
+      report_(out_of_the_way(std::move(report))),
+      options_(std::move(options)),
+      seccomp_(std::move(seccomp)) {
   flat_.report = report_.get();
-  keep_.push_back(flat_.rootfs);
+  flat_.new_keyring = options_.new_keyring;
   keep_.push_back(flat_.report);
   plan_standard_streams();
-  plan_namespaces(cgroup);
+  plan_process();
+  plan_seccomp();
+  plan_terminal();
+  plan_exec();
+}
+
+Plan::Plan(ContainerSpec spec,
+           Fd rootfs,
+           Fd report,
+           const Cgroup& cgroup,
+           LaunchOptions options,
+           SeccompFilter seccomp)
+    : Plan(std::move(spec), std::move(report), std::move(options), std::move(seccomp)) {
+  rootfs_ = out_of_the_way(std::move(rootfs));
+  flat_.rootfs = rootfs_.get();
+  keep_.push_back(flat_.rootfs);
+  allows_devices_ =
+      cgroup.filters_devices() && spec_.namespaces.user.from == Namespace::From::Caller;
+  prepare_rootfs(rootfs_.get(), allows_devices_ ? 0 : MOUNT_ATTR_NODEV);
+  plan_names();
+  plan_namespaces();
+  plan_cgroup(cgroup);
   plan_mounts(cgroup);
   plan_paths();
   plan_sysctls();
-  plan_process();
-  plan_exec();
+  plan_hooks();
+  finish();
+}
+
+Plan::Plan(ContainerSpec spec,
+           const ContainerInit& init,
+           Fd report,
+           const Cgroup* cgroup,
+           LaunchOptions options,
+           SeccompFilter seccomp)
+    : Plan(std::move(spec), std::move(report), std::move(options), std::move(seccomp)) {
+  flat_.enters_container = true;
+  plan_container_namespaces(init);
+  if (cgroup != nullptr) plan_cgroup(*cgroup);
+  flat_.cwd = keep_text(relative_path(spec_.process.cwd));
+  finish();
+}
+
+void Plan::finish() {
   std::sort(keep_.begin(), keep_.end());
   flat_.keep = keep_;
 }
@@ -104,8 +144,24 @@ const char* Plan::keep_text(std::string text) {
   return texts_.emplace_back(std::move(text)).c_str();
 }
 
+std::span<const char* const> Plan::keep_pointers(const std::vector<std::string>& texts) {
+  std::vector<const char*>& pointers = pointers_.emplace_back();
+  for (const std::string& text : texts)
+    pointers.push_back(text.c_str());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+Fd Plan::out_of_the_way(Fd fd) const {
+  const auto first = static_cast<int>(3 + spec_.preserved.size());
+  if (fd.get() >= first) return fd;
+  Fd moved(::fcntl(fd.get(), F_DUPFD_CLOEXEC, first));
+  if (!moved) fail_errno(errno, "duplicating a descriptor");
+  return moved;
+}
+
 int Plan::keep_fd(Fd fd) {
-  fds_.push_back(above_standard(std::move(fd)));
+  fds_.push_back(out_of_the_way(std::move(fd)));
   keep_.push_back(fds_.back().get());
   return fds_.back().get();
 }
@@ -116,24 +172,12 @@ void Plan::plan_standard_streams() {
     Fd stream = *streams[i] ? std::move(*streams[i]) : open_at(AT_FDCWD, "/dev/null", O_RDWR);
     flat_.standard[i] = keep_fd(std::move(stream));
   }
+  for (Fd& fd : spec_.preserved)
+    preserved_.push_back(keep_fd(std::move(fd)));
+  flat_.preserved = preserved_;
 }
 
-void Plan::plan_namespaces(const Cgroup& cgroup) {
-  const Namespaces& namespaces = spec_.namespaces;
-  flat_.waits_for_mappings = namespaces.user.is_new();
-  flat_.has_mapped_root = std::any_of(spec_.uid_mappings.begin(), spec_.uid_mappings.end(),
-                                      [](const IdMapping& mapping) {
-                                        return mapping.container_id == 0 && mapping.size > 0;
-                                      }) &&
-                          maps_group(0);
-  flat_.unshares_cgroup = namespaces.cgroup.is_new();
-  flat_.raises_loopback = namespaces.network.is_new();
-  for (const int file : cgroup.join_files()) {
-    Fd copy(::fcntl(file, F_DUPFD_CLOEXEC, 3));
-    if (!copy) fail_errno(errno, "duplicating a descriptor");
-    join_.push_back(keep_fd(std::move(copy)));
-  }
-  flat_.join = join_;
+void Plan::plan_names() {
   if (!spec_.hostname.empty()) {
     flat_.hostname = spec_.hostname.c_str();
     flat_.hostname_size = spec_.hostname.size();
@@ -142,17 +186,66 @@ void Plan::plan_namespaces(const Cgroup& cgroup) {
     flat_.domainname = spec_.domainname.c_str();
     flat_.domainname_size = spec_.domainname.size();
   }
-  if (spec_.process.oom_score_adj) {
-    flat_.oom_score = keep_text(std::to_string(*spec_.process.oom_score_adj));
+}
+
+void Plan::plan_cgroup(const Cgroup& cgroup) {
+  for (const int file : cgroup.join_files()) {
+    Fd copy(::fcntl(file, F_DUPFD_CLOEXEC, 3));
+    if (!copy) fail_errno(errno, "duplicating a descriptor");
+    join_.push_back(keep_fd(std::move(copy)));
   }
+  flat_.join = join_;
 }
 
 bool Plan::maps_group(std::uint32_t gid) const {
-  if (!spec_.namespaces.user.is_new()) return caller_maps_group(gid);
-  return std::any_of(
-      spec_.gid_mappings.begin(), spec_.gid_mappings.end(), [&](const IdMapping& mapping) {
-        return gid >= mapping.container_id && gid - mapping.container_id < mapping.size;
-      });
+  switch (spec_.namespaces.user.from) {
+    case Namespace::From::Caller:
+      return maps_group_in("/proc/self/gid_map", gid);
+    case Namespace::From::Path:
+      return gid_map_.empty() || maps_group_in(gid_map_, gid);
+    default:
+      return std::any_of(
+          spec_.gid_mappings.begin(), spec_.gid_mappings.end(), [&](const IdMapping& mapping) {
+            return gid >= mapping.container_id && gid - mapping.container_id < mapping.size;
+          });
+  }
+}
+
+void Plan::plan_terminal() {
+  flat_.has_terminal = spec_.process.terminal;
+  const ConsoleSize size = spec_.process.console_size.value_or(ConsoleSize{});
+  flat_.terminal_rows = size.height;
+  flat_.terminal_columns = size.width;
+}
+
+void Plan::plan_hooks() {
+  Hooks& all = spec_.hooks;
+  for (Hook& hook : all.create_container) {
+    PlannedHook planned;
+    planned.path = hook.path.c_str();
+    if (hook.args.empty()) hook.args.push_back(hook.path);
+    planned.argv = keep_pointers(hook.args).data();
+    planned.envp = keep_pointers(hook.env).data();
+    planned.timeout = hook_timeout(hook.timeout);
+    hooks_.push_back(planned);
+  }
+  flat_.hooks = hooks_;
+  flat_.asks_for_hooks = !hooks_.empty() || !all.prestart.empty() || !all.create_runtime.empty();
+  if (hooks_.empty()) return;
+  flat_.hook_state = keep_fd(options_.hook_state.duplicate());
+  flat_.hook_output = keep_fd(options_.hook_output.duplicate());
+}
+
+/// Where nothing else is asked of it afterwards, the stub loads the filter, so that the profile
+/// need not allow what leads up to the program; without no_new_privs that takes a capability which
+/// is gone by then.
+void Plan::plan_seccomp() {
+  if (seccomp_.program.empty()) return;
+  seccomp_program_.len = static_cast<unsigned short>(seccomp_.program.size());
+  seccomp_program_.filter = seccomp_.program.data();
+  flat_.seccomp_flags = seccomp_.flags;
+  flat_.seccomp_has_listener = seccomp_.needs_listener;
+  if (!spec_.process.no_new_privileges) flat_.seccomp = &seccomp_program_;
 }
 
 void Plan::plan_paths() {
@@ -166,6 +259,8 @@ void Plan::plan_paths() {
   flat_.read_only_paths = read_only_paths_;
   flat_.read_only_rootfs = spec_.read_only_rootfs;
   flat_.rootfs_propagation = spec_.rootfs_propagation;
+  flat_.pivots = options_.pivots;
+  if (!options_.rootfs_place.empty()) flat_.rootfs_place = options_.rootfs_place.c_str();
   flat_.cwd = keep_text(relative_path(spec_.process.cwd));
 }
 
@@ -183,6 +278,7 @@ void Plan::plan_process() {
   for (const Rlimit& limit : process.rlimits) {
     rlimits_.push_back(PlannedRlimit{limit.resource, {limit.soft, limit.hard}});
   }
+  if (process.oom_score_adj) flat_.oom_score = keep_text(std::to_string(*process.oom_score_adj));
   groups_.assign(process.additional_gids.begin(), process.additional_gids.end());
   flat_.rlimits = rlimits_;
   flat_.groups = groups_;
@@ -211,18 +307,29 @@ void Plan::plan_exec() {
          quoted(spec_.process.args.front()));
   }
   flat_.stub = keep_fd(open_exec_stub());
-  stub_argv_ = {"layerkit-exec", keep_text(std::to_string(flat_.report)),
+  for_stub_ = {flat_.report};
+  const auto for_stub = [&](Fd fd) {
+    if (!fd) return keep_text("0");
+    for_stub_.push_back(keep_fd(std::move(fd)));
+    return keep_text(std::to_string(for_stub_.back()));
+  };
+  const bool loads_seccomp = seccomp_program_.len > 0 && flat_.seccomp == nullptr;
+  const char* const gate = for_stub(options_.gate ? options_.gate.duplicate() : Fd());
+  const char* const seccomp = for_stub(loads_seccomp ? program_file(seccomp_) : Fd());
+  flat_.for_stub = for_stub_;
+  stub_argv_ = {"layerkit-exec",
+                keep_text(std::to_string(flat_.report)),
+                gate,
+                seccomp,
+                keep_text(std::to_string(seccomp_.flags)),
                 keep_text(std::to_string(candidates_.size()))};
   for (const std::string& candidate : candidates_)
     stub_argv_.push_back(candidate.c_str());
   for (const std::string& argument : spec_.process.args)
     stub_argv_.push_back(argument.c_str());
   stub_argv_.push_back(nullptr);
-  for (const std::string& variable : spec_.process.env)
-    envp_.push_back(variable.c_str());
-  envp_.push_back(nullptr);
   flat_.stub_argv = stub_argv_.data();
-  flat_.envp = envp_.data();
+  flat_.envp = keep_pointers(spec_.process.env).data();
 }
 
 }  // namespace layerkit::runner

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <linux/filter.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -12,8 +13,10 @@
 #include <vector>
 
 #include "cgroup.h"
+#include "hook.h"
 #include "layerkit/base/fd.h"
 #include "layerkit/runner/container_spec.h"
+#include "seccomp/seccomp_filter.h"
 
 namespace layerkit::runner {
 
@@ -63,6 +66,15 @@ struct PlannedSysctl {
   std::size_t size;
 };
 
+/// How many kinds of namespaces there are.
+inline constexpr std::size_t kNamespaceKinds = 8;
+
+/// A namespace to join: setns(2).
+struct PlannedJoin {
+  int fd;
+  int type;  ///< CLONE_NEW*; of a pidfd several
+};
+
 struct PlannedRlimit {
   int resource;
   rlimit64 value;
@@ -84,11 +96,22 @@ struct ChildPlan {
   int report = -1;  ///< the child's end of the report socket
   int standard[3] = {-1, -1, -1};
   int rootfs = -1;
-  int stub = -1;              ///< sealed memfd: the exec stub
-  std::span<const int> keep;  ///< every descriptor of the plan, ascending: others are closed
+  int stub = -1;                  ///< sealed memfd: the exec stub
+  std::span<const int> for_stub;  ///< descriptors that its arguments name
+  std::span<const int> keep;      ///< every descriptor of the plan, ascending: others are closed
+
+  /// A process of its own (child_stage_linux.cc) joins namespaces and makes those that hold for
+  /// children only, then clones the container's process with `clone_flags`.
+  bool has_stage = false;
+  std::uint64_t clone_flags = 0;
+  std::span<const PlannedJoin> namespaces;
+  bool stage_makes_user_namespace = false;
+  bool makes_time_namespace = false;
+  const char* time_offsets = nullptr;
 
   bool waits_for_mappings = false;
   bool has_mapped_root = false;
+  bool may_have_mapped_root = false;  ///< a joined user namespace: nobody knows yet
   bool unshares_cgroup = false;
   bool raises_loopback = false;
   std::span<const int> join;  ///< v1 `tasks` files
@@ -98,6 +121,19 @@ struct ChildPlan {
   std::size_t hostname_size = 0;
   const char* domainname = nullptr;
   std::size_t domainname_size = 0;
+
+  /// Joins a container that is there: no root file system to build.
+  bool enters_container = false;
+  bool new_keyring = true;
+  const char* rootfs_place = nullptr;  ///< where the rootfs is attached; null: on "/"
+  bool pivots = true;
+  bool asks_for_hooks = false;         ///< the parent runs hooks before the root changes
+  std::span<const PlannedHook> hooks;  ///< createContainer
+  int hook_state = -1;
+  int hook_output = -1;
+  bool has_terminal = false;
+  unsigned short terminal_rows = 0;
+  unsigned short terminal_columns = 0;
 
   std::span<const PlannedMount> mounts;
   std::span<int> mount_fds;  ///< scratch of the child, one per mount
@@ -124,17 +160,50 @@ struct ChildPlan {
   std::uint64_t inheritable = 0;
   std::uint64_t ambient = 0;
   bool no_new_privileges = false;
+  const sock_fprog* seccomp = nullptr;  ///< loaded by the child; the stub loads its own
+  unsigned seccomp_flags = 0;
+  bool seccomp_has_listener = false;
 
+  std::span<const int> preserved;  ///< become 3, 4, ...
   const char* const* stub_argv = nullptr;
   const char* const* envp = nullptr;
+};
+
+/// What is not the container's but this start's.
+struct LaunchOptions {
+  Fd gate;                   ///< a FIFO, O_RDWR: the exec stub waits there for a byte; unset: none
+  std::string rootfs_place;  ///< host path at which hooks find the mounted rootfs; empty: none
+  bool pivots = true;        ///< false: chroot, for an initramfs
+  bool new_keyring = true;
+  Fd hook_state;   ///< memfd: stdin of createContainer hooks; written before NeedsHooks is answered
+  Fd hook_output;  ///< memfd: what they say
+};
+
+/// The first process of a container that is there.
+struct ContainerInit {
+  Fd pidfd;
+  pid_t pid = -1;
 };
 
 /// Owns all that a ChildPlan points to, and says what its indexes mean.
 class Plan {
  public:
-  /// `spec` has been checked (spec_check.h); `report` is the child's end of the socket. Prepares
-  /// bind sources and `rootfs` (propagation, nodev), so this already meets the kernel.
-  Plan(ContainerSpec spec, Fd rootfs, Fd report, const Cgroup& cgroup);
+  /// A new container. `spec` has been checked (spec_check.h); `report` is the child's end of the
+  /// socket. Prepares bind sources and `rootfs` (propagation, nodev), so this already meets the
+  /// kernel.
+  Plan(ContainerSpec spec,
+       Fd rootfs,
+       Fd report,
+       const Cgroup& cgroup,
+       LaunchOptions options,
+       SeccompFilter seccomp);
+  /// A process that joins the container of `init`, a pidfd whose process is known as `init_pid`.
+  Plan(ContainerSpec spec,
+       const ContainerInit& init,
+       Fd report,
+       const Cgroup* cgroup,
+       LaunchOptions options,
+       SeccompFilter seccomp);
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
   ~Plan() = default;
@@ -144,15 +213,26 @@ class Plan {
   const std::vector<std::string>& mount_names() const noexcept { return mount_names_; }
   const std::vector<std::string>& sysctl_names() const noexcept { return sysctl_names_; }
   const std::vector<std::string>& device_names() const noexcept { return device_names_; }
+  const std::vector<std::string>& join_names() const noexcept { return join_names_; }
   const std::vector<std::string>& candidates() const noexcept { return candidates_; }
+  /// What the hooks of the child said, at most the last lines.
+  std::string hook_output() const { return read_hook_output(options_.hook_output.get()); }
+  bool is_gated() const noexcept { return static_cast<bool>(options_.gate); }
   /// Closes the parent's copy, so that the end of the child is seen as the end of the stream.
   void close_report() noexcept { report_.reset(); }
 
  private:
+  Plan(ContainerSpec spec, Fd report, LaunchOptions options, SeccompFilter seccomp);
   const char* keep_text(std::string text);
   int keep_fd(Fd fd);
+  /// `fd`, moved to where neither the streams nor the preserved descriptors will be.
+  Fd out_of_the_way(Fd fd) const;
   void plan_standard_streams();
-  void plan_namespaces(const Cgroup& cgroup);
+  void plan_names();
+  void plan_namespaces();
+  void plan_join(const std::string& path, int type, const char* kind);
+  void plan_container_namespaces(const ContainerInit& init);
+  void plan_cgroup(const Cgroup& cgroup);
   void plan_mounts(const Cgroup& cgroup);
   void plan_mount(ContainerMount& mount);
   void plan_cgroup_mount(const ContainerMount& mount, const Cgroup& cgroup);
@@ -160,24 +240,39 @@ class Plan {
   void plan_device(const ContainerDevice& device);
   void plan_paths();
   void plan_sysctls();
+  void plan_hooks();
+  void plan_terminal();
   void plan_process();
+  void plan_seccomp();
   void plan_exec();
+  void finish();
   std::span<const FsOption> keep_options(const std::string& source,
                                          const std::vector<std::string>& data);
+  std::span<const char* const> keep_pointers(const std::vector<std::string>& texts);
   /// Whether the group exists in the user namespace of the container.
   bool maps_group(std::uint32_t gid) const;
 
   ContainerSpec spec_;
   Fd rootfs_;
   Fd report_;
-  bool allows_devices_;  ///< device nodes are usable anywhere: a device cgroup limits which
+  LaunchOptions options_;
+  SeccompFilter seccomp_;
+  std::string gid_map_;          ///< of a joined user namespace; empty: unknown
+  bool allows_devices_ = false;  ///< device nodes are usable anywhere: a device cgroup limits which
   ChildPlan flat_;
 
   std::deque<std::string> texts_;
-  std::deque<std::vector<FsOption>> options_;
+  std::deque<std::vector<FsOption>> fs_options_;
   std::vector<Fd> fds_;
   std::vector<int> keep_;
   std::vector<int> join_;
+  std::vector<PlannedJoin> namespaces_;
+  std::vector<std::string> join_names_;
+  std::deque<std::vector<const char*>> pointers_;
+  std::vector<PlannedHook> hooks_;
+  std::vector<int> preserved_;
+  std::vector<int> for_stub_;
+  sock_fprog seccomp_program_{};
   std::vector<PlannedMount> mounts_;
   std::vector<int> mount_fds_;
   std::vector<PlannedDevice> devices_;
@@ -188,7 +283,6 @@ class Plan {
   std::vector<PlannedRlimit> rlimits_;
   std::vector<gid_t> groups_;
   std::vector<const char*> stub_argv_;
-  std::vector<const char*> envp_;
   std::vector<std::string> mount_names_;
   std::vector<std::string> sysctl_names_;
   std::vector<std::string> device_names_;

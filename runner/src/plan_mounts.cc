@@ -25,7 +25,7 @@ std::string mount_name(const std::string& what, const std::string& target) {
 
 std::span<const FsOption> Plan::keep_options(const std::string& source,
                                              const std::vector<std::string>& data) {
-  std::vector<FsOption>& options = options_.emplace_back();
+  std::vector<FsOption>& options = fs_options_.emplace_back();
   options.push_back({"source", keep_text(source)});
   for (const std::string& option : data) {
     const std::size_t equals = option.find('=');

@@ -14,13 +14,18 @@ namespace layerkit::runner {
 class Process {
  public:
   /// Clones a child into the namespaces of `plan` (and into `cgroup_directory` unless -1) that runs
-  /// run_child(plan).
+  /// run_child(plan), or run_stage(plan).
   Process(const Plan& plan, int cgroup_directory);
   Process(Process&& other) noexcept;
   Process& operator=(Process&&) = delete;
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
   ~Process();
+
+  /// The process came from a stage: it takes its place.
+  void adopt(pid_t pid, Fd pidfd);
+  /// Nobody is killed or reaped any more: the process lives on by itself.
+  void release() noexcept { reaped_ = true; }
 
   pid_t pid() const noexcept { return pid_; }
   int pidfd() const noexcept { return pidfd_.get(); }

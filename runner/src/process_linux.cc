@@ -17,17 +17,6 @@
 namespace layerkit::runner {
 namespace {
 
-std::uint64_t clone_flags(const Namespaces& namespaces) {
-  // The cgroup namespace comes later: its root is the cgroup that the child joins first.
-  std::uint64_t flags = CLONE_NEWNS;
-  if (namespaces.pid.is_new()) flags |= CLONE_NEWPID;
-  if (namespaces.uts.is_new()) flags |= CLONE_NEWUTS;
-  if (namespaces.ipc.is_new()) flags |= CLONE_NEWIPC;
-  if (namespaces.network.is_new()) flags |= CLONE_NEWNET;
-  if (namespaces.user.is_new()) flags |= CLONE_NEWUSER;
-  return flags;
-}
-
 /// No handler of the caller may run in the child.
 class BlockedSignals {
  public:
@@ -64,7 +53,8 @@ std::string mapping_text(const std::vector<IdMapping>& mappings) {
 Process::Process(const Plan& plan, int cgroup_directory) {
   int pidfd = -1;
   clone_args args{};
-  args.flags = clone_flags(plan.spec().namespaces) | CLONE_PIDFD;
+  const ChildPlan& flat = plan.flat();
+  args.flags = CLONE_PIDFD | (flat.has_stage ? 0 : flat.clone_flags);
   args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
   args.exit_signal = SIGCHLD;
   if (cgroup_directory >= 0) {
@@ -73,7 +63,8 @@ Process::Process(const Plan& plan, int cgroup_directory) {
   }
   const BlockedSignals blocked;
   const long pid = ::syscall(SYS_clone3, &args, sizeof(args));
-  if (pid == 0) run_child(plan.flat());
+  if (pid == 0 && flat.has_stage) run_stage(flat);
+  if (pid == 0) run_child(flat);
   if (pid < 0) fail_errno(errno, "creating the container's process and namespaces");
   pid_ = static_cast<pid_t>(pid);
   pidfd_ = Fd(pidfd);
@@ -91,6 +82,20 @@ Process::~Process() {
   while (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED) != 0 &&
          errno == EINTR) {
   }
+}
+
+void Process::adopt(pid_t pid, Fd pidfd) {
+  if (!pidfd) fail(Errc::Io, "starting the container: its process came without a descriptor");
+  Process stage(std::move(*this));
+  stage.release();
+  // It ends by itself.
+  siginfo_t info{};
+  while (::waitid(P_PIDFD, static_cast<id_t>(stage.pidfd()), &info, WEXITED) != 0 &&
+         errno == EINTR) {
+  }
+  pid_ = pid;
+  pidfd_ = std::move(pidfd);
+  reaped_ = false;
 }
 
 void Process::write_mappings(const std::vector<IdMapping>& uids,

@@ -2,11 +2,24 @@
 
 #include <cstdint>
 
+#include "hook.h"
+
 namespace layerkit::runner {
 
-/// What the child was doing when it failed. Travels from the child and the exec stub to the parent.
+/// What the child and the exec stub tell the parent.
 enum class Step : std::uint32_t {
-  Ready,  ///< no failure: everything is set up, the program is about to be executed
+  // Not failures: what the child tells or asks.
+  Ready,            ///< everything is set up, the program is about to be executed
+  NeedsMappings,    ///< asks for the id maps of its new user namespace; waits for a byte
+  Cloned,           ///< index: pid of the container's process; with its pidfd
+  Terminal,         ///< with the master of the container's terminal
+  NeedsHooks,       ///< namespaces and mounts are there; waits for a byte
+  SeccompListener,  ///< index: the descriptor to fetch from the child; waits for a byte
+  // What it was doing when it failed.
+  JoinNamespace,  ///< index: of the namespace
+  UserNamespace,
+  TimeNamespace,
+  CloneProcess,
   CloseDescriptors,
   StandardStreams,
   OomScore,
@@ -31,6 +44,9 @@ enum class Step : std::uint32_t {
   ReadOnlyPath,   ///< index: of the path
   ReadOnlyMount,  ///< index: of the mount
   WorkingDirectory,
+  OpenTerminal,
+  Console,
+  Hook,  ///< index: of the createContainer hook
   ReadOnlyRootfs,
   PivotRoot,
   RootfsPropagation,
@@ -45,6 +61,8 @@ enum class Step : std::uint32_t {
   UserId,
   Capabilities,
   AmbientCapability,  ///< index: number of the capability
+  Seccomp,
+  PreservedDescriptor,  ///< index: of the descriptor
   ExecStub,
   ExecNotFound,     ///< no candidate exists
   ExecInterpreter,  ///< index: of the candidate; detail: the interpreter that does not exist
@@ -56,7 +74,8 @@ struct Report {
   Step step = Step::Ready;
   std::uint32_t index = 0;
   std::int32_t error = 0;  ///< errno; 0 when `detail` is the reason
-  char detail[244] = {};   ///< NUL-terminated
+  HookEnd hook = {};       ///< Step::Hook: how it ended
+  char detail[236] = {};   ///< NUL-terminated
 };
 
 }  // namespace layerkit::runner

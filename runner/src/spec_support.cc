@@ -21,18 +21,8 @@ void refuse(const std::array<Asked, Size>& all) {
 }
 
 void check_namespaces(const ContainerSpec& spec) {
-  const Namespaces& all = spec.namespaces;
-  for (const Namespace* each : {&all.mount, &all.pid, &all.uts, &all.ipc, &all.network, &all.cgroup,
-                                &all.user, &all.time}) {
-    if (each->is_joined())
-      fail(Errc::Unsupported, "starting the container: joining namespace {} is not supported",
-           quoted(each->path));
-  }
-  refuse(std::array<Asked, 2>{{
-      {!all.mount.is_new(), "one without a mount namespace is not supported"},
-      {all.time.is_new() || spec.monotonic_offset || spec.boottime_offset,
-       "time namespaces are not supported"},
-  }});
+  refuse(std::array<Asked, 1>{{{!spec.namespaces.mount.is_new(),
+                                "one without a mount namespace of its own is not supported"}}});
 }
 
 void check_mounts(const std::vector<ContainerMount>& mounts) {
@@ -71,20 +61,10 @@ void check_supported(const ContainerSpec& spec) {
   check_namespaces(spec);
   check_mounts(spec.mounts);
   check_limits(spec.resources);
-  const Hooks& hooks = spec.hooks;
   const ProcessSpec& process = spec.process;
-  refuse(std::array<Asked, 7>{{
-      {spec.seccomp.has_value(), "seccomp is not supported"},
-      {!hooks.prestart.empty() || !hooks.create_runtime.empty() ||
-           !hooks.create_container.empty() || !hooks.start_container.empty() ||
-           !hooks.poststart.empty() || !hooks.poststop.empty(),
-       "hooks are not supported"},
-      {process.terminal, "a terminal is not supported"},
+  refuse(std::array<Asked, 2>{{
       {!process.apparmor_profile.empty(), "AppArmor is not supported"},
       {!process.selinux_label.empty() || !spec.mount_label.empty(), "SELinux is not supported"},
-      {!process.initial_cpu_affinity.empty() || !process.final_cpu_affinity.empty(),
-       "a CPU affinity is not supported"},
-      {!spec.preserved.empty(), "further descriptors are not supported"},
   }});
 }
 

@@ -110,6 +110,10 @@ bool apply_word(ContainerMount& mount, std::string_view option) {
     mount.is_id_mapped = true;
     return true;
   }
+  if (option == "src-nofollow") {
+    mount.follows_source = false;
+    return true;
+  }
   if (option == "dest-nofollow") {
     mount.follows_target = false;
     return true;

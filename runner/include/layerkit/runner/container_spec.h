@@ -78,6 +78,7 @@ struct ContainerMount {
   std::vector<std::string> data;         ///< options of the file system: "mode=1777"
   bool copies_up = false;                ///< tmpfs: with what the rootfs has there (tmpcopyup)
   bool follows_target = true;            ///< false: a symlink as target is an error
+  bool follows_source = true;  ///< bind: for who opens it; false: a symlink is bound itself
   /// bind: who owns what through this mount (mount_setattr(2)); empty: as it is.
   std::vector<IdMapping> uid_mappings;
   std::vector<IdMapping> gid_mappings;

@@ -1,0 +1,116 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layerkit/base/context.h"
+#include "layerkit/base/fd.h"
+#include "layerkit/runner/cgroup_stats.h"
+#include "layerkit/runner/container.h"
+#include "layerkit/runner/container_spec.h"
+
+namespace layerkit {
+
+/// The state of a container as the OCI runtime spec (runtime.md, "State") has it, and "paused".
+enum class ContainerStatus { Creating, Created, Running, Paused, Stopped };
+/// "creating", ...
+std::string_view status_name(ContainerStatus status) noexcept;
+
+struct ContainerState {
+  std::string oci_version;
+  std::string id;
+  pid_t pid = 0;  ///< of the first process; 0 when it has stopped
+  ContainerStatus status = ContainerStatus::Stopped;
+  std::string bundle;
+  std::string rootfs;
+  std::string created;  ///< RFC 3339, UTC
+  std::uint32_t owner = 0;
+  std::map<std::string, std::string> annotations;
+};
+
+struct CreateRequest {
+  std::string id;
+  std::string bundle = ".";
+  std::string config;          ///< path; empty: config.json of the bundle
+  std::string console_socket;  ///< AF_UNIX; gets the terminal's master
+  std::string pid_file;
+  unsigned preserved = 0;  ///< descriptors 3, 4, ... of the caller that the process gets
+  bool pivots = true;
+  bool new_keyring = true;
+  /// A terminal goes to the caller: Runtime::create gives its master.
+  bool keeps_terminal = false;
+};
+
+struct ExecRequest {
+  std::string id;
+  ProcessSpec process;
+  std::string cgroup;  ///< below the container's: "a/b"; empty: the container's own
+  std::string console_socket;
+  std::string pid_file;
+  unsigned preserved = 0;
+  bool ignores_pause = false;
+  bool keeps_terminal = false;
+};
+
+/// A process that was started here.
+class StartedProcess {
+ public:
+  StartedProcess() = default;
+  StartedProcess(const StartedProcess&) = delete;
+  StartedProcess& operator=(const StartedProcess&) = delete;
+  virtual ~StartedProcess() = default;
+  virtual pid_t pid() const noexcept = 0;
+  virtual int pidfd() const noexcept = 0;
+  /// The master of its terminal, if the caller keeps it; else unset.
+  virtual Fd take_terminal() = 0;
+  virtual void signal(int signal_number) = 0;
+  virtual ExitStatus wait() = 0;
+};
+
+/// Containers by the OCI runtime spec: their state lies in a directory, and they live on without
+/// the process that started them. All functions throw Error; Error{NotFound} for a container that
+/// does not exist. Several processes may use one directory at the same time: what changes one
+/// container is done by one of them after the other.
+class Runtime {
+ public:
+  /// `root` is made when it is needed (0700).
+  explicit Runtime(std::string root) : root_(std::move(root)) {}
+
+  /// Everything but the program itself runs; the process waits for start(). The caller's streams
+  /// are its, and its parent is the caller. `failure`: which exit code an Error deserves.
+  std::unique_ptr<StartedProcess> create(const CreateRequest& request,
+                                         StartFailure& failure,
+                                         const Context& context) const;
+  void start(const std::string& id, const Context& context) const;
+  ContainerState state(const std::string& id) const;
+  /// All containers, by name; those that are gone or broken are told.
+  std::vector<ContainerState> list(const Context& context) const;
+  /// `all`: every process of it, by its cgroup, also when the first one has ended.
+  void kill(const std::string& id, int signal_number, bool all) const;
+  /// `force`: kills it first, and one that does not exist is fine.
+  void remove(const std::string& id, bool force, const Context& context) const;
+  void pause(const std::string& id) const;
+  void resume(const std::string& id) const;
+  /// In the caller's pid namespace.
+  std::vector<pid_t> processes(const std::string& id) const;
+  CgroupStats stats(const std::string& id) const;
+  void update(const std::string& id, const Resources& resources, const Context& context) const;
+  /// Of its config.json: what exec starts from.
+  ProcessSpec process_of(const std::string& id, const Context& context) const;
+  std::unique_ptr<StartedProcess> exec(ExecRequest request,
+                                       StartFailure& failure,
+                                       const Context& context) const;
+
+  const std::string& root() const noexcept { return root_; }
+
+ private:
+  std::string root_;
+};
+
+}  // namespace layerkit

@@ -1,0 +1,27 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "hook.h"
+
+namespace layerkit::runner {
+
+int hook_timeout(std::optional<unsigned> seconds) noexcept {
+  if (!seconds) return -1;
+  // Longer than anybody waits, and still a number of milliseconds.
+  constexpr unsigned kMost = 2'000'000;
+  return static_cast<int>(std::min(*seconds, kMost) * 1000);
+}
+
+std::string read_hook_output(int output) {
+  if (output < 0) return {};
+  std::array<char, 1024> text{};
+  const ssize_t got = ::pread(output, text.data(), text.size(), 0);
+  std::string said(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
+  while (!said.empty() && said.back() == '\n')
+    said.pop_back();
+  return said;
+}
+
+}  // namespace layerkit::runner

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "layerkit/runner/runtime.h"
+
+namespace layerkit::runner {
+
+/// What is known of a container beside its config.json: docs/formats/runner-state.md.
+struct ContainerRecord {
+  std::string oci_version;
+  std::string id;
+  pid_t pid = 0;
+  std::uint64_t start_time = 0;  ///< of the process, clock ticks since boot: proc(5)
+  std::string bundle;
+  std::string rootfs;
+  std::string created;
+  std::uint32_t owner = 0;
+  std::string cgroups_path;
+  bool started = false;
+  std::map<std::string, std::string> annotations;
+};
+
+std::string to_json(const ContainerRecord& record);
+/// Throws Error{Invalid}.
+ContainerRecord parse_record(std::string_view json, const std::string& name);
+
+/// What hooks get on their standard input, and `state` prints.
+std::string state_json(const ContainerState& state, bool pretty);
+
+/// The state of a container with `record`, as of now but for being paused.
+ContainerState state_of(const ContainerRecord& record);
+
+/// Field 22 of /proc/PID/stat; 0 when the process is gone or a zombie.
+std::uint64_t start_time_of(pid_t pid);
+
+}  // namespace layerkit::runner

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "layerkit/base/fd.h"
+#include "layerkit/runner/container_spec.h"
+
+namespace layerkit::runner {
+
+/// A memfd that holds `text`: what a hook gets on its standard input.
+Fd hook_input(std::string_view text);
+void replace_hook_input(const Fd& input, std::string_view text);
+/// An empty memfd for what hooks say.
+Fd hook_output();
+
+/// Runs the hooks of one kind in the caller's namespaces, in order, with `state` (JSON) on their
+/// standard input. The first that fails is an Error that names it.
+void run_hooks(const char* kind, const std::vector<Hook>& hooks, std::string_view state);
+
+}  // namespace layerkit::runner

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "container_record.h"
+#include "layerkit/base/fd.h"
+#include "layerkit/base/file.h"
+
+namespace layerkit::runner {
+
+/// The directory of one container below the runtime's root: docs/formats/runner-state.md. Whoever
+/// has it open for a change holds its lock.
+class StateDirectory {
+ public:
+  enum class Use { Read, Change };
+
+  /// Makes it; Error{Exists} when there is one.
+  static StateDirectory make(const std::string& root, const std::string& id);
+  /// Error{NotFound}.
+  static StateDirectory open(const std::string& root, const std::string& id, Use use);
+
+  int fd() const noexcept { return fd_.get(); }
+
+  ContainerRecord record() const;
+  void write_record(const ContainerRecord& record) const;
+  std::string config() const;
+  void write_config(std::string_view text) const;
+
+  /// A new FIFO, open for reading and writing.
+  Fd make_gate() const;
+  /// Lets the process that waits at the gate go; Error{NotFound} when none does.
+  void open_gate() const;
+
+  /// With all that is in it.
+  void remove() const;
+
+ private:
+  StateDirectory(Fd root, std::string id, Fd fd)
+      : root_(std::move(root)), id_(std::move(id)), fd_(std::move(fd)) {}
+  void lock();
+
+  Fd root_;
+  std::string id_;
+  Fd fd_;
+};
+
+/// The ids below `root`, sorted; none when it does not exist.
+std::vector<std::string> container_ids(const std::string& root);
+
+}  // namespace layerkit::runner

@@ -1,0 +1,123 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "layerkit/base/error.h"
+#include "layerkit/base/text.h"
+#include "layerkit/runner/oci_config.h"
+#include "spec_check.h"
+#include "state_directory.h"
+
+namespace layerkit::runner {
+namespace {
+
+constexpr const char* kRecord = "state.json";
+constexpr const char* kConfig = "config.json";
+constexpr const char* kGate = "exec.fifo";
+constexpr std::size_t kMaxRecord = 8U << 20U;
+
+[[noreturn]] void fail_absent(const std::string& id) {
+  fail(Errc::NotFound, "container {} does not exist", quoted(id));
+}
+
+}  // namespace
+
+StateDirectory StateDirectory::make(const std::string& root, const std::string& id) {
+  make_dirs(root, 0700);
+  Fd root_fd = open_dir_at(AT_FDCWD, root);
+  if (::mkdirat(root_fd.get(), id.c_str(), 0700) != 0) {
+    if (errno == EEXIST)
+      fail(Errc::Exists, "container with given ID already exists: {}", quoted(id));
+    fail_errno(errno, "creating the state of container {}", quoted(id));
+  }
+  Fd fd = open_dir_at(root_fd.get(), id);
+  StateDirectory made(std::move(root_fd), id, std::move(fd));
+  made.lock();
+  return made;
+}
+
+StateDirectory StateDirectory::open(const std::string& root, const std::string& id, Use use) {
+  check_id(id);
+  for (;;) {
+    std::optional<Fd> root_fd = open_at_if_exists(AT_FDCWD, root, O_RDONLY | O_DIRECTORY);
+    if (!root_fd) fail_absent(id);
+    std::optional<Fd> fd =
+        open_at_if_exists(root_fd->get(), id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!fd) fail_absent(id);
+    StateDirectory opened(std::move(*root_fd), id, std::move(*fd));
+    if (use == Use::Read) return opened;
+    opened.lock();
+    // Somebody may have removed it while we waited.
+    const std::optional<FileStat> there = stat_at(opened.root_.get(), id);
+    if (!there) fail_absent(id);
+    if (there->ino == stat_fd(opened.fd_.get()).ino) return opened;
+  }
+}
+
+void StateDirectory::lock() {
+  while (::flock(fd_.get(), LOCK_EX) != 0) {
+    if (errno != EINTR) fail_errno(errno, "locking container {}", quoted(id_));
+  }
+}
+
+ContainerRecord StateDirectory::record() const {
+  const std::string name = "state of container " + quoted(id_);
+  try {
+    return parse_record(read_file_at(fd_.get(), kRecord, kMaxRecord), name);
+  } catch (const Error& error) {
+    // It is being made, or its maker died.
+    if (error.code() == Errc::NotFound) fail_absent(id_);
+    throw;
+  }
+}
+
+void StateDirectory::write_record(const ContainerRecord& record) const {
+  // Only this boot needs it: no fsync.
+  const std::string temporary = std::string(kRecord) + ".new";
+  write_file_at(fd_.get(), temporary, to_json(record), 0600);
+  rename_at(fd_.get(), temporary, fd_.get(), kRecord);
+}
+
+std::string StateDirectory::config() const {
+  return read_file_at(fd_.get(), kConfig, kMaxOciConfig);
+}
+
+void StateDirectory::write_config(std::string_view text) const {
+  write_file_at(fd_.get(), kConfig, text, 0600);
+}
+
+Fd StateDirectory::make_gate() const {
+  if (::mkfifoat(fd_.get(), kGate, 0600) != 0)
+    fail_errno(errno, "creating the gate of container {}", quoted(id_));
+  return open_at(fd_.get(), kGate, O_RDWR);
+}
+
+void StateDirectory::open_gate() const {
+  // ENXIO: nobody has it open for reading.
+  const Fd gate(::openat(fd_.get(), kGate, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+  if (!gate || ::write(gate.get(), "0", 1) != 1)
+    fail(Errc::NotFound, "starting container {}: its process has ended", quoted(id_));
+  unlink_at(fd_.get(), kGate);
+}
+
+void StateDirectory::remove() const {
+  remove_tree_at(root_.get(), id_);
+}
+
+std::vector<std::string> container_ids(const std::string& root) {
+  std::vector<std::string> ids;
+  const std::optional<Fd> fd = open_at_if_exists(AT_FDCWD, root, O_RDONLY | O_DIRECTORY);
+  if (!fd) return ids;
+  for (const DirEntry& entry : list_dir(fd->get())) {
+    const std::optional<FileStat> stat = stat_at(fd->get(), entry.name);
+    // ".cache" and its like are no containers.
+    if (stat && stat->type == FileType::Directory && !entry.name.starts_with('.'))
+      ids.push_back(entry.name);
+  }
+  return ids;
+}
+
+}  // namespace layerkit::runner
