@@ -4,7 +4,8 @@
 set -eu
 
 build="g++ cmake ninja-build pkg-config libfmt-dev libssl-dev zlib1g-dev libzstd-dev liblzma-dev
-       libbz2-dev libfuse3-dev libarchive-dev nlohmann-json3-dev libcli11-dev"
+       libbz2-dev libfuse3-dev libarchive-dev libseccomp-dev nlohmann-json3-dev
+       libcli11-dev"
 test="libgtest-dev python3 busybox-static debootstrap umoci skopeo podman
       attr acl tar zstd xz-utils bzip2 gzip util-linux qemu-system-x86 cpio binutils e2fsprogs
       fuse3 squashfs-tools"

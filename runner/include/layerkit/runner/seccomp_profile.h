@@ -31,4 +31,9 @@ struct SeccompProfile {
   std::vector<Rule> syscalls;
 };
 
+/// What Docker gives a container that asks for nothing: known calls are allowed, some of them only
+/// to holders of a capability ("CAP_SYS_ADMIN") in `capabilities`, the bounding set; others fail
+/// with EPERM.
+SeccompProfile default_seccomp_profile(const std::vector<std::string>& capabilities);
+
 }  // namespace layerkit

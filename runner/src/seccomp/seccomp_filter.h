@@ -1,0 +1,43 @@
+#pragma once
+
+#include <linux/filter.h>
+
+#include <cstddef>
+#include <vector>
+
+#include "layerkit/base/context.h"
+#include "layerkit/runner/seccomp_profile.h"
+
+namespace layerkit::runner {
+
+/// What a process loads with one call:
+/// seccomp(SECCOMP_SET_MODE_FILTER, flags, {program.size(), program.data()}).
+struct SeccompFilter {
+  std::vector<sock_filter> program;  ///< 1 to BPF_MAXINSNS instructions
+  unsigned flags = 0;                ///< SECCOMP_FILTER_FLAG_*, NEW_LISTENER among them if needed
+  bool needs_listener = false;       ///< a rule says SCMP_ACT_NOTIFY: the call returns a descriptor
+};
+
+/// System calls in all rules together, and what they compare.
+inline constexpr std::size_t kMaxSeccompRules = 4096;
+
+/// Takes 10 to 15 milliseconds for a profile like Docker's: see SeccompCache.
+///
+/// As runc and crun do: names that libseccomp does not know are passed over (the profile may be
+/// newer), and so are rules whose action is the default one. As runc does: when one rule compares
+/// an argument twice, each comparison is a rule of its own, and a profile that refuses by errno
+/// answers ENOSYS to system calls that are newer than all it names (see seccomp_newer_calls.h).
+///
+/// Throws Error{Invalid} that names the word, value or rule that cannot be, Error{Unsupported} for
+/// what libseccomp or the kernel cannot do, Error{Limit} when the profile or its program is too
+/// long.
+SeccompFilter compile_seccomp(const SeccompProfile& profile, const Context& context);
+
+/// The parts of compile_seccomp(). The program depends on default action, architectures and rules
+/// of the profile alone.
+std::vector<sock_filter> compile_seccomp_program(const SeccompProfile& profile,
+                                                 const Context& context);
+/// `program` and what the profile says beside it.
+SeccompFilter seccomp_filter_of(const SeccompProfile& profile, std::vector<sock_filter> program);
+
+}  // namespace layerkit::runner
