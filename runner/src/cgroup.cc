@@ -130,7 +130,16 @@ std::unique_ptr<Cgroup> make_cgroup(const CgroupLayout& layout,
 std::unique_ptr<Cgroup> find_cgroup(const CgroupLayout& layout, const std::string& path) {
   check_path(path);
   if (layout.v1.empty() && layout.v2) return find_cgroup_v2(*layout.v2, path);
-  return find_cgroup_v1(layout.v1, path);
+  return find_cgroup_v1(layout.v1, path, "");
+}
+
+std::unique_ptr<Cgroup> find_nested_cgroup(const CgroupLayout& layout,
+                                           const std::string& path,
+                                           const std::string& nested) {
+  check_path(path);
+  check_path(nested);
+  if (layout.v1.empty() && layout.v2) return find_cgroup_v2(*layout.v2, path + "/" + nested);
+  return find_cgroup_v1(layout.v1, path, nested);
 }
 
 }  // namespace layerkit::runner

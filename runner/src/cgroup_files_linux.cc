@@ -1,10 +1,9 @@
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <array>
+#include <algorithm>
 #include <cerrno>
 
 #include "cgroup_files.h"
@@ -18,13 +17,11 @@ namespace {
 
 constexpr std::size_t kMaxControlFile = 16U << 20U;
 constexpr int kMakeAttempts = 100;
-/// Times pause_briefly(): processes in uninterruptible sleep may never go.
-constexpr int kRemoveAttempts = 2000;
 
-bool has_processes(const std::string& path) {
-  const std::optional<Fd> directory =
-      open_at_if_exists(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-  return directory && !read_control(directory->get(), "cgroup.procs").value_or("").empty();
+std::int64_t now_ms() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
 }
 
 /// mkdir -p of what leads to the directory; 0 or an errno.
@@ -65,14 +62,16 @@ int remove_nested(const std::string& path) noexcept {
   return ::rmdir(path.c_str()) == 0 || errno == ENOENT ? 0 : errno;
 }
 
-/// What a crash may have left is removed; what is alive is not ours.
-void replace_leftover(const CgroupPlace& place) {
-  if (has_processes(place.path())) {
+/// What is alive is not ours; what was inside it, a crash left.
+Fd take_over(const CgroupPlace& place) {
+  Fd directory = open_at(AT_FDCWD, place.path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (has_processes(directory.get())) {
     fail(Errc::Busy, "creating cgroup {}: it exists and has processes", quoted(place.path()));
   }
-  if (const int error = remove_nested(place.path())) {
-    fail_errno(error, "removing the leftover cgroup {}", quoted(place.path()));
+  if (const int error = remove_children(place.path())) {
+    fail_errno(error, "removing what is left in cgroup {}", quoted(place.path()));
   }
+  return directory;
 }
 
 }  // namespace
@@ -122,16 +121,31 @@ std::uint64_t keyed_number(int directory, const std::string& file, std::string_v
   return 0;
 }
 
-Fd make_cgroup_directory(const CgroupPlace& place) {
+Deadline::Deadline(int seconds) noexcept : end_ms_(now_ms() + std::int64_t{seconds} * 1000) {}
+
+bool Deadline::has_passed() const noexcept {
+  return now_ms() >= end_ms_;
+}
+
+int Deadline::left_ms() const noexcept {
+  return static_cast<int>(std::max<std::int64_t>(end_ms_ - now_ms(), 0));
+}
+
+MadeDirectory make_cgroup_directory(const CgroupPlace& place) {
   const std::string path = place.path();
   for (int attempt = 0;; ++attempt) {
-    int error = make_parents(place);
-    if (error == 0) error = ::mkdir(path.c_str(), 0755) == 0 ? 0 : errno;
-    if (error == 0) return open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (attempt == kMakeAttempts || (error != EEXIST && error != ENOENT)) {
+    int error = ::mkdir(path.c_str(), 0755) == 0 ? 0 : errno;
+    if (error == 0) return {open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), true};
+    if (error == ENOENT) error = make_parents(place);
+    if (attempt == kMakeAttempts || (error != 0 && error != EEXIST && error != ENOENT)) {
       fail_errno(error, "creating cgroup {}", quoted(path));
     }
-    if (error == EEXIST) replace_leftover(place);
+    if (error != EEXIST) continue;
+    try {
+      return {take_over(place), false};
+    } catch (const Error& gone) {
+      if (gone.code() != Errc::NotFound) throw;
+    }
   }
 }
 
@@ -139,10 +153,10 @@ std::optional<Fd> open_cgroup_directory(const CgroupPlace& place) {
   return open_at_if_exists(AT_FDCWD, place.path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 
-bool remove_cgroup_directory(const CgroupPlace& place) noexcept {
-  int error = EBUSY;
-  for (int attempt = 0; attempt < kRemoveAttempts && error == EBUSY; ++attempt) {
-    if (attempt > 0) pause_briefly();
+bool remove_cgroup_directory(const CgroupPlace& place, const Deadline& deadline) noexcept {
+  int error = remove_nested(place.path());
+  while (error == EBUSY && !deadline.has_passed()) {
+    pause_briefly();
     error = remove_nested(place.path());
   }
   // Parents that others still use stay: rmdir says EBUSY or ENOTEMPTY.
@@ -150,27 +164,6 @@ bool remove_cgroup_directory(const CgroupPlace& place) noexcept {
   while (!parent.empty() && ::rmdir((place.base + "/" + parent).c_str()) == 0)
     parent = parent_of(parent);
   return error == 0;
-}
-
-std::size_t kill_processes(int directory) noexcept {
-  std::size_t killed = 0;
-  try {
-    const std::string pids = read_control(directory, "cgroup.procs").value_or("");
-    for (const std::string_view line : split(pids, '\n')) {
-      const auto pid = parse_decimal(line);
-      // 0 stands for processes of a pid namespace that is out of sight.
-      if (!pid || *pid == 0) continue;
-      if (::kill(static_cast<pid_t>(*pid), SIGKILL) == 0) ++killed;
-    }
-    for (const DirEntry& entry : list_dir(directory)) {
-      const Fd child(
-          ::openat(directory, entry.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-      if (child) killed += kill_processes(child.get());
-    }
-  } catch (const std::exception&) {
-    return killed;  // the cgroup went away meanwhile
-  }
-  return killed;
 }
 
 void pause_briefly() noexcept {

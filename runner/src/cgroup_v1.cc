@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <array>
@@ -12,7 +13,7 @@
 namespace layerkit::runner {
 namespace {
 
-constexpr int kKillRounds = 2000;
+constexpr int kRemoveSeconds = 5;
 
 /// Docker's device rules: mknod of anything (an image's package manager may), use of these only.
 constexpr std::array<const char*, 10> kAllowedDevices = {"c *:* m",    "b *:* m",
@@ -29,7 +30,8 @@ struct Member {
   CgroupPlace place;
   std::vector<std::string> controllers;
   Fd directory;
-  Fd tasks;
+  mutable Fd tasks;  ///< opened when somebody is to join
+  bool is_new = false;
 
   bool has(std::string_view controller) const {
     return std::find(controllers.begin(), controllers.end(), controller) != controllers.end();
@@ -41,27 +43,47 @@ class CgroupV1 final : public Cgroup {
   CgroupV1() = default;
   CgroupV1(const CgroupV1&) = delete;
   CgroupV1& operator=(const CgroupV1&) = delete;
-  ~CgroupV1() override { remove(); }
+  ~CgroupV1() override {
+    if (is_kept_) return;
+    if (is_made_) {
+      remove();
+    } else {
+      remove_new();
+    }
+  }
 
   void create(const CgroupHierarchy& hierarchy, const CgroupPlace& place) {
-    Member member{place, hierarchy.controllers, make_cgroup_directory(place), {}};
+    MadeDirectory made = make_cgroup_directory(place);
+    members_.push_back(Member{place, hierarchy.controllers, std::move(made.fd), {}, made.is_new});
+    const Member& member = members_.back();
     try {
       member.tasks = open_at(member.directory.get(), "tasks", O_WRONLY);
     } catch (const Error&) {
-      remove_cgroup_directory(place);
+      if (made.is_new) remove_cgroup_directory(place, Deadline(0));
+      members_.pop_back();
       throw;
     }
+    // Who joined it would never return.
+    if (member.has("freezer") && is_frozen_v1(member.directory.get())) {
+      fail(Errc::Busy, "creating cgroup {}: it is frozen", quoted(place.path()));
+    }
     if (member.has("devices")) filters_devices_ = limit_devices(member.directory.get());
-    members_.push_back(std::move(member));
   }
 
   void adopt(const CgroupHierarchy& hierarchy, const CgroupPlace& place, Fd directory) {
-    members_.push_back(Member{place, hierarchy.controllers, std::move(directory), {}});
+    members_.push_back(Member{place, hierarchy.controllers, std::move(directory), {}, false});
+    is_kept_ = true;
   }
 
-  bool empty() const noexcept { return members_.empty(); }
+  /// From now on it belongs to the container. Before, what was there already is not removed.
+  void finish() noexcept { is_made_ = true; }
 
-  void apply(const CgroupSetting& setting) {
+  void apply(const Resources& resources) override {
+    for (const CgroupSetting& setting : v1_settings(resources))
+      write(setting);
+  }
+
+  void write(const CgroupSetting& setting) {
     const Member* member = find(setting.controller);
     if (member == nullptr) {
       if (!setting.required) return;
@@ -80,8 +102,10 @@ class CgroupV1 final : public Cgroup {
 
   std::vector<int> join_files() const override {
     std::vector<int> files;
-    for (const Member& member : members_)
+    for (const Member& member : members_) {
+      if (!member.tasks) member.tasks = open_at(member.directory.get(), "tasks", O_WRONLY);
       files.push_back(member.tasks.get());
+    }
     return files;
   }
 
@@ -109,11 +133,50 @@ class CgroupV1 final : public Cgroup {
            keyed_number(member->directory.get(), "memory.oom_control", "oom_kill") > 0;
   }
 
+  std::vector<std::string> directories() const override {
+    std::vector<std::string> all;
+    for (const Member& member : members_)
+      all.push_back(member.place.path());
+    return all;
+  }
+
+  CgroupStats stats() const override { return {}; }
+
+  void freeze() override {
+    const Member& member = freezer("freezing");
+    freeze_v1(member.directory.get(), member.place.path());
+  }
+  void thaw() override {
+    const Member& member = freezer("thawing");
+    thaw_v1(member.directory.get(), member.place.path());
+  }
+  bool frozen() const override {
+    const Member* member = find("freezer");
+    return member != nullptr && is_frozen_v1(member->directory.get());
+  }
+
+  std::vector<pid_t> processes() const override {
+    if (members_.empty()) return {};
+    return list_processes(process_directory());
+  }
+
+  void signal_all(int signal_number) override {
+    if (members_.empty()) return;
+    if (signal_number != SIGKILL) {
+      signal_processes(process_directory(), signal_number);
+    } else {
+      kill_v1(process_directory(), find("freezer") != nullptr, Deadline(kRemoveSeconds));
+    }
+  }
+
+  void keep() noexcept override { is_kept_ = true; }
+
   void remove() noexcept override {
     if (members_.empty()) return;
-    kill_all();
+    const Deadline deadline(kRemoveSeconds);
+    kill_v1(process_directory(), find("freezer") != nullptr, deadline);
     for (const Member& member : members_)
-      remove_cgroup_directory(member.place);
+      remove_cgroup_directory(member.place, deadline);
     members_.clear();
   }
 
@@ -132,23 +195,28 @@ class CgroupV1 final : public Cgroup {
     return nullptr;
   }
 
-  /// From the second round on, what is left is frozen while it is listed, so that nothing forks
-  /// away; then thawed, since v1 keeps even SIGKILL from frozen processes.
-  void kill_all() const noexcept {
-    const Member* freezer = find("freezer");
-    const int directory = (freezer != nullptr ? *freezer : members_.front()).directory.get();
-    for (int round = 0; round < kKillRounds; ++round) {
-      if (freezer != nullptr && round > 0) write_control(directory, "freezer.state", "FROZEN");
-      const std::size_t killed = kill_processes(directory);
-      if (killed == 0 && round == 0) return;
-      if (freezer != nullptr) write_control(directory, "freezer.state", "THAWED");
-      if (killed == 0) return;
-      pause_briefly();
-    }
+  void remove_new() noexcept {
+    for (const Member& member : members_)
+      if (member.is_new) remove_cgroup_directory(member.place, Deadline(0));
+  }
+
+  const Member& freezer(const char* doing) const {
+    const Member* member = find("freezer");
+    if (member != nullptr) return *member;
+    fail(Errc::Unsupported, "{} the container: this system has no usable cgroup controller {}",
+         doing, quoted("freezer"));
+  }
+
+  /// Where processes are listed: every hierarchy has the same ones. REQUIRES: there is one.
+  int process_directory() const noexcept {
+    const Member* member = find("freezer");
+    return (member != nullptr ? *member : members_.front()).directory.get();
   }
 
   std::vector<Member> members_;
   bool filters_devices_ = false;
+  bool is_made_ = false;
+  bool is_kept_ = false;
 };
 
 /// A user who may not make cgroups runs without, as long as no limit needs one.
@@ -171,21 +239,28 @@ std::unique_ptr<Cgroup> make_cgroup_v1(const std::vector<CgroupHierarchy>& hiera
       context.warn(error.message());
     }
   }
-  for (const CgroupSetting& setting : v1_settings(resources))
-    cgroup->apply(setting);
+  cgroup->apply(resources);
+  cgroup->finish();
   return cgroup;
 }
 
 std::unique_ptr<Cgroup> find_cgroup_v1(const std::vector<CgroupHierarchy>& hierarchies,
-                                       const std::string& path) {
+                                       const std::string& path,
+                                       const std::string& nested) {
   auto cgroup = std::make_unique<CgroupV1>();
+  bool is_found = false;
   for (const CgroupHierarchy& hierarchy : hierarchies) {
-    const CgroupPlace place{hierarchy.mount_point, path};
-    if (auto directory = open_cgroup_directory(place)) {
-      cgroup->adopt(hierarchy, place, std::move(*directory));
+    CgroupPlace place{hierarchy.mount_point, nested.empty() ? path : path + "/" + nested};
+    std::optional<Fd> directory = open_cgroup_directory(place);
+    if (directory) {
+      is_found = true;
+    } else if (!nested.empty()) {
+      place.relative = path;
+      directory = open_cgroup_directory(place);
     }
+    if (directory) cgroup->adopt(hierarchy, place, std::move(*directory));
   }
-  if (cgroup->empty()) return nullptr;
+  if (!is_found) return nullptr;
   return cgroup;
 }
 

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <signal.h>
 
 #include <array>
 #include <cerrno>
@@ -12,7 +13,7 @@ namespace layerkit::runner {
 namespace {
 
 constexpr std::array<const char*, 3> kControllers = {"memory", "pids", "cpu"};
-constexpr int kKillRounds = 2000;
+constexpr int kRemoveSeconds = 5;
 
 class CgroupV2 final : public Cgroup {
  public:
@@ -20,7 +21,9 @@ class CgroupV2 final : public Cgroup {
       : place_(std::move(place)), directory_(std::move(directory)) {}
   CgroupV2(const CgroupV2&) = delete;
   CgroupV2& operator=(const CgroupV2&) = delete;
-  ~CgroupV2() override { remove(); }
+  ~CgroupV2() override {
+    if (!is_kept_) remove();
+  }
 
   /// Hands the controllers down from the base. A cgroup that holds processes refuses (EBUSY), and
   /// not every user may: what a limit needs is checked by apply().
@@ -34,7 +37,12 @@ class CgroupV2 final : public Cgroup {
     }
   }
 
-  void apply(const CgroupSetting& setting) const {
+  void apply(const Resources& resources) override {
+    for (const CgroupSetting& setting : v2_settings(resources))
+      write(setting);
+  }
+
+  void write(const CgroupSetting& setting) const {
     const std::string enabled = read_control(directory_.get(), "cgroup.controllers").value_or("");
     if (!has_word(enabled, setting.controller)) {
       if (!setting.required) return;
@@ -67,11 +75,31 @@ class CgroupV2 final : public Cgroup {
     return keyed_number(directory_.get(), "memory.events", "oom_kill") > 0;
   }
 
+  std::vector<std::string> directories() const override { return {place_.path()}; }
+  CgroupStats stats() const override { return {}; }
+
+  void freeze() override { freeze_v2(directory_.get(), place_.path()); }
+  void thaw() override { thaw_v2(directory_.get(), place_.path()); }
+  bool frozen() const override { return is_frozen_v2(directory_.get()); }
+  std::vector<pid_t> processes() const override { return list_processes(directory_.get()); }
+
+  void signal_all(int signal_number) override {
+    if (signal_number == SIGKILL) {
+      kill_v2(directory_.get(), Deadline(kRemoveSeconds));
+    } else {
+      signal_processes(directory_.get(), signal_number);
+    }
+  }
+
+  void keep() noexcept override { is_kept_ = true; }
+
   void remove() noexcept override {
     if (!directory_) return;
-    kill_all();
+    const Deadline deadline(kRemoveSeconds);
+    kill_v2(directory_.get(), deadline);
+    await_event_v2(directory_.get(), "populated", 0, deadline);
     directory_.reset();
-    remove_cgroup_directory(place_);
+    remove_cgroup_directory(place_, deadline);
   }
 
  private:
@@ -92,18 +120,10 @@ class CgroupV2 final : public Cgroup {
     }
   }
 
-  /// cgroup.kill (Linux 5.14) takes everything below at once; older kernels are asked repeatedly.
-  void kill_all() const noexcept {
-    for (int round = 0; round < kKillRounds; ++round) {
-      if (write_control(directory_.get(), "cgroup.kill", "1") == 0) return;
-      if (kill_processes(directory_.get()) == 0) return;
-      pause_briefly();
-    }
-  }
-
   CgroupPlace place_;
   Fd directory_;
   std::string refusal_;  ///< why a controller could not be enabled; the first reason
+  bool is_kept_ = false;
 };
 
 /// Where to try, in this order: the hierarchy's root as docker does; next to our own cgroup and
@@ -134,16 +154,23 @@ std::unique_ptr<Cgroup> make_cgroup_v2(const CgroupHierarchy& hierarchy,
   for (const std::string& base : bases(hierarchy)) {
     const CgroupPlace place{base, path};
     std::unique_ptr<CgroupV2> cgroup;
+    bool is_new = true;
     try {
-      cgroup = std::make_unique<CgroupV2>(place, make_cgroup_directory(place));
+      MadeDirectory made = make_cgroup_directory(place);
+      is_new = made.is_new;
+      cgroup = std::make_unique<CgroupV2>(place, std::move(made.fd));
     } catch (const Error& error) {
       if (!is_refusal(error)) throw;
       if (!refusal) refusal = error;
       continue;
     }
     cgroup->enable_controllers();
-    for (const CgroupSetting& setting : settings)
-      cgroup->apply(setting);
+    // Who is born in it would never start.
+    if (cgroup->frozen()) {
+      if (!is_new) cgroup->keep();
+      fail(Errc::Busy, "creating cgroup {}: it is frozen", quoted(place.path()));
+    }
+    cgroup->apply(resources);
     return cgroup;
   }
   for (const CgroupSetting& setting : settings) {
@@ -158,7 +185,9 @@ std::unique_ptr<Cgroup> find_cgroup_v2(const CgroupHierarchy& hierarchy, const s
   for (const std::string& base : bases(hierarchy)) {
     const CgroupPlace place{base, path};
     if (auto directory = open_cgroup_directory(place)) {
-      return std::make_unique<CgroupV2>(place, std::move(*directory));
+      auto cgroup = std::make_unique<CgroupV2>(place, std::move(*directory));
+      cgroup->keep();
+      return cgroup;
     }
   }
   return nullptr;
