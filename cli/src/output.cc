@@ -14,7 +14,16 @@ std::string& program_name() {
   return name;
 }
 
+std::function<void(std::string_view)>& error_listener() {
+  static std::function<void(std::string_view)> listener;
+  return listener;
+}
+
 }  // namespace
+
+void set_error_listener(std::function<void(std::string_view text)> listener) {
+  error_listener() = std::move(listener);
+}
 
 void set_program_name(std::string_view name) {
   program_name() = name;
@@ -36,6 +45,7 @@ void flush_output() {
 }
 
 void print_error(std::string_view text) {
+  if (error_listener()) error_listener()(text);
   // Messages quote what they name, so only line breaks and raw control characters change here.
   std::string line = program_name() + ": ";
   for (const char c : text) {

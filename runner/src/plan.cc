@@ -301,7 +301,8 @@ void Plan::plan_process() {
 }
 
 void Plan::plan_exec() {
-  candidates_ = find_candidates(spec_.process);
+  candidates_ = options_.program.empty() ? find_candidates(spec_.process)
+                                         : std::vector<std::string>{options_.program};
   if (candidates_.empty()) {
     fail(Errc::NotFound, "executing {}: PATH has no absolute directory",
          quoted(spec_.process.args.front()));

@@ -173,6 +173,7 @@ struct ChildPlan {
 struct LaunchOptions {
   Fd gate;                   ///< a FIFO, O_RDWR: the exec stub waits there for a byte; unset: none
   std::string rootfs_place;  ///< host path at which hooks find the mounted rootfs; empty: none
+  std::string program;       ///< what is executed; empty: found by args[0]
   bool pivots = true;        ///< false: chroot, for an initramfs
   bool new_keyring = true;
   Fd hook_state;   ///< memfd: stdin of createContainer hooks; written before NeedsHooks is answered

@@ -24,8 +24,8 @@ class Process {
 
   /// The process came from a stage: it takes its place.
   void adopt(pid_t pid, Fd pidfd);
-  /// Nobody is killed or reaped any more: the process lives on by itself.
-  void release() noexcept { reaped_ = true; }
+  /// The process lives on when the object goes.
+  void release() noexcept { is_owned_ = false; }
 
   pid_t pid() const noexcept { return pid_; }
   int pidfd() const noexcept { return pidfd_.get(); }
@@ -38,6 +38,7 @@ class Process {
   pid_t pid_ = -1;
   Fd pidfd_;
   bool reaped_ = false;
+  bool is_owned_ = true;
 };
 
 }  // namespace layerkit::runner

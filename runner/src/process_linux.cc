@@ -73,10 +73,11 @@ Process::Process(const Plan& plan, int cgroup_directory) {
 Process::Process(Process&& other) noexcept
     : pid_(other.pid_),
       pidfd_(std::move(other.pidfd_)),
-      reaped_(std::exchange(other.reaped_, true)) {}
+      reaped_(std::exchange(other.reaped_, true)),
+      is_owned_(other.is_owned_) {}
 
 Process::~Process() {
-  if (reaped_) return;
+  if (reaped_ || !is_owned_) return;
   ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
   siginfo_t info{};
   while (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED) != 0 &&

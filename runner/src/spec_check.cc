@@ -25,6 +25,8 @@ void check_text(std::string_view what, std::string_view text) {
   }
 }
 
+}  // namespace
+
 void check_process(const ProcessSpec& process) {
   if (process.args.empty() || process.args.front().empty()) {
     fail(Errc::Invalid, "reading the command: it is empty");
@@ -45,6 +47,8 @@ void check_process(const ProcessSpec& process) {
     fail(Errc::Invalid, "reading oom_score_adj {}: not in -1000..1000", *process.oom_score_adj);
   }
 }
+
+namespace {
 
 void check_mount(const ContainerMount& mount) {
   check_text("mount target", mount.target);
@@ -98,12 +102,15 @@ void check_mappings(const ContainerSpec& spec) {
 }  // namespace
 
 void check_id(const std::string& id) {
-  const bool valid = !id.empty() && id.size() <= kMaxId && is_alphanumeric(id.front()) &&
+  const bool valid = !id.empty() && id.size() <= kMaxId && id.front() != '.' && id.front() != '-' &&
                      std::all_of(id.begin(), id.end(), [](char c) {
-                       return is_alphanumeric(c) || c == '_' || c == '.' || c == '-';
+                       return is_alphanumeric(c) || c == '_' || c == '.' || c == '-' || c == '+';
                      });
   if (!valid) {
-    fail(Errc::Invalid, "reading container id {}: not [a-zA-Z0-9][a-zA-Z0-9_.-]*", quoted(id));
+    fail(Errc::Invalid,
+         "invalid container ID format: {}: not made of letters, digits and _+-., or it begins with "
+         "'.' or '-'",
+         quoted(id));
   }
 }
 

@@ -13,7 +13,8 @@ void check_spec(const ContainerSpec& spec);
 /// that is asked for is left out silently.
 void check_supported(const ContainerSpec& spec);
 
-/// The id names directories: [a-zA-Z0-9][a-zA-Z0-9_.-]*, at most 255 bytes.
+/// The id names directories: [a-zA-Z0-9_+][a-zA-Z0-9_+.-]*, at most 255 bytes.
+void check_process(const ProcessSpec& process);
 void check_id(const std::string& id);
 
 /// "net.ipv4.ip_forward" or "net/ipv4/ip_forward" as a path below /proc/sys (sysctl(8): the first

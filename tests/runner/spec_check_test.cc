@@ -26,9 +26,10 @@ TEST(SpecCheckTest, AcceptsAPlainSpec) {
 
 TEST(SpecCheckTest, RefusesIdsThatAreNoDirectoryNames) {
   for (const std::string id : {"", ".", "..", "a/b", "-a", "a b", "a\n"}) {
-    expect_error(Errc::Invalid, "reading container id", [&] { check_id(id); });
+    expect_error(Errc::Invalid, "invalid container ID format", [&] { check_id(id); });
   }
-  expect_error(Errc::Invalid, "reading container id", [] { check_id(std::string(256, 'a')); });
+  expect_error(Errc::Invalid, "invalid container ID format",
+               [] { check_id(std::string(256, 'a')); });
 }
 
 TEST(SpecCheckTest, RefusesAnEmptyCommand) {

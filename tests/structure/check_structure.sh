@@ -43,8 +43,9 @@ BEGIN {
     may_use[rooms[i], "base"]
     may_use["imagetool", rooms[i]]
   }
-  # Its program does; the library does not link it.
+  # Their programs do; the libraries do not link it.
   may_use["unionmount", "cli"]
+  may_use["runner", "cli"]
   # Calls that only Linux has; POSIX calls may stand anywhere.
   # Names that are ordinary words count only with "::" in front.
   rare = "syscall|openat2|statx|umount2?|pivot_root|unshare|setns|clone3|" \
@@ -75,7 +76,7 @@ FNR == 1 {
   may_execute = FILENAME == "unionmount/src/server/start_program_linux.cc"
   may_call = room == "base" || file ~ /_linux\.cc$/
   may_print = file == "main.cc" || file ~ /^cmd_.*\.cc$/ || room == "cli" ||
-              FILENAME ~ /^(imagetool|unionmount)\/src\/cli\//
+              FILENAME ~ /^(imagetool|runner|unionmount)\/src\/cli\//
 }
 
 in_cmake {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,8 @@ void print_line(std::string_view text);
 void flush_output();
 /// What print_error puts in front. REQUIRES: no other threads.
 void set_program_name(std::string_view name);
+/// Who hears of what print_error says, too: a log. REQUIRES: no other threads.
+void set_error_listener(std::function<void(std::string_view text)> listener);
 /// "<program>: <text>" on standard error, one line; control characters are escaped.
 void print_error(std::string_view text);
 

@@ -128,6 +128,21 @@ bool apply_word(ContainerMount& mount, std::string_view option) {
 
 }  // namespace
 
+std::vector<std::string> known_mount_options() {
+  std::vector<std::string> all = {"bind",  "defaults", "dest-nofollow", "idmap",    "loud",
+                                  "rbind", "ridmap",   "src-nofollow",  "tmpcopyup"};
+  for (const AttributeWord& each : kAttributes) {
+    all.emplace_back(each.word);
+    all.push_back("r" + std::string(each.word));
+  }
+  for (const std::string_view word : kFilesystemFlags)
+    all.emplace_back(word);
+  for (const PropagationWord& each : kPropagations)
+    all.emplace_back(each.word);
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
 unsigned long propagation_of(std::string_view word) noexcept {
   for (const PropagationWord& each : kPropagations)
     if (each.word == word) return each.flags;

@@ -23,6 +23,8 @@ std::vector<IdMapping> read_mappings(const JsonView& list, const Context& contex
 /// mount(8)'s words in `options`, of a mount whose type and source are set.
 /// Throws Error{Unsupported} for one that has no effect on such a mount.
 void apply_mount_options(ContainerMount& mount, const std::vector<std::string>& options);
+/// All of them, sorted; those that are no option of a file system.
+std::vector<std::string> known_mount_options();
 /// MS_* for "private", "rslave", ...; 0 for other words.
 unsigned long propagation_of(std::string_view word) noexcept;
 

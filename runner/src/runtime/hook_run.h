@@ -15,8 +15,10 @@ void replace_hook_input(const Fd& input, std::string_view text);
 /// An empty memfd for what hooks say.
 Fd hook_output();
 
-/// Runs the hooks of one kind in the caller's namespaces, in order, with `state` (JSON) on their
-/// standard input. The first that fails is an Error that names it.
+/// Runs one hook in the caller's namespaces with `state` (JSON) on its standard input. Throws an
+/// Error that names it when it fails.
+void run_hook_of(const char* kind, std::size_t index, const Hook& hook, std::string_view state);
+/// All of one kind, in order; the first that fails ends it.
 void run_hooks(const char* kind, const std::vector<Hook>& hooks, std::string_view state);
 
 }  // namespace layerkit::runner

@@ -44,24 +44,26 @@ Fd hook_output() {
   return memory_file("hook-output");
 }
 
+void run_hook_of(const char* kind, std::size_t index, const Hook& hook, std::string_view state) {
+  const Fd input = hook_input(state);
+  const Fd output = hook_output();
+  const std::vector<std::string> arguments =
+      hook.args.empty() ? std::vector<std::string>{hook.path} : hook.args;
+  const std::vector<const char*> argv = pointers_to(arguments);
+  const std::vector<const char*> envp = pointers_to(hook.env);
+  PlannedHook planned;
+  planned.path = hook.path.c_str();
+  planned.argv = argv.data();
+  planned.envp = envp.data();
+  planned.timeout = hook_timeout(hook.timeout);
+  const HookEnd end = run_hook(planned, input.get(), output.get());
+  if (end.how != HookEnd::How::Succeeded)
+    throw describe_hook(kind, index, hook.path, end, read_hook_output(output.get()));
+}
+
 void run_hooks(const char* kind, const std::vector<Hook>& hooks, std::string_view state) {
-  for (std::size_t i = 0; i < hooks.size(); ++i) {
-    const Hook& hook = hooks[i];
-    const Fd input = hook_input(state);
-    const Fd output = hook_output();
-    const std::vector<std::string> arguments =
-        hook.args.empty() ? std::vector<std::string>{hook.path} : hook.args;
-    const std::vector<const char*> argv = pointers_to(arguments);
-    const std::vector<const char*> envp = pointers_to(hook.env);
-    PlannedHook planned;
-    planned.path = hook.path.c_str();
-    planned.argv = argv.data();
-    planned.envp = envp.data();
-    planned.timeout = hook_timeout(hook.timeout);
-    const HookEnd end = run_hook(planned, input.get(), output.get());
-    if (end.how != HookEnd::How::Succeeded)
-      throw describe_hook(kind, i, hook.path, end, read_hook_output(output.get()));
-  }
+  for (std::size_t i = 0; i < hooks.size(); ++i)
+    run_hook_of(kind, i, hooks[i], state);
 }
 
 }  // namespace layerkit::runner

@@ -7,21 +7,14 @@
 #include <string_view>
 #include <vector>
 
+#include "layerkit/base/signal_name.h"
+#include "layerkit/base/size_text.h"
 #include "layerkit/runner/container_spec.h"
 
 namespace layerkit {
 
 // The values of docker's command line options, each read as docker reads it. All throw
 // Error{Invalid} that quotes the text; none touches the system unless it says so.
-
-/// "30m", "1.5g", "512" (bytes), "64KiB": powers of 1024, in bytes.
-std::uint64_t parse_size(std::string_view text);
-
-/// "0.5" CPUs as billionths: 500'000'000. At most nine decimals.
-std::int64_t parse_nano_cpus(std::string_view text);
-
-/// A signal by number ("9") or name, with or without "SIG" ("KILL", "SIGRTMIN+3").
-int parse_signal(std::string_view text);
 
 /// "name=soft[:hard]", -1 for unlimited: "nofile=1024:2048".
 Rlimit parse_ulimit(std::string_view text);

@@ -100,6 +100,8 @@ class Runtime {
   /// In the caller's pid namespace.
   std::vector<pid_t> processes(const std::string& id) const;
   CgroupStats stats(const std::string& id) const;
+  /// True once the kernel's OOM killer took a process of it.
+  bool out_of_memory(const std::string& id) const;
   void update(const std::string& id, const Resources& resources, const Context& context) const;
   /// Of its config.json: what exec starts from.
   ProcessSpec process_of(const std::string& id, const Context& context) const;

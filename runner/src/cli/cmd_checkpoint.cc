@@ -1,0 +1,15 @@
+#include "cli/commands.h"
+#include "layerkit/base/error.h"
+
+namespace layerkit::cli {
+
+void add_checkpoint(CLI::App& app, Session& /*session*/) {
+  CLI::App* command = app.add_subcommand("checkpoint", "Refused: not supported")->group(kHidden);
+  // Whatever it is called with, the answer is the same.
+  command->allow_extras();
+  command->callback([] {
+    fail(Errc::Unsupported, "checkpoint: not supported, since it is not built with CRIU");
+  });
+}
+
+}  // namespace layerkit::cli

@@ -1,0 +1,111 @@
+#include <csignal>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/create_options.h"
+#include "cli/foreground.h"
+#include "cli/receipt.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/text.h"
+
+namespace layerkit::cli {
+namespace {
+
+struct Arguments {
+  CreateRequest request;
+  bool detach = false;
+  bool keep = false;
+  bool no_subreaper = false;
+  double timeout = 0;
+  std::string receipt;
+};
+
+/// As timeout(1) has it.
+constexpr int kTimedOut = 124;
+
+/// Removes a container that was run in the foreground, whatever becomes of it.
+class Removal {
+ public:
+  Removal(const Runtime& runtime, std::string id, const Context& context)
+      : runtime_(runtime), id_(std::move(id)), context_(context) {}
+  Removal(const Removal&) = delete;
+  Removal& operator=(const Removal&) = delete;
+  ~Removal() {
+    if (id_.empty()) return;
+    try {
+      runtime_.remove(id_, true, context_);
+    } catch (const Error& error) {
+      context_.warn(error.message());
+    }
+  }
+  void now() { runtime_.remove(std::exchange(id_, {}), true, context_); }
+  void never() { id_.clear(); }
+
+ private:
+  const Runtime& runtime_;
+  std::string id_;
+  const Context& context_;
+};
+
+void run(Session& session, Arguments& arguments) {
+  const Runtime runtime = session.runtime();
+  const std::string& id = arguments.request.id;
+  Receipt receipt(arguments.receipt);
+  arguments.request.keeps_terminal = !arguments.detach && arguments.request.console_socket.empty();
+  StartFailure failure = StartFailure::Setup;
+  const std::unique_ptr<StartedProcess> process =
+      runtime.create(arguments.request, failure, session.context);
+  Removal removal(runtime, id, session.context);
+  receipt.created();
+  runtime.start(id, session.context);
+  receipt.started();
+  if (arguments.detach) {
+    removal.never();
+    return;
+  }
+  std::optional<int> timeout;
+  if (arguments.timeout > 0) timeout = static_cast<int>(arguments.timeout * 1000);
+  bool timed_out = false;
+  const ExitStatus status = stay_in_foreground(*process, timeout, [&] {
+    timed_out = true;
+    session.context.warn(fmt::format("container {} is killed: it took longer than {} seconds",
+                                     layerkit::quoted(id), arguments.timeout));
+    runtime.kill(id, SIGKILL, true);
+  });
+  session.exit_code = timed_out ? kTimedOut : status.code;
+  if (receipt.is_wanted()) receipt.write(status, timed_out, runtime.stats(id));
+  if (arguments.keep) {
+    removal.never();
+  } else {
+    removal.now();
+  }
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Session& session) {
+  CLI::App* command =
+      app.add_subcommand("run", "Create a container, start it and wait until it ends")
+          ->group(kContainers);
+  command->footer(
+      "The exit code is that of the container's process, or 128 plus the number of the signal\n"
+      "that ended it.");
+  auto arguments = std::make_shared<Arguments>();
+  add_create_options(*command, arguments->request);
+  command->add_flag("-d,--detach", arguments->detach, "Do not wait until it ends");
+  command->add_flag("--keep", arguments->keep, "Do not delete it when it has ended");
+  command->add_flag("--no-subreaper", arguments->no_subreaper,
+                    "Ignored: this program adopts no processes");
+  command
+      ->add_option("--timeout", arguments->timeout,
+                   "Kill the container after that many seconds; the exit code is then 124")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.0, 1e6));
+  command
+      ->add_option("--receipt", arguments->receipt,
+                   "File that gets, as JSON, how it ended and what it used")
+      ->type_name("FILE");
+  command->callback([&session, arguments] { run(session, *arguments); });
+}
+
+}  // namespace layerkit::cli

@@ -1,0 +1,58 @@
+#include "cli/receipt.h"
+
+#include <fcntl.h>
+#include <time.h>
+
+#include <nlohmann/json.hpp>
+
+#include "layerkit/base/file.h"
+
+namespace layerkit::cli {
+namespace {
+
+std::int64_t microseconds_now() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
+}
+
+std::uint64_t bytes_of(const CgroupStats& stats, std::string_view operation) {
+  std::uint64_t sum = 0;
+  for (const auto& entry : stats.block_io.service_bytes) {
+    if (entry.op == operation) sum += entry.value;
+  }
+  return sum;
+}
+
+}  // namespace
+
+Receipt::Receipt(std::string path) : path_(std::move(path)), begin_(microseconds_now()) {}
+
+void Receipt::created() {
+  created_ = microseconds_now();
+}
+
+void Receipt::started() {
+  started_ = microseconds_now();
+}
+
+void Receipt::write(const ExitStatus& status, bool timed_out, const CgroupStats& stats) const {
+  const std::int64_t end = microseconds_now();
+  nlohmann::ordered_json receipt;
+  receipt["exitCode"] = status.code;
+  receipt["signal"] = status.signal;
+  receipt["oomKilled"] = status.out_of_memory;
+  receipt["timedOut"] = timed_out;
+  receipt["memoryPeakBytes"] = stats.memory.usage.max;
+  receipt["cpuNanoseconds"] = {{"total", stats.cpu.usage.total},
+                               {"user", stats.cpu.usage.user},
+                               {"kernel", stats.cpu.usage.kernel}};
+  receipt["ioBytes"] = {{"read", bytes_of(stats, "Read")}, {"write", bytes_of(stats, "Write")}};
+  receipt["wallMicroseconds"] = {{"create", created_ - begin_},
+                                 {"start", started_ - created_},
+                                 {"run", end - started_},
+                                 {"total", end - begin_}};
+  replace_file_at(AT_FDCWD, path_, receipt.dump(2) + "\n", 0644);
+}
+
+}  // namespace layerkit::cli

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "layerkit/runner/cgroup_stats.h"
+#include "layerkit/runner/container.h"
+
+namespace layerkit::cli {
+
+/// The account of one run: docs/RUNNER.md, "Receipts". Times by the monotonic clock.
+class Receipt {
+ public:
+  /// `path` may be empty: none is wanted.
+  explicit Receipt(std::string path);
+
+  bool is_wanted() const noexcept { return !path_.empty(); }
+  void created();
+  void started();
+  /// REQUIRES: is_wanted(), and what `stats` counts is still there.
+  void write(const ExitStatus& status, bool timed_out, const CgroupStats& stats) const;
+
+ private:
+  std::string path_;
+  std::int64_t begin_;
+  std::int64_t created_ = 0;
+  std::int64_t started_ = 0;
+};
+
+}  // namespace layerkit::cli

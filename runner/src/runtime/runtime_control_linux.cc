@@ -1,0 +1,186 @@
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "hook_run.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/text.h"
+#include "layerkit/runner/runtime.h"
+#include "runtime_parts.h"
+#include "spec_check.h"
+#include "state_directory.h"
+
+namespace layerkit {
+namespace runner {
+namespace {
+
+constexpr int kKillPatience = 10'000;  ///< milliseconds for a killed process to go
+
+void send_signal(const ContainerRecord& record, int signal_number) {
+  ContainerInit init;
+  try {
+    init = open_init(record);
+  } catch (const Error&) {
+    fail(Errc::NotFound, "container not running: {}", quoted(record.id));
+  }
+  if (::syscall(SYS_pidfd_send_signal, init.pidfd.get(), signal_number, nullptr, 0) == 0) return;
+  if (errno == ESRCH) fail(Errc::NotFound, "container not running: {}", quoted(record.id));
+  fail_errno(errno, "sending signal {} to container {}", signal_number, quoted(record.id));
+}
+
+std::unique_ptr<Cgroup> need_cgroup(const ContainerRecord& record) {
+  std::unique_ptr<Cgroup> cgroup = cgroup_of(record);
+  if (cgroup == nullptr) fail(Errc::NotFound, "container {} has no cgroup", quoted(record.id));
+  return cgroup;
+}
+
+}  // namespace
+
+void kill_container(const ContainerRecord& record) {
+  ContainerInit init;
+  try {
+    init = open_init(record);
+  } catch (const Error&) {
+    init = {};
+  }
+  const std::unique_ptr<Cgroup> cgroup = cgroup_of(record);
+  if (init.pidfd) ::syscall(SYS_pidfd_send_signal, init.pidfd.get(), SIGKILL, nullptr, 0);
+  // A frozen one takes no signal on v1; others may be left when there is no pid namespace.
+  if (cgroup != nullptr) cgroup->signal_all(SIGKILL);
+  if (!init.pidfd) return;
+  pollfd poll{init.pidfd.get(), POLLIN, 0};
+  int got = 0;
+  do {
+    got = ::poll(&poll, 1, kKillPatience);
+  } while (got < 0 && errno == EINTR);
+  if (got == 0)
+    fail(Errc::Busy, "killing container {}: its process {} does not end", quoted(record.id),
+         record.pid);
+}
+
+}  // namespace runner
+
+using namespace runner;  // NOLINT(google-build-using-namespace)
+
+void Runtime::kill(const std::string& id, int signal_number, bool all) const {
+  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Read);
+  const ContainerRecord record = directory.record();
+  if (!all) {
+    send_signal(record, signal_number);
+    // On v1 a frozen process is killed when it is thawed.
+    if (signal_number != SIGKILL) return;
+    const std::unique_ptr<Cgroup> cgroup = cgroup_of(record);
+    if (cgroup != nullptr && cgroup->frozen()) cgroup->thaw();
+    return;
+  }
+  if (const std::unique_ptr<Cgroup> cgroup = cgroup_of(record)) {
+    cgroup->signal_all(signal_number);
+    return;
+  }
+  send_signal(record, signal_number);
+}
+
+void Runtime::remove(const std::string& id, bool force, const Context& context) const {
+  std::optional<StateDirectory> directory;
+  try {
+    directory.emplace(StateDirectory::open(root_, id, StateDirectory::Use::Change));
+  } catch (const Error& error) {
+    if (force && error.code() == Errc::NotFound) return;
+    throw;
+  }
+  ContainerRecord record;
+  try {
+    record = directory->record();
+  } catch (const Error& error) {
+    // Whoever made it died on the way.
+    if (!force) throw;
+    directory->remove();
+    return;
+  }
+  ContainerState state = full_state_of(record);
+  const bool may_be_removed =
+      state.status == ContainerStatus::Stopped || state.status == ContainerStatus::Created;
+  if (!may_be_removed && !force) {
+    fail(Errc::Busy, "cannot delete container {} that is not stopped: {}", quoted(id),
+         status_name(state.status));
+  }
+  kill_container(record);
+  if (const std::unique_ptr<Cgroup> cgroup = cgroup_of(record)) cgroup->remove();
+  state.status = ContainerStatus::Stopped;
+  state.pid = 0;
+  std::vector<Hook> hooks;
+  try {
+    hooks = config_of(*directory).spec.hooks.poststop;
+  } catch (const Error& error) {
+    context.warn(error.message());
+  }
+  directory->remove();
+  run_late_hooks("poststop", hooks, state_json(state, false), context);
+}
+
+void Runtime::pause(const std::string& id) const {
+  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Change);
+  const ContainerRecord record = directory.record();
+  const ContainerStatus status = full_state_of(record).status;
+  if (status != ContainerStatus::Running && status != ContainerStatus::Created)
+    fail(Errc::Invalid, "container not running or created: {} is {}", quoted(id),
+         status_name(status));
+  need_cgroup(record)->freeze();
+}
+
+void Runtime::resume(const std::string& id) const {
+  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Change);
+  const ContainerRecord record = directory.record();
+  const std::unique_ptr<Cgroup> cgroup = need_cgroup(record);
+  if (!cgroup->frozen()) fail(Errc::Invalid, "container not paused: {}", quoted(id));
+  cgroup->thaw();
+}
+
+std::vector<pid_t> Runtime::processes(const std::string& id) const {
+  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Read);
+  const std::unique_ptr<Cgroup> cgroup = cgroup_of(directory.record());
+  return cgroup == nullptr ? std::vector<pid_t>{} : cgroup->processes();
+}
+
+CgroupStats Runtime::stats(const std::string& id) const {
+  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Read);
+  return need_cgroup(directory.record())->stats();
+}
+
+bool Runtime::out_of_memory(const std::string& id) const {
+  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Read);
+  const std::unique_ptr<Cgroup> cgroup = cgroup_of(directory.record());
+  return cgroup != nullptr && cgroup->out_of_memory();
+}
+
+void Runtime::update(const std::string& id,
+                     const Resources& resources,
+                     const Context& /*context*/) const {
+  check_resources(resources);
+  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Change);
+  const ContainerRecord record = directory.record();
+  if (state_of(record).status == ContainerStatus::Stopped)
+    fail(Errc::Invalid, "container not running: {}", quoted(id));
+  need_cgroup(record)->apply(resources);
+}
+
+ContainerState Runtime::state(const std::string& id) const {
+  return full_state_of(StateDirectory::open(root_, id, StateDirectory::Use::Read).record());
+}
+
+std::vector<ContainerState> Runtime::list(const Context& context) const {
+  std::vector<ContainerState> states;
+  for (const std::string& id : container_ids(root_)) {
+    try {
+      states.push_back(state(id));
+    } catch (const Error& error) {
+      if (error.code() != Errc::NotFound) context.warn(error.message());
+    }
+  }
+  return states;
+}
+
+}  // namespace layerkit

@@ -1,0 +1,77 @@
+#include <fcntl.h>
+
+#include "home_directory.h"
+#include "join.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
+#include "layerkit/base/text.h"
+#include "layerkit/runner/runtime.h"
+#include "runtime_parts.h"
+#include "seccomp/seccomp_cache.h"
+#include "session.h"
+#include "spec_check.h"
+#include "state_directory.h"
+
+namespace layerkit {
+namespace runner {
+namespace {
+
+void check_status(const ContainerRecord& record, const Cgroup* cgroup, bool ignores_pause) {
+  const ContainerState state = state_of(record);
+  if (state.status == ContainerStatus::Stopped)
+    fail(Errc::NotFound, "cannot exec in a stopped container: {}", quoted(record.id));
+  if (ignores_pause || cgroup == nullptr || !cgroup->frozen()) return;
+  fail(Errc::Invalid, "cannot exec in a paused container (use --ignore-paused to override): {}",
+       quoted(record.id));
+}
+
+std::unique_ptr<Cgroup> cgroup_for(const ContainerRecord& record, const std::string& nested) {
+  if (nested.empty()) return cgroup_of(record);
+  std::unique_ptr<Cgroup> cgroup =
+      find_nested_cgroup(read_cgroup_layout(), record.cgroups_path, nested);
+  if (cgroup == nullptr)
+    fail(Errc::NotFound, "joining cgroup {} of container {}: it does not exist", quoted(nested),
+         quoted(record.id));
+  return cgroup;
+}
+
+}  // namespace
+}  // namespace runner
+
+using namespace runner;  // NOLINT(google-build-using-namespace)
+
+ProcessSpec Runtime::process_of(const std::string& id, const Context& /*context*/) const {
+  return config_of(StateDirectory::open(root_, id, StateDirectory::Use::Read)).spec.process;
+}
+
+std::unique_ptr<StartedProcess> Runtime::exec(ExecRequest request,
+                                              StartFailure& failure,
+                                              const Context& context) const {
+  failure = StartFailure::Setup;
+  const StateDirectory directory =
+      StateDirectory::open(root_, request.id, StateDirectory::Use::Read);
+  const ContainerRecord record = directory.record();
+  const std::unique_ptr<Cgroup> cgroup = cgroup_for(record, request.cgroup);
+  check_status(record, cgroup.get(), request.ignores_pause);
+  OciConfig config = config_of(directory);
+  const ContainerInit init = open_init(record);
+
+  ContainerSpec spec;
+  spec.id = request.id;
+  spec.process = std::move(request.process);
+  spec.seccomp = std::move(config.spec.seccomp);
+  check_process(spec.process);
+  hand_down_descriptors(spec, request.preserved);
+  const Fd root = open_at(AT_FDCWD, fmt::format("/proc/{}/root", init.pid), O_PATH);
+  add_home(spec.process, root.get());
+  StartEvents events(spec, request.console_socket, request.keeps_terminal);
+  events.on_state([&](pid_t /*pid*/) { return state_json(state_of(record), false); });
+  SeccompFilter filter;
+  if (spec.seccomp) filter = SeccompCache(root_ + "/.seccomp").get(*spec.seccomp, context);
+  Process process = join_container(std::move(spec), init, cgroup.get(), {}, std::move(filter),
+                                   events, failure, context);
+  write_pid_file(request.pid_file, process.pid());
+  return started(std::move(process), events.terminal());
+}
+
+}  // namespace layerkit

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cgroup.h"
+#include "container_record.h"
+#include "layerkit/runner/oci_config.h"
+#include "plan.h"
+#include "state_directory.h"
+
+namespace layerkit::runner {
+
+/// Where the container's cgroup lies below each hierarchy: what config.json says, or the id.
+std::string cgroup_path_of(const std::string& cgroups_path, const std::string& id);
+
+/// Null when it is gone.
+std::unique_ptr<Cgroup> cgroup_of(const ContainerRecord& record);
+
+/// As state_of(), and whether it is paused.
+ContainerState full_state_of(const ContainerRecord& record);
+
+/// The config.json that the container was created from. Warnings were told then.
+OciConfig config_of(const StateDirectory& directory);
+
+/// The container's first process. Error{NotFound} when it has ended.
+ContainerInit open_init(const ContainerRecord& record);
+
+/// SIGKILL for all that is in it, and returns once the first process has ended. Error{Busy} when it
+/// does not.
+void kill_container(const ContainerRecord& record);
+
+/// What one hook does not do, the next ones and the caller go on without: a warning.
+void run_late_hooks(const char* kind,
+                    const std::vector<Hook>& hooks,
+                    std::string_view state,
+                    const Context& context);
+
+}  // namespace layerkit::runner

@@ -1,0 +1,61 @@
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "hook_run.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/rel_path.h"
+#include "layerkit/base/text.h"
+#include "runtime_parts.h"
+
+namespace layerkit::runner {
+
+std::string cgroup_path_of(const std::string& cgroups_path, const std::string& id) {
+  if (cgroups_path.empty()) return id;
+  const std::string path = RelPath::parse(cgroups_path).str();
+  if (path.empty() || path == ".")
+    fail(Errc::Invalid, "reading cgroup path {}: it is the root", quoted(cgroups_path));
+  return path;
+}
+
+std::unique_ptr<Cgroup> cgroup_of(const ContainerRecord& record) {
+  return find_cgroup(read_cgroup_layout(), record.cgroups_path);
+}
+
+ContainerState full_state_of(const ContainerRecord& record) {
+  ContainerState state = state_of(record);
+  if (state.status != ContainerStatus::Running) return state;
+  const std::unique_ptr<Cgroup> cgroup = cgroup_of(record);
+  if (cgroup != nullptr && cgroup->frozen()) state.status = ContainerStatus::Paused;
+  return state;
+}
+
+OciConfig config_of(const StateDirectory& directory) {
+  return read_oci_config(directory.config(), Context{});
+}
+
+ContainerInit open_init(const ContainerRecord& record) {
+  ContainerInit init;
+  init.pid = record.pid;
+  init.pidfd = Fd(static_cast<int>(::syscall(SYS_pidfd_open, record.pid, 0)));
+  // The number may belong to somebody else by now.
+  if (!init.pidfd || start_time_of(record.pid) != record.start_time)
+    fail(Errc::NotFound, "container {} is not running", quoted(record.id));
+  return init;
+}
+
+void run_late_hooks(const char* kind,
+                    const std::vector<Hook>& hooks,
+                    std::string_view state,
+                    const Context& context) {
+  for (std::size_t i = 0; i < hooks.size(); ++i) {
+    try {
+      run_hook_of(kind, i, hooks[i], state);
+    } catch (const Error& error) {
+      context.warn(error.message());
+    }
+  }
+}
+
+}  // namespace layerkit::runner

@@ -1,0 +1,37 @@
+#include "hook_run.h"
+#include "join.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/text.h"
+#include "layerkit/runner/runtime.h"
+#include "runtime_parts.h"
+#include "state_directory.h"
+
+namespace layerkit {
+
+using namespace runner;  // NOLINT(google-build-using-namespace)
+
+void Runtime::start(const std::string& id, const Context& context) const {
+  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Change);
+  ContainerRecord record = directory.record();
+  ContainerState state = state_of(record);
+  if (state.status == ContainerStatus::Stopped)
+    fail(Errc::Invalid, "cannot start a container that has stopped: {}", quoted(id));
+  if (state.status != ContainerStatus::Created)
+    fail(Errc::Invalid, "cannot start an already running container: {}", quoted(id));
+  const OciConfig config = config_of(directory);
+  const Hooks& hooks = config.spec.hooks;
+  try {
+    run_start_container_hooks(config, record, state_json(state, false), context);
+  } catch (const Error&) {
+    kill_container(record);
+    throw;
+  }
+  directory.open_gate();
+  record.started = true;
+  directory.write_record(record);
+  if (hooks.poststart.empty()) return;
+  state.status = ContainerStatus::Running;
+  run_late_hooks("poststart", hooks.poststart, state_json(state, false), context);
+}
+
+}  // namespace layerkit
