@@ -1,7 +1,6 @@
 #include "plan.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 
 #include <algorithm>
@@ -57,17 +56,6 @@ bool maps_group_in(const std::string& map, std::uint32_t gid) {
     if (gid >= inside && gid - inside < count) return true;
   }
   return false;
-}
-
-/// What the stub reads its filter from.
-Fd program_file(const SeccompFilter& filter) {
-  Fd file(::memfd_create("seccomp", MFD_CLOEXEC));
-  if (!file) fail_errno(errno, "creating a file for the seccomp filter");
-  write_all(file.get(),
-            {reinterpret_cast<const char*>(filter.program.data()),
-             filter.program.size() * sizeof(sock_filter)},
-            "the seccomp filter");
-  return file;
 }
 
 CapabilitySet checked_capabilities(const std::vector<std::string>& names) {

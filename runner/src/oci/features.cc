@@ -22,7 +22,7 @@ Json names(std::span<const std::string_view> all) {
   return list;
 }
 
-Json seccomp() {
+Json seccomp_part() {
   return {
       {"enabled", true},
       {"actions",
@@ -63,7 +63,7 @@ std::string runtime_features() {
   linux_part["namespaces"] = {"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"};
   linux_part["capabilities"] = names(capability_names());
   linux_part["cgroup"] = cgroups();
-  linux_part["seccomp"] = seccomp();
+  linux_part["seccomp"] = seccomp_part();
   linux_part["apparmor"] = {{"enabled", false}};
   linux_part["selinux"] = {{"enabled", false}};
   linux_part["intelRdt"] = {{"enabled", false}};

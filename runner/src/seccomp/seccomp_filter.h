@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "layerkit/base/context.h"
+#include "layerkit/base/fd.h"
 #include "layerkit/runner/seccomp_profile.h"
 
 namespace layerkit::runner {
@@ -39,5 +40,8 @@ std::vector<sock_filter> compile_seccomp_program(const SeccompProfile& profile,
                                                  const Context& context);
 /// `program` and what the profile says beside it.
 SeccompFilter seccomp_filter_of(const SeccompProfile& profile, std::vector<sock_filter> program);
+
+/// A file (memfd) with the instructions of its program.
+Fd program_file(const SeccompFilter& filter);
 
 }  // namespace layerkit::runner

@@ -196,4 +196,14 @@ SeccompFilter compile_seccomp(const SeccompProfile& profile, const Context& cont
   return seccomp_filter_of(profile, compile_seccomp_program(profile, context));
 }
 
+Fd program_file(const SeccompFilter& filter) {
+  Fd file(::memfd_create("seccomp", MFD_CLOEXEC));
+  if (!file) fail_errno(errno, "creating a file for the seccomp filter");
+  write_all(file.get(),
+            {reinterpret_cast<const char*>(filter.program.data()),
+             filter.program.size() * sizeof(sock_filter)},
+            "the seccomp filter");
+  return file;
+}
+
 }  // namespace layerkit::runner
