@@ -95,6 +95,13 @@ Resources plan_resources(const HostOptions& options) {
   Resources resources;
   if (options.memory) resources.memory.limit = signed_limit(*options.memory);
   resources.memory.swap = options.memory_swap;
+  // Docker's default: as much swap as memory.
+  if (options.memory && !options.memory_swap) {
+    resources.memory.swap = *resources.memory.limit > std::numeric_limits<std::int64_t>::max() / 2
+                                ? -1
+                                : *resources.memory.limit * 2;
+    resources.memory.swap_is_optional = true;
+  }
   if (options.pids_limit) resources.pids_limit = signed_limit(*options.pids_limit);
   if (options.cpu_shares) {
     // The kernel's bounds: docker's daemon and runc clamp, too.

@@ -16,9 +16,11 @@
 namespace layerkit::runner {
 namespace {
 
-/// The hierarchies a container needs: those of its limits, and those that tame it.
-constexpr std::array<std::string_view, 6> kWantedV1 = {"memory", "cpu",     "cpuacct",
-                                                       "pids",   "devices", "freezer"};
+/// All there are (cgroups(7)), and what is mounted with a name. A container joins every hierarchy.
+constexpr std::array<std::string_view, 14> kControllersV1 = {
+    "blkio",  "cpu",     "cpuacct",  "cpuset",     "devices", "freezer", "hugetlb",
+    "memory", "net_cls", "net_prio", "perf_event", "pids",    "rdma",    "misc"};
+constexpr std::string_view kName = "name=";
 constexpr std::size_t kMaxProcFile = 64U << 20U;
 
 /// mountinfo writes blanks and backslashes as \ooo.
@@ -51,13 +53,18 @@ std::optional<MountLine> parse_mount_line(std::string_view line) {
   return MountLine{decode_octal(fields[3]), decode_octal(fields[4]), dash[1], dash[3]};
 }
 
-std::vector<std::string> wanted_controllers(std::string_view super_options) {
+/// A hierarchy that is only named has its name for a controller.
+std::vector<std::string> controllers_of(std::string_view super_options) {
   std::vector<std::string> found;
+  std::string_view name;
   for (const std::string_view option : split(super_options, ',')) {
-    if (std::find(kWantedV1.begin(), kWantedV1.end(), option) != kWantedV1.end()) {
+    if (std::find(kControllersV1.begin(), kControllersV1.end(), option) != kControllersV1.end())
       found.emplace_back(option);
-    }
+    if (option.starts_with(kName)) name = option;
+    // Android's: its files have other names.
+    if (option == "noprefix") return {};
   }
+  if (found.empty() && name.size() > kName.size()) found.push_back(decode_octal(name));
   return found;
 }
 
@@ -103,7 +110,7 @@ CgroupLayout parse_cgroup_layout(std::string_view mountinfo, std::string_view se
       layout.v2 = CgroupHierarchy{mount->mount_point, {}, own_v2_path(self_cgroup, mount->root)};
     }
     if (mount->type != "cgroup") continue;
-    std::vector<std::string> controllers = wanted_controllers(mount->super_options);
+    std::vector<std::string> controllers = controllers_of(mount->super_options);
     // A hierarchy mounted twice is used once.
     if (controllers.empty() || known(layout.v1, controllers.front())) continue;
     layout.v1.push_back(CgroupHierarchy{mount->mount_point, std::move(controllers), {}});

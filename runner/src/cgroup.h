@@ -18,7 +18,7 @@ namespace layerkit::runner {
 /// One mounted cgroup hierarchy as mountinfo shows it.
 struct CgroupHierarchy {
   std::string mount_point;
-  std::vector<std::string> controllers;  ///< v1 only: "memory", ...
+  std::vector<std::string> controllers;  ///< v1 only: "memory", ...; or "name=systemd"
   std::string own_path;                  ///< of this process, below the mount; "" or "/a/b"
 };
 
@@ -34,7 +34,7 @@ CgroupLayout read_cgroup_layout();
 
 /// A directory of the container's cgroup, to be shown inside the container.
 struct CgroupView {
-  std::string name;  ///< below /sys/fs/cgroup: "memory"; "" for cgroup v2
+  std::string name;  ///< below /sys/fs/cgroup: "memory", "systemd"; "" for cgroup v2
   int directory = -1;
   std::vector<std::string> aliases;  ///< controllers that share the hierarchy: "cpu", "cpuacct"
 };

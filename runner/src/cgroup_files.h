@@ -12,29 +12,18 @@
 
 namespace layerkit::runner {
 
-/// One value to write for one limit.
-struct CgroupSetting {
-  const char* controller;
-  const char* file;
-  std::string value;
-  const char* limit;  ///< for errors: "memory", "cpu quota", ...
-  bool required;      ///< false: skipped where the file or controller is absent
-};
-
-/// In the order in which they must be written.
-std::vector<CgroupSetting> v1_settings(const Resources& resources);
-std::vector<CgroupSetting> v2_settings(const Resources& resources);
-/// cpu.weight (1..10000) for cpu.shares (2..262144): 1024 becomes 100.
-std::uint64_t cpu_weight(std::uint64_t shares);
-
 /// Whether `words`, separated by blanks, has `word`.
 bool has_word(std::string_view words, std::string_view word);
+/// Pieces between blanks and line ends.
+std::vector<std::string_view> words_of(std::string_view text);
 /// Content of a control file; nullopt when it cannot be read.
 std::optional<std::string> read_control(int directory, const std::string& file);
 /// Writes by one write(2), as control files want it. Returns 0 or the errno.
 int write_control(int directory, const std::string& file, std::string_view value) noexcept;
 /// The number behind `key` in a file of "key number" lines; 0 when absent.
 std::uint64_t keyed_number(int directory, const std::string& file, std::string_view key) noexcept;
+/// The number that the file is; "max" is the highest there is. nullopt when it is none.
+std::optional<std::uint64_t> number_file(int directory, const std::string& file) noexcept;
 
 /// A moment after which a wait is given up: processes in uninterruptible sleep may never react.
 class Deadline {
@@ -74,6 +63,10 @@ bool remove_cgroup_directory(const CgroupPlace& place, const Deadline& deadline)
 
 /// A millisecond.
 void pause_briefly() noexcept;
+
+/// A new cgroup of the v1 cpuset hierarchy has neither cpus nor memory nodes, and takes no process
+/// until it has: `base`/`relative` and what leads there get those from above where they have none.
+void inherit_cpuset(const std::string& base, std::string_view relative);
 
 // cgroup_processes_linux.cc
 

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "cgroup_files.h"
-#include "layerkit/base/byte_stream.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
@@ -81,24 +81,33 @@ std::string_view parent_of(std::string_view path) noexcept {
   return path.substr(0, slash == std::string_view::npos ? 0 : slash);
 }
 
-bool has_word(std::string_view words, std::string_view word) {
-  while (!words.empty()) {
-    const std::size_t end = words.find_first_of(" \n");
-    if (words.substr(0, end) == word) return true;
-    if (end == std::string_view::npos) return false;
-    words.remove_prefix(end + 1);
+std::vector<std::string_view> words_of(std::string_view text) {
+  std::vector<std::string_view> words;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of(" \t\n"), text.size());
+    if (end > 0) words.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
   }
-  return false;
+  return words;
+}
+
+bool has_word(std::string_view words, std::string_view word) {
+  const std::vector<std::string_view> all = words_of(words);
+  return std::find(all.begin(), all.end(), word) != all.end();
 }
 
 std::optional<std::string> read_control(int directory, const std::string& file) {
   const Fd fd(::openat(directory, file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd) return std::nullopt;
-  try {
-    FdSource source(fd.get(), file);
-    return read_all(source, kMaxControlFile, file);
-  } catch (const Error&) {
-    return std::nullopt;  // e.g. ENODEV: the cgroup was removed meanwhile
+  std::string text;
+  std::array<char, 4096> buffer{};
+  for (;;) {
+    const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
+    if (got == 0) return text;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return std::nullopt;  // e.g. ENODEV: the cgroup was removed meanwhile
+    text.append(buffer.data(), static_cast<std::size_t>(got));
+    if (text.size() > kMaxControlFile) return std::nullopt;
   }
 }
 
@@ -129,6 +138,17 @@ bool Deadline::has_passed() const noexcept {
 
 int Deadline::left_ms() const noexcept {
   return static_cast<int>(std::max<std::int64_t>(end_ms_ - now_ms(), 0));
+}
+
+std::optional<std::uint64_t> number_file(int directory, const std::string& file) noexcept {
+  try {
+    const auto text = read_control(directory, file);
+    if (!text) return std::nullopt;
+    const std::string_view number = std::string_view(*text).substr(0, text->find('\n'));
+    return number == "max" ? UINT64_MAX : parse_decimal(number);
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
 }
 
 MadeDirectory make_cgroup_directory(const CgroupPlace& place) {

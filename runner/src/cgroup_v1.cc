@@ -5,7 +5,9 @@
 #include <array>
 #include <cerrno>
 
+#include "cgroup_devices.h"
 #include "cgroup_files.h"
+#include "cgroup_settings.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
@@ -14,17 +16,7 @@ namespace layerkit::runner {
 namespace {
 
 constexpr int kRemoveSeconds = 5;
-
-/// Docker's device rules: mknod of anything (an image's package manager may), use of these only.
-constexpr std::array<const char*, 10> kAllowedDevices = {"c *:* m",    "b *:* m",
-                                                         "c 1:3 rwm",     // null
-                                                         "c 1:5 rwm",     // zero
-                                                         "c 1:7 rwm",     // full
-                                                         "c 1:8 rwm",     // random
-                                                         "c 1:9 rwm",     // urandom
-                                                         "c 5:0 rwm",     // tty
-                                                         "c 5:2 rwm",     // ptmx
-                                                         "c 136:* rwm"};  // pts
+constexpr std::string_view kName = "name=";
 
 struct Member {
   CgroupPlace place;
@@ -38,7 +30,7 @@ struct Member {
   }
 };
 
-class CgroupV1 final : public Cgroup {
+class CgroupV1 final : public Cgroup, private SettingWriter {
  public:
   CgroupV1() = default;
   CgroupV1(const CgroupV1&) = delete;
@@ -67,7 +59,24 @@ class CgroupV1 final : public Cgroup {
     if (member.has("freezer") && is_frozen_v1(member.directory.get())) {
       fail(Errc::Busy, "creating cgroup {}: it is frozen", quoted(place.path()));
     }
-    if (member.has("devices")) filters_devices_ = limit_devices(member.directory.get());
+    if (!made.is_new && member.has("memory")) oom_kills_before_ = oom_kills();
+  }
+
+  /// Once all hierarchies are there. From then on it belongs to the container; before, what was
+  /// there already is not removed.
+  void set_up(const Resources& resources) {
+    const Member* cpuset = find("cpuset");
+    const bool has_cpuset = !resources.cpu.cpus.empty() || !resources.cpu.mems.empty();
+    if (cpuset != nullptr && has_cpuset)
+      inherit_cpuset(cpuset->place.base, parent_of(cpuset->place.relative));
+    write(v1_settings(resources));
+    if (cpuset != nullptr) inherit_cpuset(cpuset->place.base, cpuset->place.relative);
+    const Member* devices = find("devices");
+    const int error = filter_devices(
+        resources.devices, {devices != nullptr && devices->is_new, resources.devices.empty()});
+    filters_devices_ = error == 0;
+    if (error != 0 && !can_go_unfiltered(resources.devices)) refuse_devices(error);
+    is_made_ = true;
   }
 
   void adopt(const CgroupHierarchy& hierarchy, const CgroupPlace& place, Fd directory) {
@@ -75,29 +84,11 @@ class CgroupV1 final : public Cgroup {
     is_kept_ = true;
   }
 
-  /// From now on it belongs to the container. Before, what was there already is not removed.
-  void finish() noexcept { is_made_ = true; }
-
   void apply(const Resources& resources) override {
-    for (const CgroupSetting& setting : v1_settings(resources))
-      write(setting);
-  }
-
-  void write(const CgroupSetting& setting) {
-    const Member* member = find(setting.controller);
-    if (member == nullptr) {
-      if (!setting.required) return;
-      fail(Errc::Unsupported, "limiting {}: this system has no usable cgroup controller {}",
-           setting.limit, quoted(setting.controller));
-    }
-    const int error = write_control(member->directory.get(), setting.file, setting.value);
-    if (error == 0 || (error == ENOENT && !setting.required)) return;
-    if (error == ENOENT) {
-      fail(Errc::Unsupported, "limiting {}: this kernel's cgroup controller {} has no {}",
-           setting.limit, quoted(setting.controller), quoted(setting.file));
-    }
-    fail_errno(error, "limiting {}: writing {} to {}", setting.limit, quoted(setting.value),
-               quoted(member->place.path() + "/" + setting.file));
+    write(v1_settings(resources));
+    if (resources.devices.empty()) return;
+    if (const int error = filter_devices(resources.devices, {})) refuse_devices(error);
+    filters_devices_ = true;
   }
 
   std::vector<int> join_files() const override {
@@ -116,7 +107,9 @@ class CgroupV1 final : public Cgroup {
     for (const Member& member : members_) {
       CgroupView view;
       for (const std::string& controller : member.controllers) {
-        view.name += (view.name.empty() ? "" : ",") + controller;
+        const std::string_view name = controller;
+        if (!view.name.empty()) view.name += ',';
+        view.name += name.starts_with(kName) ? name.substr(kName.size()) : name;
       }
       if (member.controllers.size() > 1) view.aliases = member.controllers;
       view.directory = member.directory.get();
@@ -127,11 +120,7 @@ class CgroupV1 final : public Cgroup {
 
   bool filters_devices() const noexcept override { return filters_devices_; }
 
-  bool out_of_memory() const noexcept override {
-    const Member* member = find("memory");
-    return member != nullptr &&
-           keyed_number(member->directory.get(), "memory.oom_control", "oom_kill") > 0;
-  }
+  bool out_of_memory() const noexcept override { return oom_kills() > oom_kills_before_; }
 
   std::vector<std::string> directories() const override {
     std::vector<std::string> all;
@@ -181,11 +170,42 @@ class CgroupV1 final : public Cgroup {
   }
 
  private:
-  static bool limit_devices(int directory) {
-    if (write_control(directory, "devices.deny", "a") != 0) return false;
-    return std::all_of(kAllowedDevices.begin(), kAllowedDevices.end(), [&](const char* rule) {
-      return write_control(directory, "devices.allow", rule) == 0;
-    });
+  SettingTarget target_of(const CgroupSetting& setting) const override {
+    const Member* member = find(setting.controller);
+    if (member == nullptr) return {};
+    return {member->directory.get(), member->place.path()};
+  }
+
+  Error explain_absence(const CgroupSetting& setting, const SettingTarget& target) const override {
+    if (target.directory < 0) {
+      return {Errc::Unsupported,
+              fmt::format("limiting {}: this system has no usable cgroup controller {}",
+                          setting.limit, quoted(setting.controller))};
+    }
+    return {Errc::Unsupported,
+            fmt::format("limiting {}: this kernel's cgroup controller {} has no {}", setting.limit,
+                        quoted(setting.controller), quoted(setting.file))};
+  }
+
+  int filter_devices(const std::vector<Resources::DeviceRule>& rules, const FilterMode& mode) {
+    const Member* member = find("devices");
+    if (member == nullptr) return ENOENT;
+    return filter_devices_v1(member->directory.get(), device_filter(rules), mode);
+  }
+
+  [[noreturn]] void refuse_devices(int error) const {
+    const Member* member = find("devices");
+    if (member == nullptr) {
+      fail(Errc::Unsupported, "filtering devices: this system has no usable cgroup controller {}",
+           quoted("devices"));
+    }
+    fail_errno(error, "filtering devices in cgroup {}", quoted(member->place.path()));
+  }
+
+  std::uint64_t oom_kills() const noexcept {
+    const Member* member = find("memory");
+    if (member == nullptr) return 0;
+    return keyed_number(member->directory.get(), "memory.oom_control", "oom_kill");
   }
 
   const Member* find(std::string_view controller) const noexcept {
@@ -214,6 +234,7 @@ class CgroupV1 final : public Cgroup {
   }
 
   std::vector<Member> members_;
+  std::uint64_t oom_kills_before_ = 0;  ///< of somebody else
   bool filters_devices_ = false;
   bool is_made_ = false;
   bool is_kept_ = false;
@@ -239,8 +260,7 @@ std::unique_ptr<Cgroup> make_cgroup_v1(const std::vector<CgroupHierarchy>& hiera
       context.warn(error.message());
     }
   }
-  cgroup->apply(resources);
-  cgroup->finish();
+  cgroup->set_up(resources);
   return cgroup;
 }
 

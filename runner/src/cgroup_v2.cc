@@ -1,10 +1,11 @@
 #include <fcntl.h>
 #include <signal.h>
 
-#include <array>
 #include <cerrno>
 
+#include "cgroup_devices.h"
 #include "cgroup_files.h"
+#include "cgroup_settings.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
@@ -12,17 +13,18 @@
 namespace layerkit::runner {
 namespace {
 
-constexpr std::array<const char*, 3> kControllers = {"memory", "pids", "cpu"};
 constexpr int kRemoveSeconds = 5;
+constexpr const char* kSubtreeControl = "cgroup.subtree_control";
 
-class CgroupV2 final : public Cgroup {
+class CgroupV2 final : public Cgroup, private SettingWriter {
  public:
-  CgroupV2(CgroupPlace place, Fd directory)
-      : place_(std::move(place)), directory_(std::move(directory)) {}
+  CgroupV2(CgroupPlace place, MadeDirectory made)
+      : place_(std::move(place)), directory_(std::move(made.fd)), is_new_(made.is_new) {}
   CgroupV2(const CgroupV2&) = delete;
   CgroupV2& operator=(const CgroupV2&) = delete;
   ~CgroupV2() override {
-    if (!is_kept_) remove();
+    // What was there before belongs to the container only once that is made.
+    if (!is_kept_ && (is_new_ || is_made_)) remove();
   }
 
   /// Hands the controllers down from the base. A cgroup that holds processes refuses (EBUSY), and
@@ -37,27 +39,29 @@ class CgroupV2 final : public Cgroup {
     }
   }
 
-  void apply(const Resources& resources) override {
-    for (const CgroupSetting& setting : v2_settings(resources))
-      write(setting);
+  void set_up(const Resources& resources) {
+    // Who is born in it would never start.
+    if (frozen()) fail(Errc::Busy, "creating cgroup {}: it is frozen", quoted(place_.path()));
+    if (!is_new_) {
+      // With controllers for cgroups inside it, it takes no process.
+      disable_below();
+      oom_kills_before_ = oom_kills();
+    }
+    write(v2_settings(resources));
+    const int error = filter_devices_v2(directory_.get(), device_filter(resources.devices),
+                                        {is_new_, resources.devices.empty()});
+    filters_devices_ = error == 0;
+    if (error != 0 && !can_go_unfiltered(resources.devices)) refuse_devices(error);
+    is_made_ = true;
   }
 
-  void write(const CgroupSetting& setting) const {
-    const std::string enabled = read_control(directory_.get(), "cgroup.controllers").value_or("");
-    if (!has_word(enabled, setting.controller)) {
-      if (!setting.required) return;
-      fail(Errc::Unsupported, "limiting {}: cgroup controller {} is not available in {}{}",
-           setting.limit, quoted(setting.controller), quoted(place_.path()),
-           refusal_.empty() ? "" : " (" + refusal_ + ")");
-    }
-    const int error = write_control(directory_.get(), setting.file, setting.value);
-    if (error == 0 || (error == ENOENT && !setting.required)) return;
-    if (error == ENOENT) {
-      fail(Errc::Unsupported, "limiting {}: this kernel's cgroup controller {} has no {}",
-           setting.limit, quoted(setting.controller), quoted(setting.file));
-    }
-    fail_errno(error, "limiting {}: writing {} to {}", setting.limit, quoted(setting.value),
-               quoted(place_.path() + "/" + setting.file));
+  void apply(const Resources& resources) override {
+    check_usage(resources.memory);
+    write(v2_settings(with_current_quota(resources)));
+    if (resources.devices.empty()) return;
+    const int error = filter_devices_v2(directory_.get(), device_filter(resources.devices), {});
+    if (error != 0) refuse_devices(error);
+    filters_devices_ = true;
   }
 
   std::vector<int> join_files() const override { return {}; }
@@ -69,11 +73,9 @@ class CgroupV2 final : public Cgroup {
     return {view};
   }
 
-  bool filters_devices() const noexcept override { return false; }
+  bool filters_devices() const noexcept override { return filters_devices_; }
 
-  bool out_of_memory() const noexcept override {
-    return keyed_number(directory_.get(), "memory.events", "oom_kill") > 0;
-  }
+  bool out_of_memory() const noexcept override { return oom_kills() > oom_kills_before_; }
 
   std::vector<std::string> directories() const override { return {place_.path()}; }
   CgroupStats stats() const override { return {}; }
@@ -103,26 +105,102 @@ class CgroupV2 final : public Cgroup {
   }
 
  private:
+  /// All at once; one by one where something is in the way.
   void enable_below(const std::string& path) {
     const std::optional<Fd> directory = open_at_if_exists(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
     if (!directory) return;
     const std::string available = read_control(directory->get(), "cgroup.controllers").value_or("");
-    const std::string enabled =
-        read_control(directory->get(), "cgroup.subtree_control").value_or("");
-    for (const char* controller : kControllers) {
-      if (!has_word(available, controller) || has_word(enabled, controller)) continue;
-      const int error =
-          write_control(directory->get(), "cgroup.subtree_control", std::string("+") + controller);
+    const std::string enabled = read_control(directory->get(), kSubtreeControl).value_or("");
+    std::vector<std::string> missing;
+    std::string all;
+    for (const std::string_view word : words_of(available)) {
+      if (has_word(enabled, word)) continue;
+      missing.push_back("+" + std::string(word));
+      all += (all.empty() ? "" : " ") + missing.back();
+    }
+    if (missing.empty() || write_control(directory->get(), kSubtreeControl, all) == 0) return;
+    for (const std::string& each : missing) {
+      const int error = write_control(directory->get(), kSubtreeControl, each);
       if (error != 0 && refusal_.empty()) {
-        refusal_ = fmt::format("enabling {} in {}: {}{}", quoted(controller), quoted(path),
+        refusal_ = fmt::format("enabling {} in {}: {}{}", quoted(each.substr(1)), quoted(path),
                                errno_text(error), error == EBUSY ? ", it holds processes" : "");
       }
     }
   }
 
+  void disable_below() const {
+    const std::string enabled = read_control(directory_.get(), kSubtreeControl).value_or("");
+    for (const std::string_view word : words_of(enabled))
+      write_control(directory_.get(), kSubtreeControl, "-" + std::string(word));
+  }
+
+  /// "checkBeforeUpdate" of the OCI runtime spec: the kernel would rather kill than refuse.
+  void check_usage(const Resources::Memory& memory) const {
+    if (!memory.check_before_update) return;
+    const auto usage = number_file(directory_.get(), "memory.current");
+    if (!usage) return;
+    const auto check = [&](const std::optional<std::int64_t>& limit, const char* what) {
+      if (limit && *limit > 0 && static_cast<std::uint64_t>(*limit) <= *usage)
+        fail(Errc::Busy, "limiting memory: rejecting {} limit {} <= usage {}", what, *limit,
+             *usage);
+    };
+    check(memory.swap, "memory+swap");
+    check(memory.limit, "memory");
+  }
+
+  /// cpu.max takes no period without a quota.
+  Resources with_current_quota(const Resources& resources) const {
+    if (!unless_zero(resources.cpu.period) || unless_zero(resources.cpu.quota)) return resources;
+    Resources completed = resources;
+    const std::string now = read_control(directory_.get(), "cpu.max").value_or("max");
+    const auto quota = parse_decimal(now.substr(0, now.find(' ')));
+    completed.cpu.quota = quota ? static_cast<std::int64_t>(*quota) : -1;
+    return completed;
+  }
+
+  SettingTarget target_of(const CgroupSetting&) const override {
+    return {directory_.get(), place_.path()};
+  }
+
+  Error explain_absence(const CgroupSetting& setting, const SettingTarget&) const override {
+    const std::string enabled = read_control(directory_.get(), "cgroup.controllers").value_or("");
+    const bool has_controller =
+        has_word(enabled, setting.controller) || setting.controller == "cgroup";
+    const std::string why = refusal_.empty() ? "" : " (" + refusal_ + ")";
+    if (setting.is_unified && !has_controller) {
+      return {Errc::Unsupported,
+              fmt::format("unified resource \"{}\" can't be set: controller \"{}\" not available{}",
+                          escaped(setting.file), escaped(setting.controller), why)};
+    }
+    if (setting.is_unified) {
+      return {Errc::Unsupported, fmt::format("unable to set unified resource \"{}\": no such file",
+                                             escaped(setting.file))};
+    }
+    if (!has_controller) {
+      return {Errc::Unsupported,
+              fmt::format("limiting {}: cgroup controller {} is not available in {}{}",
+                          setting.limit, quoted(setting.controller), quoted(place_.path()), why)};
+    }
+    return {Errc::Unsupported,
+            fmt::format("limiting {}: this kernel's cgroup controller {} has no {}", setting.limit,
+                        quoted(setting.controller), quoted(setting.file))};
+  }
+
+  [[noreturn]] void refuse_devices(int error) const {
+    fail_errno(error, "filtering devices in cgroup {}", quoted(place_.path()));
+  }
+
+  std::uint64_t oom_kills() const noexcept {
+    return keyed_number(directory_.get(), "memory.events", "oom_kill");
+  }
+
   CgroupPlace place_;
   Fd directory_;
-  std::string refusal_;  ///< why a controller could not be enabled; the first reason
+  std::string refusal_;                 ///< why a controller could not be enabled; the first reason
+  std::uint64_t oom_kills_before_ = 0;  ///< of somebody else
+  bool is_new_ = false;
+  bool is_made_ = false;
+  bool filters_devices_ = false;
   bool is_kept_ = false;
 };
 
@@ -154,23 +232,15 @@ std::unique_ptr<Cgroup> make_cgroup_v2(const CgroupHierarchy& hierarchy,
   for (const std::string& base : bases(hierarchy)) {
     const CgroupPlace place{base, path};
     std::unique_ptr<CgroupV2> cgroup;
-    bool is_new = true;
     try {
-      MadeDirectory made = make_cgroup_directory(place);
-      is_new = made.is_new;
-      cgroup = std::make_unique<CgroupV2>(place, std::move(made.fd));
+      cgroup = std::make_unique<CgroupV2>(place, make_cgroup_directory(place));
     } catch (const Error& error) {
       if (!is_refusal(error)) throw;
       if (!refusal) refusal = error;
       continue;
     }
     cgroup->enable_controllers();
-    // Who is born in it would never start.
-    if (cgroup->frozen()) {
-      if (!is_new) cgroup->keep();
-      fail(Errc::Busy, "creating cgroup {}: it is frozen", quoted(place.path()));
-    }
-    cgroup->apply(resources);
+    cgroup->set_up(resources);
     return cgroup;
   }
   for (const CgroupSetting& setting : settings) {
@@ -185,7 +255,7 @@ std::unique_ptr<Cgroup> find_cgroup_v2(const CgroupHierarchy& hierarchy, const s
   for (const std::string& base : bases(hierarchy)) {
     const CgroupPlace place{base, path};
     if (auto directory = open_cgroup_directory(place)) {
-      auto cgroup = std::make_unique<CgroupV2>(place, std::move(*directory));
+      auto cgroup = std::make_unique<CgroupV2>(place, MadeDirectory{std::move(*directory), false});
       cgroup->keep();
       return cgroup;
     }

@@ -1,47 +1,96 @@
+#include <algorithm>
 #include <cmath>
 
-#include "cgroup_files.h"
-#include "layerkit/base/error.h"
+#include "cgroup.h"
+#include "cgroup_devices.h"
+#include "cgroup_settings.h"
+#include "layerkit/base/text.h"
 
 namespace layerkit::runner {
 namespace {
 
-constexpr std::uint64_t kDefaultPeriod = 100'000;  ///< the kernel's, microseconds
-
-/// memory + swap as docker has it: twice the memory limit unless the caller says otherwise.
-std::optional<std::int64_t> memory_and_swap(const Resources::Memory& memory) {
-  if (memory.swap) return memory.swap;
-  if (!memory.limit) return std::nullopt;
-  if (*memory.limit > std::numeric_limits<std::int64_t>::max() / 2) return -1;
-  return *memory.limit * 2;
-}
-
 void check_memory(const Resources::Memory& memory) {
-  if (memory.limit && *memory.limit <= 0 && *memory.limit != -1) {
-    fail(Errc::Invalid, "limiting memory: a limit of {} bytes", *memory.limit);
-  }
-  if (!memory.swap) return;
-  if (!memory.limit) {
-    fail(Errc::Invalid, "limiting swap: a limit of memory and swap needs a memory limit");
-  }
-  if (*memory.swap != -1 && *memory.swap < *memory.limit) {
+  const auto check = [](const std::optional<std::int64_t>& value, const char* what) {
+    if (value && *value < -1) fail(Errc::Invalid, "limiting {}: a limit of {} bytes", what, *value);
+  };
+  check(memory.limit, "memory");
+  check(memory.swap, "swap");
+  check(memory.reservation, "memory reservation");
+  check(memory.kernel_tcp, "kernel TCP memory");
+  if (swappiness_of(memory) > 100U) {
     fail(Errc::Invalid,
-         "limiting swap: memory and swap together ({}) are less than the memory limit ({})",
-         *memory.swap, *memory.limit);
+         "limiting memory: invalid memory swappiness value: {} (valid range is 0-100)",
+         *memory.swappiness);
+  }
+  const auto limit = unless_zero(memory.limit);
+  const auto swap = unless_zero(memory.swap);
+  if (limit && swap && *swap != -1 && *swap < *limit) {
+    fail(Errc::Invalid,
+         "limiting swap: memory and swap together ({}) are less than the memory limit ({})", *swap,
+         *limit);
   }
 }
 
 void check_cpu(const Resources::Cpu& cpu) {
   // The kernel's own bounds, kernel/sched/core.c.
-  if (cpu.period && (*cpu.period < 1000 || *cpu.period > 1'000'000)) {
+  const auto period = unless_zero(cpu.period);
+  if (period && (*period < 1000 || *period > 1'000'000)) {
     fail(Errc::Invalid, "limiting cpu: the period of {} us is not between 1000 and 1000000",
-         *cpu.period);
+         *period);
   }
-  if (cpu.quota && *cpu.quota != -1 && *cpu.quota < 1000) {
-    fail(Errc::Invalid, "limiting cpu: a quota of {} us is below 1000", *cpu.quota);
+  const auto quota = unless_zero(cpu.quota);
+  if (quota && *quota >= 0 && *quota < 1000) {
+    fail(Errc::Invalid, "limiting cpu: a quota of {} us is below 1000", *quota);
   }
-  if (cpu.shares && (*cpu.shares < 2 || *cpu.shares > 262'144)) {
-    fail(Errc::Invalid, "limiting cpu: {} shares are not between 2 and 262144", *cpu.shares);
+  const auto shares = unless_zero(cpu.shares);
+  if (shares && (*shares < 2 || *shares > 262'144)) {
+    fail(Errc::Invalid, "limiting cpu: {} shares are not between 2 and 262144", *shares);
+  }
+  if (cpu.idle && *cpu.idle != 0 && *cpu.idle != 1) {
+    fail(Errc::Invalid, "limiting cpu: idle is {}, neither 0 nor 1", *cpu.idle);
+  }
+}
+
+void check_weight(const std::optional<std::uint16_t>& weight) {
+  const auto value = unless_zero(weight);
+  if (value && (*value < 10 || *value > 1000)) {
+    fail(Errc::Invalid, "limiting block I/O: a weight of {} is not between 10 and 1000", *value);
+  }
+}
+
+void check_block_io(const Resources::BlockIo& io) {
+  check_weight(io.weight);
+  check_weight(io.leaf_weight);
+  for (const Resources::WeightDevice& device : io.weight_devices) {
+    check_weight(device.weight);
+    check_weight(device.leaf_weight);
+  }
+}
+
+/// "64KB", "2MB", "1GB": part of a file's name.
+void check_page_size(const std::string& size) {
+  const std::size_t digits = std::min(size.find_first_not_of("0123456789"), size.size());
+  const std::string unit = size.substr(digits);
+  if (digits == 0 || (unit != "KB" && unit != "MB" && unit != "GB")) {
+    fail(Errc::Invalid, "limiting huge pages: {} is not a page size such as '2MB'", quoted(size));
+  }
+}
+
+/// A name that is followed by more in the same line.
+void check_word(const std::string& word, const char* doing) {
+  if (word.empty() || word.find_first_of(std::string_view(" \t\n\0", 4)) != std::string::npos) {
+    fail(Errc::Invalid, "{}: {} is not a name", doing, quoted(word));
+  }
+}
+
+void check_unified(const std::string& file) {
+  if (file.find('/') != std::string::npos) {
+    fail(Errc::Invalid, "unified resource \"{}\" must be a file name (no slashes)", escaped(file));
+  }
+  const std::size_t dot = file.find('.');
+  if (dot == std::string::npos || dot == 0 || file.find('\0') != std::string::npos) {
+    fail(Errc::Invalid, "unified resource \"{}\" must be in the form CONTROLLER.PARAMETER",
+         escaped(file));
   }
 }
 
@@ -50,7 +99,20 @@ void check_cpu(const Resources::Cpu& cpu) {
 void check_resources(const Resources& resources) {
   check_memory(resources.memory);
   check_cpu(resources.cpu);
-  if (resources.pids_limit == 0) fail(Errc::Invalid, "limiting processes: a limit of 0");
+  check_block_io(resources.block_io);
+  for (const Resources::HugepageLimit& each : resources.hugepages)
+    check_page_size(each.page_size);
+  for (const Resources::InterfacePriority& each : resources.network.priorities)
+    check_word(each.name, "setting network priorities");
+  for (const auto& [device, limits] : resources.rdma)
+    check_word(device, "limiting RDMA");
+  for (const auto& [file, value] : resources.unified)
+    check_unified(file);
+  (void)device_filter(resources.devices);
+}
+
+std::optional<std::uint64_t> swappiness_of(const Resources::Memory& memory) {
+  return memory.swappiness == UINT64_MAX ? std::nullopt : memory.swappiness;
 }
 
 std::uint64_t cpu_weight(std::uint64_t shares) {
@@ -61,62 +123,33 @@ std::uint64_t cpu_weight(std::uint64_t shares) {
   return static_cast<std::uint64_t>(std::ceil(std::pow(10.0, exponent)));
 }
 
-std::vector<CgroupSetting> v1_settings(const Resources& resources) {
-  std::vector<CgroupSetting> settings;
-  if (resources.memory.limit) {
-    settings.push_back({"memory", "memory.limit_in_bytes", std::to_string(*resources.memory.limit),
-                        "memory", true});
-  }
-  if (const auto both = memory_and_swap(resources.memory)) {
-    // After the memory limit: the kernel refuses a sum below it.
-    settings.push_back({"memory", "memory.memsw.limit_in_bytes", std::to_string(*both), "swap",
-                        resources.memory.swap.has_value()});
-  }
-  if (resources.cpu.quota) {
-    settings.push_back({"cpu", "cpu.cfs_period_us",
-                        std::to_string(resources.cpu.period.value_or(kDefaultPeriod)), "cpu quota",
-                        true});
-    settings.push_back(
-        {"cpu", "cpu.cfs_quota_us", std::to_string(*resources.cpu.quota), "cpu quota", true});
-  }
-  if (resources.cpu.shares) {
-    settings.push_back(
-        {"cpu", "cpu.shares", std::to_string(*resources.cpu.shares), "cpu shares", true});
-  }
-  if (resources.pids_limit) {
-    settings.push_back(
-        {"pids", "pids.max", std::to_string(*resources.pids_limit), "processes", true});
-  }
-  return settings;
+std::uint64_t io_weight(std::uint16_t weight) {
+  // Linear, the ends meet: opencontainers/cgroups and the kernel's cgroup-v2.rst.
+  return 1 + (std::uint64_t{weight} - 10) * 9999 / 990;
 }
 
-std::vector<CgroupSetting> v2_settings(const Resources& resources) {
-  std::vector<CgroupSetting> settings;
-  if (resources.memory.limit) {
-    settings.push_back(
-        {"memory", "memory.max", std::to_string(*resources.memory.limit), "memory", true});
-  }
-  if (const auto both = memory_and_swap(resources.memory)) {
-    // v2 counts swap by itself.
-    const std::string swap = *both == -1 ? "max" : std::to_string(*both - *resources.memory.limit);
-    settings.push_back(
-        {"memory", "memory.swap.max", swap, "swap", resources.memory.swap.has_value()});
-  }
-  if (resources.cpu.quota) {
-    settings.push_back(
-        {"cpu", "cpu.max",
-         fmt::format("{} {}", *resources.cpu.quota, resources.cpu.period.value_or(kDefaultPeriod)),
-         "cpu quota", true});
-  }
-  if (resources.cpu.shares) {
-    settings.push_back({"cpu", "cpu.weight", std::to_string(cpu_weight(*resources.cpu.shares)),
-                        "cpu shares", true});
-  }
+void add_shared_settings(const Resources& resources,
+                         const std::string& hugepage_suffix,
+                         std::vector<CgroupSetting>& settings) {
   if (resources.pids_limit) {
+    const std::int64_t limit = *resources.pids_limit;
     settings.push_back(
-        {"pids", "pids.max", std::to_string(*resources.pids_limit), "processes", true});
+        {"pids", "pids.max", limit > 0 ? std::to_string(limit) : "max", "processes"});
   }
-  return settings;
+  for (const Resources::HugepageLimit& each : resources.hugepages) {
+    const std::string prefix = "hugetlb." + each.page_size;
+    const std::string value = std::to_string(each.limit);
+    settings.push_back({"hugetlb", prefix + hugepage_suffix, value, "huge pages"});
+    // Since Linux 5.7: what is reserved counts, not only what is used.
+    settings.push_back(
+        {"hugetlb", prefix + ".rsvd" + hugepage_suffix, value, "reserved huge pages", false});
+  }
+  for (const auto& [device, limits] : resources.rdma) {
+    std::string value = device;
+    if (limits.handles) value += " hca_handle=" + std::to_string(*limits.handles);
+    if (limits.objects) value += " hca_object=" + std::to_string(*limits.objects);
+    settings.push_back({"rdma", "rdma.max", value, "RDMA"});
+  }
 }
 
 }  // namespace layerkit::runner

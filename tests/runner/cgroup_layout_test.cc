@@ -31,9 +31,10 @@ TEST(CgroupLayoutTest, ReadsAHybridSystemWithJointControllers) {
       "4 0 0:2 / /elsewhere rw - cgroup cgroup rw,memory\n"
       "5 0 0:5 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
       "2:memory:/a\n1:cpu,cpuacct:/\n0::/\n");
-  ASSERT_EQ(layout.v1.size(), 2U);
+  ASSERT_EQ(layout.v1.size(), 3U);
   EXPECT_EQ(layout.v1[0].controllers, (Words{"cpu", "cpuacct"}));
   EXPECT_EQ(layout.v1[1].mount_point, "/sys/fs/cgroup/memory");
+  EXPECT_EQ(layout.v1[2].controllers, (Words{"name=systemd"}));
   ASSERT_TRUE(layout.v2.has_value());
   EXPECT_EQ(layout.v2->own_path, "");
 }
@@ -84,44 +85,19 @@ TEST(CgroupFilesTest, WordsAreComparedWhole) {
   EXPECT_FALSE(has_word("", "cpu"));
 }
 
+TEST(CgroupLayoutTest, AHierarchyWithoutPrefixesIsLeftOut) {
+  const CgroupLayout layout = parse_cgroup_layout(
+      "1 0 0:1 / /dev/cpuset rw - cgroup none rw,cpuset,noprefix,release_agent=/x\n",
+      "1:cpuset:/\n");
+  EXPECT_TRUE(layout.v1.empty());
+}
+
 TEST(CgroupFilesTest, ReadsNumbersByKey) {
   const TempDir dir;
   write_file_at(dir.fd(), "memory.events", "low 0\noom 3\noom_kill 2\noom_group_kill 9\n", 0644);
   EXPECT_EQ(keyed_number(dir.fd(), "memory.events", "oom_kill"), 2U);
   EXPECT_EQ(keyed_number(dir.fd(), "memory.events", "max"), 0U);
   EXPECT_EQ(keyed_number(dir.fd(), "absent", "oom_kill"), 0U);
-}
-
-/// A v2 hierarchy of plain files, whose container cgroup has `controllers`.
-CgroupLayout fake_v2(const TempDir& dir) {
-  CgroupLayout layout;
-  layout.v2 = CgroupHierarchy{dir.path(), {}, {}};
-  write_file_at(dir.fd(), "cgroup.controllers", "cpu memory pids\n", 0644);
-  write_file_at(dir.fd(), "cgroup.subtree_control", "", 0644);
-  return layout;
-}
-
-TEST(CgroupV2Test, HandsControllersDownFromTheRoot) {
-  const TempDir dir;
-  const CgroupLayout layout = fake_v2(dir);
-  make_cgroup(layout, "parent/box", {}, {});
-  // In a plain file the last value lies over the ones before.
-  EXPECT_TRUE(read_control(dir.fd(), "cgroup.subtree_control").value_or("").starts_with("+cpu"));
-}
-
-TEST(CgroupV2Test, ALimitWithoutControllerIsRefusedAndNothingStays) {
-  const TempDir dir;
-  const CgroupLayout layout = fake_v2(dir);
-  Resources resources;
-  resources.memory.limit = 1U << 20U;
-  expect_error(Errc::Unsupported, "limiting memory: cgroup controller 'memory' is not available in",
-               [&] { make_cgroup(layout, "a/b/box", resources, {}); });
-  EXPECT_FALSE(stat_at(dir.fd(), "a").has_value());
-}
-
-TEST(CgroupV2Test, FindsNothingWhereNothingIs) {
-  const TempDir dir;
-  EXPECT_EQ(find_cgroup(fake_v2(dir), "parent/box"), nullptr);
 }
 
 }  // namespace

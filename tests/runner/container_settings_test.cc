@@ -165,8 +165,6 @@ TEST_F(ContainerSettingsTest, WhatIsNotDoneIsRefusedByName) {
                  });
   expect_refusal("mounting on '/dev/shm': tmpcopyup is not supported",
                  [](ContainerSpec& spec) { spec.mounts.back().copies_up = true; });
-  expect_refusal("starting the container: limits of block I/O are not supported",
-                 [](ContainerSpec& spec) { spec.resources.block_io.weight = 10; });
 }
 
 }  // namespace

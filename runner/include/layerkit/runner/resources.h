@@ -9,7 +9,8 @@
 namespace layerkit {
 
 /// Limits of one container: "linux.resources" of the OCI runtime spec (config-linux.md, "Control
-/// groups"), with its names. What is unset is not written. Sizes in bytes, times in microseconds.
+/// groups"), with its names. What is unset is not written, nor a limit of 0 where that
+/// means nothing. Sizes in bytes, times in microseconds.
 /// Each value goes to cgroup v1 or v2, whichever has its controller; v1's scales are converted for
 /// v2 as the spec's conversion table says.
 struct Resources {
@@ -17,6 +18,7 @@ struct Resources {
     std::optional<std::int64_t> limit;  ///< -1: unlimited, here and below
     std::optional<std::int64_t> reservation;
     std::optional<std::int64_t> swap;  ///< memory and swap together, as on v1
+    bool swap_is_optional = false;     ///< no error where the kernel does not count swap
     std::optional<std::int64_t> kernel_tcp;
     std::optional<std::uint64_t> swappiness;
     std::optional<bool> disable_oom_killer;
@@ -87,8 +89,8 @@ struct Resources {
   std::map<std::string, Rdma> rdma;  ///< by device
   /// v2 alone: file name in the cgroup's directory to what is written there.
   std::map<std::string, std::string> unified;
-  /// Empty: the usual harmless devices and those of the spec alone. The rules of a spec come on top
-  /// of the usual ones.
+  /// In order, from "nothing is allowed"; the usual harmless devices (null, zero, full, random,
+  /// urandom, tty, ptmx, pts; mknod of any) are allowed after them.
   std::vector<DeviceRule> devices;
 };
 
