@@ -108,9 +108,7 @@ std::string write_seccomp_cache(std::string_view key, const std::vector<sock_fil
   std::string bytes = head(key);
   const std::size_t size = program.size() * sizeof(sock_filter);
   append_number(bytes, size);
-  const std::size_t at = bytes.size();
-  bytes.resize(at + size);
-  std::memcpy(bytes.data() + at, program.data(), size);
+  bytes.append(reinterpret_cast<const char*>(program.data()), size);
   append_number(bytes, checksum(bytes));
   return bytes;
 }
