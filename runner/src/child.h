@@ -35,6 +35,7 @@ void send_report(const ChildPlan& plan, const Report& report, int fd) noexcept;
 void await_byte(const ChildPlan& plan) noexcept;
 /// Through the host's /proc: before namespaces are joined.
 void write_oom_score(const ChildPlan& plan) noexcept;
+void set_affinity(const ChildPlan& plan, const PlannedCpus& cpus) noexcept;
 /// Of the user namespace.
 void become_root(const ChildPlan& plan) noexcept;
 std::size_t text_size(const char* text) noexcept;
@@ -43,6 +44,9 @@ std::size_t text_size(const char* text) noexcept;
 int open_terminal(const ChildPlan& plan, int root) noexcept;
 /// Makes it the controlling terminal and the standard streams.
 void take_terminal(const ChildPlan& plan, int slave) noexcept;
+
+/// What is in directory `from`, into the empty directory `to`: 0 or an errno.
+int copy_tree_contents(int from, int to) noexcept;
 
 /// Mounts everything, masks what is to be masked, and makes the rootfs the root.
 void build_rootfs(const ChildPlan& plan) noexcept;

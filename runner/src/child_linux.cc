@@ -70,6 +70,7 @@ void join_cgroups(const ChildPlan& plan) noexcept {
   for (std::size_t i = 0; i < plan.join.size(); ++i) {
     check(plan, ::syscall(SYS_write, plan.join[i], "0", 1UL), Step::JoinCgroup, i);
   }
+  set_affinity(plan, plan.final_cpus);
   if (plan.unshares_cgroup) {
     check(plan, ::syscall(SYS_unshare, CLONE_NEWCGROUP), Step::CgroupNamespace);
   }
@@ -109,8 +110,10 @@ void isolate(const ChildPlan& plan) noexcept {
 /// above them.
 void place_preserved(const ChildPlan& plan) noexcept {
   int next = 3;
-  for (std::size_t i = 0; i < plan.preserved.size(); ++i, ++next)
+  for (std::size_t i = 0; i < plan.preserved.size(); ++i, ++next) {
+    if (plan.preserved[i] < 0) continue;
     check(plan, ::syscall(SYS_dup3, plan.preserved[i], next, 0), Step::PreservedDescriptor, i);
+  }
 }
 
 [[noreturn]] void execute(const ChildPlan& plan) noexcept {
@@ -147,6 +150,11 @@ void write_oom_score(const ChildPlan& plan) noexcept {
   check(plan, fd, Step::OomScore);
   check(plan, ::syscall(SYS_write, fd, plan.oom_score, text_size(plan.oom_score)), Step::OomScore);
   ::syscall(SYS_close, fd);
+}
+
+void set_affinity(const ChildPlan& plan, const PlannedCpus& cpus) noexcept {
+  if (cpus.bytes == 0) return;
+  check(plan, ::syscall(SYS_sched_setaffinity, 0, cpus.bytes, cpus.words), Step::CpuAffinity);
 }
 
 void send_report(const ChildPlan& plan, const Report& report, int fd) noexcept {

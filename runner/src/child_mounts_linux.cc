@@ -121,6 +121,13 @@ void make_node(const ChildPlan& plan, std::size_t index, int dir, const char* na
         Step::Device, index);
 }
 
+/// A rootfs whose /dev leads elsewhere gets no devices there, though it were inside.
+void refuse_linked_dev(const ChildPlan& plan, std::size_t index) noexcept {
+  struct stat stat {};
+  if (::fstatat(plan.rootfs, "dev", &stat, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(stat.st_mode))
+    give_up_because(plan, Step::Device, index, "'/dev' of the root file system is a symlink");
+}
+
 /// By a descriptor of its directory, found in the rootfs: a /dev that is a symlink leads nowhere
 /// else (CVE-2026-41579).
 void make_device(const ChildPlan& plan, std::size_t index) noexcept {
@@ -128,6 +135,7 @@ void make_device(const ChildPlan& plan, std::size_t index) noexcept {
   const char* name = nullptr;
   const int dir = open_parent(plan.rootfs, device.path, &name);
   check(plan, dir, Step::Device, index);
+  refuse_linked_dev(plan, index);
   struct statfs fs {};
   check(plan, ::fstatfs(dir, &fs), Step::Device, index);
   if (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC)
@@ -145,22 +153,68 @@ void make_device(const ChildPlan& plan, std::size_t index) noexcept {
   close_fd(dir);
 }
 
+/// The symlink that a bind of one would show.
+void make_link(const ChildPlan& plan, std::size_t index) noexcept {
+  const PlannedMount& mount = plan.mounts[index];
+  const char* name = nullptr;
+  const int dir = open_parent(plan.rootfs, mount.target, &name);
+  check(plan, dir, Step::Mount, index);
+  if (::syscall(SYS_symlinkat, mount.link, dir, name) != 0 && errno != EEXIST)
+    give_up(plan, Step::Mount, index, errno);
+  close_fd(dir);
+}
+
+/// A new file system takes over what the rootfs has at its place, where that was asked for.
+void take_over(const ChildPlan& plan, std::size_t index, int tree, int target) noexcept {
+  const PlannedMount& mount = plan.mounts[index];
+  if (!mount.keeps_mode && !mount.copies_up) return;
+  struct stat stat {};
+  check(plan, ::fstat(target, &stat), Step::Mount, index);
+  const auto root = static_cast<int>(
+      ::syscall(SYS_openat, tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+  check(plan, root, Step::Mount, index);
+  if (mount.copies_up) {
+    if (const int error = copy_tree_contents(target, root))
+      give_up(plan, Step::CopyUp, index, error);
+    check(plan, ::syscall(SYS_fchown, root, stat.st_uid, stat.st_gid), Step::CopyUp, index);
+  }
+  if (mount.keeps_mode)
+    check(plan, ::syscall(SYS_fchmod, root, stat.st_mode & 07777), Step::Mount, index);
+  close_fd(root);
+}
+
+/// From now on the mount is the root that paths are resolved in.
+void replace_root(const ChildPlan& plan, std::size_t index, int tree) noexcept {
+  check(plan, attach(tree, plan.rootfs), Step::Mount, index);
+  check(plan, ::syscall(SYS_dup3, tree, plan.rootfs, O_CLOEXEC), Step::Mount, index);
+}
+
 void mount_one(const ChildPlan& plan, std::size_t index) noexcept {
   const PlannedMount& mount = plan.mounts[index];
+  if (mount.link != nullptr) {
+    make_link(plan, index);
+    return;
+  }
+  const bool nofollow = mount.refuses_symlink || mount.covers_symlink;
   const int target = open_target(plan.rootfs, mount.target, mount.target_is_directory,
-                                 mount.refuses_symlink ? O_NOFOLLOW : 0);
+                                 nofollow ? O_NOFOLLOW : 0);
   check(plan, target, Step::Mount, index);
   check_target(plan, index, target);
   int tree = mount.tree;
   if (mount.filesystem != nullptr) {
     tree = static_cast<int>(new_filesystem(mount.filesystem, mount.options, mount.attributes));
     check(plan, tree, Step::Mount, index);
+    take_over(plan, index, tree, target);
     if (mount.propagation != 0)
       check(plan, set_propagation(tree, mount.propagation), Step::Mount, index);
   }
-  check(plan, attach(tree, target), Step::Mount, index);
-  close_fd(target);
   plan.mount_fds[index] = tree;
+  if (mount.target[0] == '.' && mount.target[1] == '\0') {
+    replace_root(plan, index, tree);
+  } else {
+    check(plan, attach(tree, target), Step::Mount, index);
+  }
+  close_fd(target);
 }
 
 void make_links(const ChildPlan& plan) noexcept {

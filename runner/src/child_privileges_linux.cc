@@ -71,6 +71,10 @@ void set_priorities(const ChildPlan& plan) noexcept {
     check(plan, ::syscall(SYS_ioprio_set, kProcess, 0, *plan.io_priority), Step::IoPriority);
   if (plan.personality != nullptr)
     check(plan, ::syscall(SYS_personality, *plan.personality), Step::Personality);
+  if (const PlannedMemoryPolicy* policy = plan.memory_policy) {
+    check(plan, ::syscall(SYS_set_mempolicy, policy->mode, policy->nodes, policy->bits),
+          Step::MemoryPolicy);
+  }
 }
 
 /// As late as it can be, since it holds for what follows, too.

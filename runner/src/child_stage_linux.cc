@@ -59,6 +59,7 @@ void make_time_namespace(const ChildPlan& plan) noexcept {
 
 void run_stage(const ChildPlan& plan) noexcept {
   write_oom_score(plan);
+  set_affinity(plan, plan.initial_cpus);
   if (!plan.namespaces.empty()) {
     // From the moment on when processes of that namespace may see this one, none may look into it
     // (CVE-2016-9962).

@@ -45,6 +45,9 @@ std::string doing_indexed(const Report& report, const Plan& plan) {
       return fmt::format("joining cgroup {} (hierarchy {})", quoted(spec.id), index);
     case Step::Mount:
       return index < plan.mount_names().size() ? plan.mount_names()[index] : "mounting";
+    case Step::CopyUp:
+      return (index < plan.mount_names().size() ? plan.mount_names()[index] : "mounting") +
+             ", copying what the root file system has there";
     case Step::ReadOnlyMount:
       return (index < plan.mount_names().size() ? plan.mount_names()[index] : "mounting") +
              " read-only";
@@ -97,6 +100,8 @@ std::string doing(const Report& report, const Plan& plan) {
       return fmt::format("setting oom_score_adj to {}", spec.process.oom_score_adj.value_or(0));
     case Step::MappedRoot:
       return "becoming root of the user namespace";
+    case Step::CpuAffinity:
+      return "setting the CPU affinity";
     case Step::CgroupNamespace:
       return "creating the cgroup namespace";
     case Step::Session:
@@ -131,6 +136,8 @@ std::string doing(const Report& report, const Plan& plan) {
       return "setting the I/O priority";
     case Step::Personality:
       return "setting the execution domain";
+    case Step::MemoryPolicy:
+      return "setting the memory policy";
     case Step::NoNewPrivileges:
       return "setting no_new_privs";
     case Step::Groups:

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 #include <sstream>
 
 #include "capabilities.h"
@@ -56,6 +57,17 @@ bool maps_group_in(const std::string& map, std::uint32_t gid) {
     if (gid >= inside && gid - inside < count) return true;
   }
   return false;
+}
+
+/// Of several with one name the last one counts, whichever a program would look at.
+void drop_overridden(std::vector<std::string>& env) {
+  std::set<std::string_view> seen;
+  std::vector<std::string> kept;
+  for (auto variable = env.rbegin(); variable != env.rend(); ++variable) {
+    if (seen.insert(std::string_view(*variable).substr(0, variable->find('='))).second)
+      kept.push_back(*variable);
+  }
+  env.assign(kept.rbegin(), kept.rend());
 }
 
 CapabilitySet checked_capabilities(const std::vector<std::string>& names) {
@@ -120,6 +132,7 @@ Plan::Plan(ContainerSpec spec,
   plan_container_namespaces(init);
   if (cgroup != nullptr) plan_cgroup(*cgroup);
   flat_.cwd = keep_text(relative_path(spec_.process.cwd));
+  plan_affinity();
   finish();
 }
 
@@ -161,7 +174,7 @@ void Plan::plan_standard_streams() {
     flat_.standard[i] = keep_fd(std::move(stream));
   }
   for (Fd& fd : spec_.preserved)
-    preserved_.push_back(keep_fd(std::move(fd)));
+    preserved_.push_back(fd ? keep_fd(std::move(fd)) : -1);
   flat_.preserved = preserved_;
 }
 
@@ -213,7 +226,7 @@ void Plan::plan_hooks() {
     planned.path = hook.path.c_str();
     if (hook.args.empty()) hook.args.push_back(hook.path);
     planned.argv = keep_pointers(hook.args).data();
-    planned.envp = keep_pointers(hook.env).data();
+    planned.envp = hook.env ? keep_pointers(*hook.env).data() : environ;
     planned.timeout = hook_timeout(hook.timeout);
     hooks_.push_back(planned);
   }
@@ -281,11 +294,31 @@ void Plan::plan_process() {
   if (process.umask) flat_.umask = *process.umask;
   if (process.io_priority) flat_.io_priority = &*spec_.process.io_priority;
   if (spec_.personality) flat_.personality = &*spec_.personality;
+  plan_memory_policy();
   if (const auto& wanted = process.scheduler) {
     scheduler_ = {sizeof(PlannedScheduler), wanted->policy,  wanted->flags,    wanted->nice,
-                  wanted->priority,         wanted->runtime, wanted->deadline, wanted->period};
+                  wanted->priority,         wanted->runtime.value_or(0), wanted->deadline, wanted->period};
     flat_.scheduler = &*scheduler_;
   }
+}
+
+void Plan::plan_memory_policy() {
+  if (!spec_.memory_policy) return;
+  memory_nodes_ = NumberMask::parse(spec_.memory_policy->nodes, "memory nodes");
+  memory_policy_ = PlannedMemoryPolicy{static_cast<int>(spec_.memory_policy->mode), nullptr, 0};
+  if (!memory_nodes_.empty()) {
+    memory_policy_->nodes = memory_nodes_.words();
+    memory_policy_->bits = memory_nodes_.bytes() * 8 + 1;  // the kernel counts one less
+  }
+  flat_.memory_policy = &*memory_policy_;
+}
+
+void Plan::plan_affinity() {
+  const ProcessSpec& process = spec_.process;
+  initial_cpus_ = NumberMask::parse(process.initial_cpu_affinity, "CPU affinity");
+  final_cpus_ = NumberMask::parse(process.final_cpu_affinity, "CPU affinity");
+  flat_.initial_cpus = {initial_cpus_.words(), initial_cpus_.bytes()};
+  flat_.final_cpus = {final_cpus_.words(), final_cpus_.bytes()};
 }
 
 void Plan::plan_exec() {
@@ -318,6 +351,7 @@ void Plan::plan_exec() {
     stub_argv_.push_back(argument.c_str());
   stub_argv_.push_back(nullptr);
   flat_.stub_argv = stub_argv_.data();
+  drop_overridden(spec_.process.env);
   flat_.envp = keep_pointers(spec_.process.env).data();
 }
 

@@ -16,7 +16,9 @@
 #include "hook.h"
 #include "layerkit/base/fd.h"
 #include "layerkit/runner/container_spec.h"
+#include "number_list.h"
 #include "seccomp/seccomp_filter.h"
+#include "trees.h"
 
 namespace layerkit::runner {
 
@@ -34,10 +36,14 @@ enum class TargetPlace : std::uint8_t { Ordinary, BelowProc, BelowSys };
 
 struct PlannedMount {
   const char* filesystem = nullptr;  ///< a new one by fsopen; null: `tree` is attached
+  const char* link = nullptr;        ///< no mount, but a symlink with that text
   int tree = -1;                     ///< a detached mount
   const char* target = nullptr;      ///< relative to the rootfs
   bool target_is_directory = true;
   bool refuses_symlink = false;
+  bool covers_symlink = false;  ///< a symlink as target is not followed
+  bool keeps_mode = false;      ///< tmpfs: its root gets the mode of the target
+  bool copies_up = false;       ///< tmpfs: and its content
   bool read_only_at_end = false;
   TargetPlace place = TargetPlace::Ordinary;
   std::span<const FsOption> options;
@@ -92,6 +98,19 @@ struct PlannedScheduler {
   std::uint64_t period;
 };
 
+/// set_mempolicy(2).
+struct PlannedMemoryPolicy {
+  int mode = 0;
+  const unsigned long* nodes = nullptr;
+  unsigned long bits = 0;
+};
+
+/// sched_setaffinity(2); none: left as it is.
+struct PlannedCpus {
+  const unsigned long* words = nullptr;
+  std::size_t bytes = 0;
+};
+
 struct ChildPlan {
   int report = -1;  ///< the child's end of the report socket
   int standard[3] = {-1, -1, -1};
@@ -115,6 +134,8 @@ struct ChildPlan {
   bool unshares_cgroup = false;
   bool raises_loopback = false;
   std::span<const int> join;  ///< v1 `tasks` files
+  PlannedCpus initial_cpus;   ///< until it is in its cgroup
+  PlannedCpus final_cpus;
 
   const char* oom_score = nullptr;
   const char* hostname = nullptr;
@@ -149,6 +170,7 @@ struct ChildPlan {
   const PlannedScheduler* scheduler = nullptr;
   const int* io_priority = nullptr;
   const unsigned long* personality = nullptr;
+  const PlannedMemoryPolicy* memory_policy = nullptr;
   mode_t umask = 0022;
   std::span<const PlannedRlimit> rlimits;
   std::span<const gid_t> groups;
@@ -236,14 +258,19 @@ class Plan {
   void plan_cgroup(const Cgroup& cgroup);
   void plan_mounts(const Cgroup& cgroup);
   void plan_mount(ContainerMount& mount);
+  Fd owners_of(const ContainerMount& mount) const;
   void plan_cgroup_mount(const ContainerMount& mount, const Cgroup& cgroup);
   void plan_devices();
   void plan_device(const ContainerDevice& device);
+  Fd show_device(const ContainerDevice& device);
+  static std::uint32_t host_id(const std::vector<IdMapping>& mappings, std::uint32_t id);
   void plan_paths();
   void plan_sysctls();
   void plan_hooks();
   void plan_terminal();
   void plan_process();
+  void plan_memory_policy();
+  void plan_affinity();
   void plan_seccomp();
   void plan_exec();
   void finish();
@@ -260,6 +287,7 @@ class Plan {
   SeccompFilter seccomp_;
   std::string gid_map_;          ///< of a joined user namespace; empty: unknown
   bool allows_devices_ = false;  ///< device nodes are usable anywhere: a device cgroup limits which
+  DeviceNodes device_nodes_;
   ChildPlan flat_;
 
   std::deque<std::string> texts_;
@@ -289,6 +317,10 @@ class Plan {
   std::vector<std::string> device_names_;
   std::vector<std::string> candidates_;
   std::optional<PlannedScheduler> scheduler_;
+  std::optional<PlannedMemoryPolicy> memory_policy_;
+  NumberMask memory_nodes_;
+  NumberMask initial_cpus_;
+  NumberMask final_cpus_;
 };
 
 }  // namespace layerkit::runner

@@ -68,6 +68,21 @@ void Plan::plan_devices() {
   flat_.devices = devices_;
 }
 
+/// The host's id of one in the container's user namespace; the id itself where nothing maps it.
+std::uint32_t Plan::host_id(const std::vector<IdMapping>& mappings, std::uint32_t id) {
+  for (const IdMapping& mapping : mappings) {
+    if (id >= mapping.container_id && id - mapping.container_id < mapping.size)
+      return mapping.host_id + (id - mapping.container_id);
+  }
+  return id;
+}
+
+Fd Plan::show_device(const ContainerDevice& device) {
+  Fd made = device_nodes_.make(device, host_id(spec_.uid_mappings, device.uid),
+                               host_id(spec_.gid_mappings, device.gid));
+  return made ? std::move(made) : clone_device(device);
+}
+
 void Plan::plan_device(const ContainerDevice& device) {
   PlannedDevice planned;
   planned.path = keep_text(RelPath::parse(device.path).str());
@@ -75,8 +90,8 @@ void Plan::plan_device(const ContainerDevice& device) {
   planned.number = ::makedev(device.major, device.minor);
   planned.uid = device.uid;
   planned.gid = device.gid;
-  // Where nodes are dead, the host's own are shown.
-  if (!allows_devices_ && device.type != 'p') planned.tree = keep_fd(clone_device(device));
+  // Where nodes are dead, live ones are shown: new ones, or the host's.
+  if (!allows_devices_ && device.type != 'p') planned.tree = keep_fd(show_device(device));
   devices_.push_back(planned);
   device_names_.push_back(device.path);
 }

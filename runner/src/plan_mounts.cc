@@ -1,10 +1,13 @@
 #include <sys/mount.h>
 
+#include <algorithm>
+
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/rel_path.h"
 #include "layerkit/base/text.h"
 #include "plan.h"
+#include "process.h"
 #include "trees.h"
 
 namespace layerkit::runner {
@@ -55,6 +58,19 @@ void Plan::plan_mounts(const Cgroup& cgroup) {
   flat_.links = links_;
 }
 
+/// A user namespace with the mappings of the mount, or else those of the container; unset for a
+/// mount that shows owners as they are.
+Fd Plan::owners_of(const ContainerMount& mount) const {
+  if (!mount.is_id_mapped) return {};
+  const bool own = !mount.uid_mappings.empty();
+  const std::vector<IdMapping>& uids = own ? mount.uid_mappings : spec_.uid_mappings;
+  const std::vector<IdMapping>& gids = own ? mount.gid_mappings : spec_.gid_mappings;
+  if (uids.empty() || gids.empty())
+    fail(Errc::Invalid, "mounting {} on {}: mapping owners needs mappings, and there are none",
+         quoted(mount.source), quoted(mount.target));
+  return make_user_namespace(uids, gids);
+}
+
 void Plan::plan_mount(ContainerMount& mount) {
   const RelPath target = RelPath::parse(mount.target);
   PlannedMount planned;
@@ -63,17 +79,29 @@ void Plan::plan_mount(ContainerMount& mount) {
   } else if (mount.type != "bind") {
     planned.filesystem = mount.type.c_str();
   }
-  planned.target = keep_text(target.str());
+  // The root itself is mounted on, too: what comes after it lands there.
+  planned.target = keep_text(target.is_root() ? "." : target.str());
   planned.place = place_of(target);
-  planned.refuses_symlink = mount.type == "proc" || mount.type == "sysfs" || !mount.follows_target;
+  planned.refuses_symlink = mount.type == "proc" || mount.type == "sysfs";
+  planned.covers_symlink = !mount.follows_target;
   const bool needs_nodev = !allows_devices_ && mount.type != "devpts";
   const std::uint64_t more = needs_nodev ? MOUNT_ATTR_NODEV : 0U;
   if (planned.filesystem == nullptr) {
-    planned.target_is_directory = stat_fd(mount.source_fd.get()).type == FileType::Directory;
-    planned.tree = keep_fd(clone_bind_source(mount, more));
+    const FileType type = stat_fd(mount.source_fd.get()).type;
+    planned.target_is_directory = type == FileType::Directory;
+    if (mount.copies_symlink && type == FileType::Symlink) {
+      planned.link = keep_text(read_link_at(mount.source_fd.get(), ""));
+    } else {
+      planned.tree = keep_fd(clone_bind_source(mount, owners_of(mount), more));
+    }
     mount.source_fd.reset();
   } else {
     planned.options = keep_options(mount.source, mount.data);
+    planned.copies_up = mount.copies_up;
+    planned.keeps_mode =
+        mount.type == "tmpfs" &&
+        std::none_of(mount.data.begin(), mount.data.end(),
+                     [](const std::string& option) { return option.starts_with("mode="); });
     // Only after other mounts found or made their targets in it.
     const std::uint64_t attributes = mount.attributes.set | mount.recursive_attributes.set;
     planned.read_only_at_end = (attributes & MOUNT_ATTR_RDONLY) != 0;

@@ -10,6 +10,13 @@
 
 namespace layerkit::runner {
 
+/// Writes the id maps of the process's user namespace. Throws Error.
+void write_id_maps(pid_t pid,
+                   const std::vector<IdMapping>& uids,
+                   const std::vector<IdMapping>& gids);
+/// A new user namespace with those mappings, as a file of nsfs.
+Fd make_user_namespace(const std::vector<IdMapping>& uids, const std::vector<IdMapping>& gids);
+
 /// The container's first process: killed and reaped when the object goes, unless it was before.
 class Process {
  public:

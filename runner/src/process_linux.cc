@@ -33,21 +33,6 @@ class BlockedSignals {
   sigset_t before_{};
 };
 
-int write_proc_file(pid_t pid, const char* file, const std::string& text) {
-  const std::string path = fmt::format("/proc/{}/{}", pid, file);
-  const Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!fd) return errno;
-  return ::write(fd.get(), text.data(), text.size()) < 0 ? errno : 0;
-}
-
-std::string mapping_text(const std::vector<IdMapping>& mappings) {
-  std::string text;
-  for (const IdMapping& mapping : mappings) {
-    text += fmt::format("{} {} {}\n", mapping.container_id, mapping.host_id, mapping.size);
-  }
-  return text;
-}
-
 }  // namespace
 
 Process::Process(const Plan& plan, int cgroup_directory) {
@@ -101,16 +86,7 @@ void Process::adopt(pid_t pid, Fd pidfd) {
 
 void Process::write_mappings(const std::vector<IdMapping>& uids,
                              const std::vector<IdMapping>& gids) const {
-  const std::string gid_text = mapping_text(gids);
-  int error = write_proc_file(pid_, "gid_map", gid_text);
-  if (error == EPERM) {
-    // Without CAP_SETGID the kernel wants setgroups off first (user_namespaces(7)).
-    error = write_proc_file(pid_, "setgroups", "deny");
-    if (error == 0) error = write_proc_file(pid_, "gid_map", gid_text);
-  }
-  if (error != 0) fail_errno(error, "mapping the container's group ids");
-  error = write_proc_file(pid_, "uid_map", mapping_text(uids));
-  if (error != 0) fail_errno(error, "mapping the container's user ids");
+  write_id_maps(pid_, uids, gids);
 }
 
 void Process::signal(int signal_number) const {

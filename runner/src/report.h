@@ -26,6 +26,7 @@ enum class Step : std::uint32_t {
   UserMappings,
   MappedRoot,
   JoinCgroup,  ///< index: of the hierarchy
+  CpuAffinity,
   CgroupNamespace,
   Session,
   Keyring,
@@ -53,6 +54,8 @@ enum class Step : std::uint32_t {
   Scheduler,
   IoPriority,
   Personality,
+  MemoryPolicy,
+  CopyUp,  ///< index: of the mount
   Rlimit,  ///< index: of the limit
   NoNewPrivileges,
   BoundingSet,  ///< index: number of the capability

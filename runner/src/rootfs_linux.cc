@@ -32,11 +32,23 @@ void set_attributes(int tree,
   }
 }
 
+void map_owners(int tree, const Fd& owners, const ContainerMount& mount) {
+  mount_attr change{};
+  change.attr_set = MOUNT_ATTR_IDMAP;
+  change.userns_fd = static_cast<std::uint64_t>(owners.get());
+  const unsigned flags = mount.maps_recursively ? AT_RECURSIVE : 0U;
+  if (::mount_setattr(tree, "", AT_EMPTY_PATH | flags, &change, sizeof(change)) != 0)
+    fail_errno(errno, "mapping the owners of the mount of {}", quoted(mount.source));
+}
+
 }  // namespace
 
-Fd clone_bind_source(const ContainerMount& mount, std::uint64_t more_attributes) {
+Fd clone_bind_source(const ContainerMount& mount,
+                     const Fd& owners,
+                     std::uint64_t more_attributes) {
   const unsigned recursive = mount.recursive ? AT_RECURSIVE : 0U;
   Fd tree = clone_tree(mount.source_fd.get(), "", AT_EMPTY_PATH | recursive, mount.source);
+  if (owners) map_owners(tree.get(), owners, mount);
   MountAttributes all = mount.recursive_attributes;
   all.set |= more_attributes;
   // Unless asked for, no mount event of the host gets in, and none out.
@@ -64,6 +76,32 @@ Fd clone_device(const ContainerDevice& device) {
     fail(Errc::Unsupported, "reading the device {}: not the {} device {}:{}", quoted(device.path),
          device.type == 'b' ? "block" : "character", device.major, device.minor);
   }
+  set_attributes(tree.get(), {MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0}, MS_PRIVATE, 0,
+                 device.path);
+  return tree;
+}
+
+Fd DeviceNodes::make(const ContainerDevice& device, std::uint32_t uid, std::uint32_t gid) {
+  if (failed_) return {};
+  failed_ = true;
+  if (!directory_) {
+    const Fd context(::fsopen("tmpfs", FSOPEN_CLOEXEC));
+    if (!context || ::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+      return {};
+    directory_ = Fd(::fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID));
+    if (!directory_) return {};
+  }
+  const std::string name = std::to_string(count_++);
+  const mode_t mode = device.mode | (device.type == 'b' ? S_IFBLK : S_IFCHR);
+  if (::mknodat(directory_.get(), name.c_str(), mode, ::makedev(device.major, device.minor)) != 0 ||
+      ::fchmodat(directory_.get(), name.c_str(), device.mode, 0) != 0 ||
+      ::fchownat(directory_.get(), name.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW) != 0) {
+    return {};
+  }
+  Fd tree(::open_tree(directory_.get(), name.c_str(),
+                      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW));
+  if (!tree) return {};
+  failed_ = false;
   set_attributes(tree.get(), {MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0}, MS_PRIVATE, 0,
                  device.path);
   return tree;

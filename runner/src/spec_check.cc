@@ -25,9 +25,31 @@ void check_text(std::string_view what, std::string_view text) {
   }
 }
 
+/// sched(7), "SCHED_DEADLINE".
+void check_scheduler(const ProcessSpec& process) {
+  constexpr unsigned kDeadline = 6;
+  constexpr std::uint64_t kLeast = 1024;
+  constexpr std::uint64_t kMost = (1ULL << 63U) - 1;
+  if (!process.scheduler || process.scheduler->policy != kDeadline) return;
+  const Scheduler& wanted = *process.scheduler;
+  constexpr const char* kWhat = "sched_setattr: `SCHED_DEADLINE`";
+  if (!wanted.runtime) fail(Errc::Invalid, "{} requires `runtime`", kWhat);
+  if (wanted.deadline == 0) fail(Errc::Invalid, "{} requires `deadline`", kWhat);
+  const std::uint64_t runtime = *wanted.runtime;
+  if (runtime == 0) fail(Errc::Invalid, "{} runtime must be greater than 0", kWhat);
+  if (runtime < kLeast || runtime > kMost)
+    fail(Errc::Invalid, "{} runtime {} must be between {} and {}", kWhat, runtime, kLeast, kMost);
+  if (runtime > wanted.deadline)
+    fail(Errc::Invalid, "{} runtime {} must be <= deadline {}", kWhat, runtime, wanted.deadline);
+  if (wanted.period != 0 && wanted.deadline > wanted.period)
+    fail(Errc::Invalid, "{} deadline {} must be <= period {}", kWhat, wanted.deadline,
+         wanted.period);
+}
+
 }  // namespace
 
 void check_process(const ProcessSpec& process) {
+  check_scheduler(process);
   if (process.args.empty() || process.args.front().empty()) {
     fail(Errc::Invalid, "reading the command: it is empty");
   }
@@ -54,9 +76,12 @@ void check_mount(const ContainerMount& mount) {
   check_text("mount target", mount.target);
   for (const std::string& option : mount.data)
     check_text("mount option", option);
-  if (!mount.target.starts_with('/') || RelPath::parse(mount.target).is_root()) {
-    fail(Errc::Invalid, "reading mount target {}: not a path below '/'", quoted(mount.target));
-  }
+  if (!mount.target.starts_with('/'))
+    fail(Errc::Invalid, "reading mount target {}: not an absolute path", quoted(mount.target));
+  const bool is_root = RelPath::parse(mount.target).is_root();
+  if (is_root && (mount.copies_up || mount.type == "cgroup" || mount.copies_symlink))
+    fail(Errc::Invalid, "reading mount target {}: such a mount cannot be the root",
+         quoted(mount.target));
   if (mount.type == "bind" && !mount.source_fd) {
     fail(Errc::Invalid, "reading mount {}: a bind mount without source", quoted(mount.target));
   }
@@ -94,7 +119,7 @@ void check_mappings(const ContainerSpec& spec) {
   if (!spec.namespaces.user.is_new() && has_mappings) {
     fail(Errc::Invalid, "mapping ids: the container has no user namespace");
   }
-  if (spec.namespaces.user.is_new() && (spec.uid_mappings.empty() || spec.gid_mappings.empty())) {
+  if (spec.namespaces.user.is_new() && spec.uid_mappings.empty() != spec.gid_mappings.empty()) {
     fail(Errc::Invalid, "mapping ids: a user namespace needs uid and gid mappings");
   }
 }
@@ -146,6 +171,12 @@ void check_spec(const ContainerSpec& spec) {
   check_text("domain name", spec.domainname);
   if (spec.domainname.size() > kMaxHostname) {
     fail(Errc::Invalid, "setting domain name {}: longer than 64 bytes", quoted(spec.domainname));
+  }
+  if (const auto sysctl = spec.sysctls.find("kernel.domainname");
+      !spec.domainname.empty() && sysctl != spec.sysctls.end() &&
+      sysctl->second != spec.domainname) {
+    fail(Errc::Invalid, "setting domain name {}: sysctl kernel.domainname says {}",
+         quoted(spec.domainname), quoted(sysctl->second));
   }
   if (!spec.domainname.empty() && !spec.namespaces.uts.is_new()) {
     fail(Errc::Invalid, "setting domain name {}: the container has no uts namespace",

@@ -96,7 +96,8 @@ bool apply_word(ContainerMount& mount, std::string_view option) {
   const bool is_bind = mount.type == "bind";
   if (option == "defaults" || option == "loud") return true;
   if (option == "bind" || option == "rbind") {
-    mount.recursive = option == "rbind";
+    // Whichever comes first: mount(8) has rbind as a bind with more.
+    mount.recursive = mount.recursive || option == "rbind";
     return true;
   }
   if (option == "tmpcopyup") {
@@ -114,6 +115,11 @@ bool apply_word(ContainerMount& mount, std::string_view option) {
     mount.follows_source = false;
     return true;
   }
+  if (option == "copy-symlink") {
+    if (!is_bind) refuse(mount, option, "is for bind mounts alone");
+    mount.copies_symlink = true;
+    return true;
+  }
   if (option == "dest-nofollow") {
     mount.follows_target = false;
     return true;
@@ -129,7 +135,7 @@ bool apply_word(ContainerMount& mount, std::string_view option) {
 }  // namespace
 
 std::vector<std::string> known_mount_options() {
-  std::vector<std::string> all = {"bind",  "defaults", "dest-nofollow", "idmap",    "loud",
+  std::vector<std::string> all = {"bind", "copy-symlink", "defaults", "dest-nofollow", "idmap",    "loud",
                                   "rbind", "ridmap",   "src-nofollow",  "tmpcopyup"};
   for (const AttributeWord& each : kAttributes) {
     all.emplace_back(each.word);

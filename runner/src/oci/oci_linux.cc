@@ -155,9 +155,10 @@ void read_linux(const JsonView& object, ContainerSpec& spec, const Context& cont
   reader.text("mountLabel", spec.mount_label);
   if (const auto personality = reader.take("personality"))
     spec.personality = read_personality(*personality, context);
+  if (const auto policy = reader.take("memoryPolicy"))
+    spec.memory_policy = read_memory_policy(*policy, context);
   refuse_if_there(reader, "intelRdt", "is not supported");
   refuse_if_there(reader, "netDevices", "is not supported");
-  refuse_if_there(reader, "memoryPolicy", "is not supported");
   reader.finish();
 }
 

@@ -18,6 +18,7 @@ Hooks read_hooks(const JsonView& object, const Context& context);
 void read_linux(const JsonView& object, ContainerSpec& spec, const Context& context);
 Resources read_resources(const JsonView& object, const Context& context);
 SeccompProfile read_seccomp(const JsonView& object, const Context& context);
+MemoryPolicy read_memory_policy(const JsonView& object, const Context& context);
 std::vector<IdMapping> read_mappings(const JsonView& list, const Context& context);
 
 /// mount(8)'s words in `options`, of a mount whose type and source are set.

@@ -212,7 +212,7 @@ Hooks read_hooks(const JsonView& object, const Context& context) {
       hook.path = members.need("path").string();
       if (!hook.path.starts_with('/')) members.need("path").refuse("is not an absolute path");
       members.texts("args", hook.args);
-      members.texts("env", hook.env);
+      if (const auto env = members.take("env")) hook.env = env->strings();
       members.number("timeout", hook.timeout);
       if (hook.timeout == 0U) members.need("timeout").refuse("is not above 0");
       members.finish();

@@ -37,7 +37,8 @@ void open_sources(ContainerSpec& spec, const std::string& bundle) {
   for (ContainerMount& mount : spec.mounts) {
     if (mount.type != "bind") continue;
     const std::string path = below(bundle, mount.source);
-    const int flags = O_PATH | O_CLOEXEC | (mount.follows_source ? 0 : O_NOFOLLOW);
+    const bool follows = mount.follows_source && !mount.copies_symlink;
+    const int flags = O_PATH | O_CLOEXEC | (follows ? 0 : O_NOFOLLOW);
     mount.source_fd = Fd(::open(path.c_str(), flags));
     if (!mount.source_fd) {
       fail_errno(errno, "mounting {} on {}: opening the source", quoted(mount.source),

@@ -50,11 +50,11 @@ void run_hook_of(const char* kind, std::size_t index, const Hook& hook, std::str
   const std::vector<std::string> arguments =
       hook.args.empty() ? std::vector<std::string>{hook.path} : hook.args;
   const std::vector<const char*> argv = pointers_to(arguments);
-  const std::vector<const char*> envp = pointers_to(hook.env);
+  const std::vector<const char*> envp = pointers_to(hook.env.value_or(std::vector<std::string>{}));
   PlannedHook planned;
   planned.path = hook.path.c_str();
   planned.argv = argv.data();
-  planned.envp = envp.data();
+  planned.envp = hook.env ? envp.data() : environ;
   planned.timeout = hook_timeout(hook.timeout);
   const HookEnd end = run_hook(planned, input.get(), output.get());
   if (end.how != HookEnd::How::Succeeded)

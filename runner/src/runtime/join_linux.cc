@@ -31,7 +31,7 @@ ContainerSpec hook_spec(const ProcessSpec& process, const Hook& hook) {
   spec.process = process;
   spec.process.terminal = false;
   spec.process.args = hook.args.empty() ? std::vector<std::string>{hook.path} : hook.args;
-  spec.process.env = hook.env;
+  if (hook.env) spec.process.env = *hook.env;
   return spec;
 }
 

@@ -77,8 +77,9 @@ struct ContainerMount {
   unsigned long propagation = 0;         ///< MS_SHARED, MS_SLAVE, ... with or without MS_REC
   std::vector<std::string> data;         ///< options of the file system: "mode=1777"
   bool copies_up = false;                ///< tmpfs: with what the rootfs has there (tmpcopyup)
-  bool follows_target = true;            ///< false: a symlink as target is an error
+  bool follows_target = true;  ///< false: a symlink as target is covered itself
   bool follows_source = true;  ///< bind: for who opens it; false: a symlink is bound itself
+  bool copies_symlink = false;  ///< bind: a source that is a symlink becomes one like it
   /// bind: who owns what through this mount (mount_setattr(2)); empty: as it is.
   std::vector<IdMapping> uid_mappings;
   std::vector<IdMapping> gid_mappings;
@@ -109,9 +110,15 @@ struct Scheduler {
   std::int32_t nice = 0;
   std::uint32_t priority = 0;
   std::uint64_t flags = 0;  ///< SCHED_FLAG_*
-  std::uint64_t runtime = 0;
+  std::optional<std::uint64_t> runtime;
   std::uint64_t deadline = 0;
   std::uint64_t period = 0;
+};
+
+/// set_mempolicy(2).
+struct MemoryPolicy {
+  unsigned mode = 0;   ///< MPOL_*, with its flags
+  std::string nodes;   ///< list as cpuset(7) has it; may be empty
 };
 
 struct ConsoleSize {
@@ -154,7 +161,7 @@ struct ProcessSpec {
 struct Hook {
   std::string path;
   std::vector<std::string> args;  ///< empty: the path alone
-  std::vector<std::string> env;
+  std::optional<std::vector<std::string>> env;  ///< unset: the caller's
   std::optional<unsigned> timeout;  ///< seconds
 };
 
@@ -189,6 +196,7 @@ struct ContainerSpec {
   Resources resources;
   std::optional<SeccompProfile> seccomp;
   std::optional<unsigned long> personality;
+  std::optional<MemoryPolicy> memory_policy;
   std::string mount_label;  ///< SELinux context of the mounts
   Hooks hooks;
   std::map<std::string, std::string> annotations;
@@ -199,7 +207,8 @@ struct ContainerSpec {
   Fd standard_input;
   Fd standard_output;
   Fd standard_error;
-  /// Further descriptors of the caller for the process; they become 3, 4, ...
+  /// Further descriptors of the caller for the process; they become 3, 4, ... Unset: that number
+  /// stays closed.
   std::vector<Fd> preserved;
 };
 

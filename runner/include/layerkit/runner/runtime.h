@@ -40,7 +40,7 @@ struct CreateRequest {
   std::string config;          ///< path; empty: config.json of the bundle
   std::string console_socket;  ///< AF_UNIX; gets the terminal's master
   std::string pid_file;
-  unsigned preserved = 0;  ///< descriptors 3, 4, ... of the caller that the process gets
+  std::vector<Fd> preserved;  ///< become 3, 4, ... of the process; unset: closed there
   bool pivots = true;
   bool new_keyring = true;
   /// A terminal goes to the caller: Runtime::create gives its master.
@@ -53,7 +53,7 @@ struct ExecRequest {
   std::string cgroup;  ///< below the container's: "a/b"; empty: the container's own
   std::string console_socket;
   std::string pid_file;
-  unsigned preserved = 0;
+  std::vector<Fd> preserved;  ///< as CreateRequest has them
   bool ignores_pause = false;
   bool keeps_terminal = false;
 };
@@ -79,12 +79,14 @@ class StartedProcess {
 /// container is done by one of them after the other.
 class Runtime {
  public:
-  /// `root` is made when it is needed (0700).
-  explicit Runtime(std::string root) : root_(std::move(root)) {}
+  /// `root` is made when it is needed (0700). Without `uses_cgroups` new containers stay in the
+  /// caller's cgroup.
+  explicit Runtime(std::string root, bool uses_cgroups = true)
+      : root_(std::move(root)), uses_cgroups_(uses_cgroups) {}
 
   /// Everything but the program itself runs; the process waits for start(). The caller's streams
   /// are its, and its parent is the caller. `failure`: which exit code an Error deserves.
-  std::unique_ptr<StartedProcess> create(const CreateRequest& request,
+  std::unique_ptr<StartedProcess> create(CreateRequest request,
                                          StartFailure& failure,
                                          const Context& context) const;
   void start(const std::string& id, const Context& context) const;
@@ -113,6 +115,7 @@ class Runtime {
 
  private:
   std::string root_;
+  bool uses_cgroups_;
 };
 
 }  // namespace layerkit
