@@ -277,8 +277,9 @@ std::unique_ptr<Cgroup> find_cgroup_v1(const std::vector<CgroupHierarchy>& hiera
                                        const std::string& nested) {
   auto cgroup = std::make_unique<CgroupV1>();
   bool is_found = false;
+  const std::string whole = nested.empty() ? path : fmt::format("{}/{}", path, nested);
   for (const CgroupHierarchy& hierarchy : hierarchies) {
-    CgroupPlace place{hierarchy.mount_point, nested.empty() ? path : path + "/" + nested};
+    CgroupPlace place{hierarchy.mount_point, whole};
     std::optional<Fd> directory = open_cgroup_directory(place);
     if (directory) {
       is_found = true;
