@@ -261,6 +261,16 @@ TEST_P(CgroupControlTest, RulesOfTheSpecHoldFromTheStart) {
   EXPECT_EQ(WEXITSTATUS(status), 1);
 }
 
+TEST_P(CgroupControlTest, CountsItsProcesses) {
+  if (GetParam() == 1 && !has_v1("pids")) GTEST_SKIP() << "needs the pids controller";
+  Sleeper sleeper;
+  const auto cgroup = make();
+  move_in(*cgroup, sleeper.pid());
+  const CgroupStats stats = cgroup->stats();
+  EXPECT_EQ(stats.pids.current, 1U);
+  EXPECT_EQ(stats.pids.limit, 0U);
+}
+
 class CgroupV1LimitsTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -406,6 +416,20 @@ TEST_F(CgroupV1LimitsTest, AControllerThatIsNotThereIsNamed) {
   }
   refused("limiting block I/O leaf weight: this kernel's cgroup controller 'blkio' has no",
           [](Resources& r) { r.block_io.leaf_weight = 10; });
+}
+
+TEST_F(CgroupV1LimitsTest, StatsShowTheLimits) {
+  Resources resources;
+  resources.memory.limit = 64 << 20;
+  resources.pids_limit = 12;
+  resources.cpu.cpus = "0";
+  const CgroupStats stats = make(resources)->stats();
+  EXPECT_EQ(stats.memory.usage.limit, 64U << 20U);
+  EXPECT_GT(stats.memory.swap.limit, 64U << 20U);
+  EXPECT_FALSE(stats.memory.raw.empty());
+  EXPECT_EQ(stats.pids.limit, 12U);
+  EXPECT_EQ(stats.cpuset.cpus, std::vector<std::uint16_t>{0});
+  EXPECT_FALSE(stats.cpu.usage.per_cpu.empty());
 }
 
 TEST_F(CgroupV1LimitsTest, ViewsShowEveryHierarchy) {
