@@ -102,7 +102,8 @@ std::unique_ptr<Cgroup> make_cgroup(const CgroupLayout& layout,
 std::unique_ptr<Cgroup> find_cgroup(const CgroupLayout& layout, const std::string& path);
 
 /// The cgroup `nested` inside the existing cgroup `path`: in hierarchies where only `path` exists,
-/// that one, so that who joins it is under all limits of `path`. Null when `nested` is nowhere.
+/// that one, so that who joins it is under all limits of `path`. Null when `nested` is nowhere. To
+/// be joined, not to be removed.
 std::unique_ptr<Cgroup> find_nested_cgroup(const CgroupLayout& layout,
                                            const std::string& path,
                                            const std::string& nested);

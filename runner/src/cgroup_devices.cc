@@ -18,7 +18,7 @@ using Key = DeviceFilter::Key;
 
 struct UsualRule {
   Key key;
-  unsigned access;
+  unsigned access = 0;
 };
 
 /// Docker's: mknod of anything (an image's package manager may), use of these only.

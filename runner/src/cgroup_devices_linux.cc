@@ -23,12 +23,12 @@ long bpf(bpf_cmd command, bpf_attr& attributes) noexcept {
 }
 
 /// What the program keeps where. 0 is the result, 1 the context it is given.
-enum Register : std::uint8_t { kResult = 0, kScratch = 1, kType = 2, kAccess = 3, kMajor, kMinor };
+enum Register : std::uint8_t { Result, Scratch, Type, Access, Major, Minor };
 
 class ProgramBuilder {
  public:
   void load(Register to, std::int16_t offset) {
-    add(BPF_LDX | BPF_MEM | BPF_W, static_cast<std::uint8_t>(to | kScratch << 4U), offset, 0);
+    add(BPF_LDX | BPF_MEM | BPF_W, static_cast<std::uint8_t>(to | Scratch << 4U), offset, 0);
   }
   void compute(std::uint8_t operation, Register to, std::int32_t value) {
     add(static_cast<std::uint8_t>(BPF_ALU | operation | BPF_K), to, 0, value);
@@ -37,7 +37,7 @@ class ProgramBuilder {
     add(BPF_ALU | BPF_MOV | BPF_X, static_cast<std::uint8_t>(to | from << 4U), 0, 0);
   }
   void answer(bool allow) {
-    compute(BPF_MOV, kResult, allow ? 1 : 0);
+    compute(BPF_MOV, Result, allow ? 1 : 0);
     add(BPF_JMP | BPF_EXIT, 0, 0, 0);
   }
   /// The rule that is being written holds only for this value of the register.
@@ -110,25 +110,25 @@ int detach(int directory, const Fd& program) noexcept {
 std::vector<BpfInstruction> device_program(const DeviceFilter& filter) {
   ProgramBuilder builder;
   // struct bpf_cgroup_dev_ctx: access in the upper and type in the lower half of the first word.
-  builder.load(kType, 0);
-  builder.copy(kAccess, kType);
-  builder.compute(BPF_AND, kType, 0xFFFF);
-  builder.compute(BPF_RSH, kAccess, 16);
-  builder.load(kMajor, 4);
-  builder.load(kMinor, 8);
+  builder.load(Type, 0);
+  builder.copy(Access, Type);
+  builder.compute(BPF_AND, Type, 0xFFFF);
+  builder.compute(BPF_RSH, Access, 16);
+  builder.load(Major, 4);
+  builder.load(Minor, 8);
   const bool allow = !filter.allows_by_default();
   for (const auto& [key, access] : filter.exceptions()) {
-    builder.only_if(kType, key.type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
-    if (key.major >= 0) builder.only_if(kMajor, key.major);
-    if (key.minor >= 0) builder.only_if(kMinor, key.minor);
+    builder.only_if(Type, key.type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
+    if (key.major >= 0) builder.only_if(Major, key.major);
+    if (key.minor >= 0) builder.only_if(Minor, key.minor);
     if (access != kAnyAccess) {
       // To be allowed all of the access must be; to be denied, any of it.
-      builder.copy(kScratch, kAccess);
-      builder.compute(BPF_AND, kScratch, static_cast<std::int32_t>(allow ? ~access : access));
+      builder.copy(Scratch, Access);
+      builder.compute(BPF_AND, Scratch, static_cast<std::int32_t>(allow ? ~access : access));
       if (allow) {
-        builder.only_if(kScratch, 0);
+        builder.only_if(Scratch, 0);
       } else {
-        builder.only_unless(kScratch, 0);
+        builder.only_unless(Scratch, 0);
       }
     }
     builder.answer(allow);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ std::optional<std::string> read_control(int directory, const std::string& file);
 int write_control(int directory, const std::string& file, std::string_view value) noexcept;
 /// The number behind `key` in a file of "key number" lines; 0 when absent.
 std::uint64_t keyed_number(int directory, const std::string& file, std::string_view key) noexcept;
+/// All of them.
+std::map<std::string, std::uint64_t> keyed_numbers(int directory, const std::string& file);
 /// The number that the file is; "max" is the highest there is. nullopt when it is none.
 std::optional<std::uint64_t> number_file(int directory, const std::string& file) noexcept;
 

@@ -140,6 +140,17 @@ int Deadline::left_ms() const noexcept {
   return static_cast<int>(std::max<std::int64_t>(end_ms_ - now_ms(), 0));
 }
 
+std::map<std::string, std::uint64_t> keyed_numbers(int directory, const std::string& file) {
+  std::map<std::string, std::uint64_t> all;
+  const std::string text = read_control(directory, file).value_or("");
+  for (const std::string_view line : split(text, '\n')) {
+    const std::vector<std::string_view> words = words_of(line);
+    const auto value = words.size() == 2 ? parse_decimal(words[1]) : std::nullopt;
+    if (value) all.emplace(words[0], *value);
+  }
+  return all;
+}
+
 std::optional<std::uint64_t> number_file(int directory, const std::string& file) noexcept {
   try {
     const auto text = read_control(directory, file);

@@ -59,7 +59,7 @@ void add_cpuset(const Resources::Cpu& cpu, Settings& settings) {
 }
 
 void add_block_io(const Resources::BlockIo& io, Settings& settings) {
-  const auto add = [&](const char* file, std::string value, const char* limit,
+  const auto add = [&](const char* file, const std::string& value, const char* limit,
                        const char* other = "") {
     settings.push_back({"blkio", file, value, limit, true, false, other, value});
   };

@@ -8,6 +8,7 @@
 #include "cgroup_devices.h"
 #include "cgroup_files.h"
 #include "cgroup_settings.h"
+#include "cgroup_stats.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
@@ -129,7 +130,14 @@ class CgroupV1 final : public Cgroup, private SettingWriter {
     return all;
   }
 
-  CgroupStats stats() const override { return {}; }
+  CgroupStats stats() const override {
+    CgroupStats stats;
+    for (const Member& member : members_) {
+      for (const std::string& controller : member.controllers)
+        add_stats_v1(member.directory.get(), controller, stats);
+    }
+    return stats;
+  }
 
   void freeze() override {
     const Member& member = freezer("freezing");
@@ -269,8 +277,9 @@ std::unique_ptr<Cgroup> find_cgroup_v1(const std::vector<CgroupHierarchy>& hiera
                                        const std::string& nested) {
   auto cgroup = std::make_unique<CgroupV1>();
   bool is_found = false;
+  const std::string whole = nested.empty() ? path : fmt::format("{}/{}", path, nested);
   for (const CgroupHierarchy& hierarchy : hierarchies) {
-    CgroupPlace place{hierarchy.mount_point, nested.empty() ? path : path + "/" + nested};
+    CgroupPlace place{hierarchy.mount_point, whole};
     std::optional<Fd> directory = open_cgroup_directory(place);
     if (directory) {
       is_found = true;

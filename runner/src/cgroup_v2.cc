@@ -6,6 +6,7 @@
 #include "cgroup_devices.h"
 #include "cgroup_files.h"
 #include "cgroup_settings.h"
+#include "cgroup_stats.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
@@ -78,7 +79,7 @@ class CgroupV2 final : public Cgroup, private SettingWriter {
   bool out_of_memory() const noexcept override { return oom_kills() > oom_kills_before_; }
 
   std::vector<std::string> directories() const override { return {place_.path()}; }
-  CgroupStats stats() const override { return {}; }
+  CgroupStats stats() const override { return stats_v2(directory_.get()); }
 
   void freeze() override { freeze_v2(directory_.get(), place_.path()); }
   void thaw() override { thaw_v2(directory_.get(), place_.path()); }

@@ -137,12 +137,13 @@ void add_shared_settings(const Resources& resources,
         {"pids", "pids.max", limit > 0 ? std::to_string(limit) : "max", "processes"});
   }
   for (const Resources::HugepageLimit& each : resources.hugepages) {
-    const std::string prefix = "hugetlb." + each.page_size;
     const std::string value = std::to_string(each.limit);
-    settings.push_back({"hugetlb", prefix + hugepage_suffix, value, "huge pages"});
+    settings.push_back({"hugetlb", fmt::format("hugetlb.{}{}", each.page_size, hugepage_suffix),
+                        value, "huge pages"});
     // Since Linux 5.7: what is reserved counts, not only what is used.
-    settings.push_back(
-        {"hugetlb", prefix + ".rsvd" + hugepage_suffix, value, "reserved huge pages", false});
+    settings.push_back({"hugetlb",
+                        fmt::format("hugetlb.{}.rsvd{}", each.page_size, hugepage_suffix), value,
+                        "reserved huge pages", false});
   }
   for (const auto& [device, limits] : resources.rdma) {
     std::string value = device;

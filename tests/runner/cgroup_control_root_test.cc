@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -109,17 +110,34 @@ TEST_P(CgroupControlTest, SignalsReachEveryProcess) {
 
 TEST_P(CgroupControlTest, FreezesAndThaws) {
   const auto cgroup = make();
-  Sleeper sleeper;
-  move_in(*cgroup, sleeper.pid());
+  int questions[2] = {-1, -1};
+  int answers[2] = {-1, -1};
+  ASSERT_EQ(::pipe2(questions, O_CLOEXEC), 0);
+  ASSERT_EQ(::pipe2(answers, O_CLOEXEC), 0);
+  const Fd question(questions[1]);
+  const Fd answer(answers[0]);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    char byte = 0;
+    const bool passed_on =
+        ::read(questions[0], &byte, 1) == 1 && ::write(answers[1], &byte, 1) == 1;
+    ::_exit(passed_on ? 0 : 1);
+  }
+  ::close(questions[0]);
+  ::close(answers[1]);
+  move_in(*cgroup, pid);
   EXPECT_FALSE(cgroup->frozen());
   cgroup->freeze();
   EXPECT_TRUE(cgroup->frozen());
-  // It stands: the signal that ends it is not seen before it is thawed.
-  ::kill(sleeper.pid(), SIGTERM);
-  EXPECT_EQ(::waitpid(sleeper.pid(), nullptr, WNOHANG), 0);
+  char byte = 'x';
+  EXPECT_EQ(::write(question.get(), &byte, 1), 1);
+  pollfd answered{answer.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&answered, 1, 0), 0) << "it runs";
   cgroup->thaw();
   EXPECT_FALSE(cgroup->frozen());
-  EXPECT_EQ(sleeper.wait(), SIGTERM);
+  EXPECT_EQ(::read(answer.get(), &byte, 1), 1);
+  EXPECT_EQ(byte, 'x');
+  EXPECT_EQ(::waitpid(pid, nullptr, 0), pid);
 }
 
 TEST_P(CgroupControlTest, AnEmptyOneFreezesAtOnce) {
@@ -259,6 +277,16 @@ TEST_P(CgroupControlTest, RulesOfTheSpecHoldFromTheStart) {
   int status = 0;
   ::waitpid(pid, &status, 0);
   EXPECT_EQ(WEXITSTATUS(status), 1);
+}
+
+TEST_P(CgroupControlTest, CountsItsProcesses) {
+  if (GetParam() == 1 && !has_v1("pids")) GTEST_SKIP() << "needs the pids controller";
+  Sleeper sleeper;
+  const auto cgroup = make();
+  move_in(*cgroup, sleeper.pid());
+  const CgroupStats stats = cgroup->stats();
+  EXPECT_EQ(stats.pids.current, 1U);
+  EXPECT_EQ(stats.pids.limit, 0U);
 }
 
 class CgroupV1LimitsTest : public ::testing::Test {
@@ -406,6 +434,20 @@ TEST_F(CgroupV1LimitsTest, AControllerThatIsNotThereIsNamed) {
   }
   refused("limiting block I/O leaf weight: this kernel's cgroup controller 'blkio' has no",
           [](Resources& r) { r.block_io.leaf_weight = 10; });
+}
+
+TEST_F(CgroupV1LimitsTest, StatsShowTheLimits) {
+  Resources resources;
+  resources.memory.limit = 64 << 20;
+  resources.pids_limit = 12;
+  resources.cpu.cpus = "0";
+  const CgroupStats stats = make(resources)->stats();
+  EXPECT_EQ(stats.memory.usage.limit, 64U << 20U);
+  EXPECT_GT(stats.memory.swap.limit, 64U << 20U);
+  EXPECT_FALSE(stats.memory.raw.empty());
+  EXPECT_EQ(stats.pids.limit, 12U);
+  EXPECT_EQ(stats.cpuset.cpus, std::vector<std::uint16_t>{0});
+  EXPECT_FALSE(stats.cpu.usage.per_cpu.empty());
 }
 
 TEST_F(CgroupV1LimitsTest, ViewsShowEveryHierarchy) {
