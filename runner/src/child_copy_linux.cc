@@ -19,7 +19,7 @@ struct RawEntry {
   std::int64_t offset;
   unsigned short size;
   unsigned char type;
-  char name[];
+  char name[1];  ///< longer
 };
 
 int copy_directory(int from, int to, int depth) noexcept;
@@ -107,14 +107,14 @@ int copy_entry(int from, int to, const char* name, int depth) noexcept {
   } else if (S_ISLNK(stat.st_mode)) {
     error = copy_link(from, to, name);
     if (error == 0)
-      error = result_of(::syscall(SYS_fchownat, to, name, stat.st_uid, stat.st_gid,
-                                  AT_SYMLINK_NOFOLLOW));
+      error = result_of(
+          ::syscall(SYS_fchownat, to, name, stat.st_uid, stat.st_gid, AT_SYMLINK_NOFOLLOW));
   } else {
-    error = result_of(::syscall(SYS_mknodat, to, name, stat.st_mode,
-                                static_cast<unsigned>(stat.st_rdev)));
+    error = result_of(
+        ::syscall(SYS_mknodat, to, name, stat.st_mode, static_cast<unsigned>(stat.st_rdev)));
     if (error == 0)
-      error = result_of(::syscall(SYS_fchownat, to, name, stat.st_uid, stat.st_gid,
-                                  AT_SYMLINK_NOFOLLOW));
+      error = result_of(
+          ::syscall(SYS_fchownat, to, name, stat.st_uid, stat.st_gid, AT_SYMLINK_NOFOLLOW));
   }
   return error != 0 ? error : copy_times(to, name, stat);
 }

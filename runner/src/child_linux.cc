@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -116,13 +117,31 @@ void place_preserved(const ChildPlan& plan) noexcept {
   }
 }
 
-[[noreturn]] void execute(const ChildPlan& plan) noexcept {
+/// The user of the process may open them anew, as /proc/self/fd/1. Devices stay as they are: others
+/// use them, too.
+void give_streams_away(const ChildPlan& plan) noexcept {
+  for (int fd = 0; fd < 3; ++fd) {
+    struct stat stat {};
+    if (::fstat(fd, &stat) != 0) continue;
+    const mode_t type = stat.st_mode & S_IFMT;
+    const bool is_ours = stat.st_uid == plan.uid && stat.st_gid == plan.gid;
+    if (is_ours || (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK)) continue;
+    // A file system that knows no owners, or not these.
+    ::syscall(SYS_fchown, fd, plan.uid, plan.gid);
+  }
+}
+
+/// What the stub inherits, and nothing else.
+void arrange_descriptors(const ChildPlan& plan) noexcept {
   place_preserved(plan);
   const auto first = static_cast<unsigned>(3 + plan.preserved.size());
   check(plan, ::syscall(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC), Step::CloseDescriptors);
   // The stub uses them and closes them on exec.
   for (const int fd : plan.for_stub)
     check(plan, ::syscall(SYS_fcntl, fd, F_SETFD, 0), Step::ExecStub);
+}
+
+[[noreturn]] void execute(const ChildPlan& plan) noexcept {
   ::syscall(SYS_execveat, plan.stub, "", plan.stub_argv, plan.envp, AT_EMPTY_PATH);
   give_up(plan, Step::ExecStub, 0, errno);
 }
@@ -239,6 +258,9 @@ void run_child(const ChildPlan& plan) noexcept {
   } else {
     build_rootfs(plan);
   }
+  if (plan.owns_streams) give_streams_away(plan);
+  // What comes after a seccomp filter has to be allowed by it: as little as there can be.
+  arrange_descriptors(plan);
   drop_privileges(plan);
   execute(plan);
 }

@@ -90,6 +90,8 @@ void check_target(const ChildPlan& plan, std::size_t index, int target) noexcept
   if (fs.f_type == PROC_SUPER_MAGIC && mount.place != TargetPlace::BelowProc) {
     give_up_because(plan, Step::Mount, index, "the target leads into a proc file system");
   }
+  if (fs.f_type == PROC_SUPER_MAGIC && S_ISLNK(stat.st_mode))
+    give_up_because(plan, Step::Mount, index, "the target is a symlink of a proc file system");
   if (fs.f_type == SYSFS_MAGIC && mount.place != TargetPlace::BelowSys) {
     give_up_because(plan, Step::Mount, index, "the target leads into a sysfs");
   }
@@ -113,7 +115,7 @@ void make_node(const ChildPlan& plan, std::size_t index, int dir, const char* na
   const auto number = static_cast<unsigned>(device.number);
   if (::syscall(SYS_mknodat, dir, name, device.mode, number) != 0) {
     // The rootfs may have brought it.
-    if (errno == EEXIST && is_that_device(dir, name, device)) return;
+    if (errno == EEXIST && (device.may_be_there || is_that_device(dir, name, device))) return;
     give_up(plan, Step::Device, index, errno);
   }
   if (device.uid == 0 && device.gid == 0) return;
@@ -123,6 +125,7 @@ void make_node(const ChildPlan& plan, std::size_t index, int dir, const char* na
 
 /// A rootfs whose /dev leads elsewhere gets no devices there, though it were inside.
 void refuse_linked_dev(const ChildPlan& plan, std::size_t index) noexcept {
+  if (plan.has_own_dev) return;
   struct stat stat {};
   if (::fstatat(plan.rootfs, "dev", &stat, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(stat.st_mode))
     give_up_because(plan, Step::Device, index, "'/dev' of the root file system is a symlink");
@@ -147,6 +150,10 @@ void make_device(const ChildPlan& plan, std::size_t index) noexcept {
   }
   const long file =
       ::syscall(SYS_openat, dir, name, O_CREAT | O_EXCL | O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0666);
+  if (file < 0 && errno == EEXIST && device.may_be_there) {
+    close_fd(dir);
+    return;
+  }
   check(plan, file, Step::Device, index);
   check(plan, attach(device.tree, static_cast<int>(file)), Step::Device, index);
   ::syscall(SYS_close, file);
@@ -170,8 +177,8 @@ void take_over(const ChildPlan& plan, std::size_t index, int tree, int target) n
   if (!mount.keeps_mode && !mount.copies_up) return;
   struct stat stat {};
   check(plan, ::fstat(target, &stat), Step::Mount, index);
-  const auto root = static_cast<int>(
-      ::syscall(SYS_openat, tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
+  const auto root =
+      static_cast<int>(::syscall(SYS_openat, tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
   check(plan, root, Step::Mount, index);
   if (mount.copies_up) {
     if (const int error = copy_tree_contents(target, root))
@@ -196,8 +203,8 @@ void mount_one(const ChildPlan& plan, std::size_t index) noexcept {
     return;
   }
   const bool nofollow = mount.refuses_symlink || mount.covers_symlink;
-  const int target = open_target(plan.rootfs, mount.target, mount.target_is_directory,
-                                 nofollow ? O_NOFOLLOW : 0);
+  const int target =
+      open_target(plan.rootfs, mount.target, mount.target_is_directory, nofollow ? O_NOFOLLOW : 0);
   check(plan, target, Step::Mount, index);
   check_target(plan, index, target);
   int tree = mount.tree;

@@ -53,11 +53,16 @@ void set_capabilities(const ChildPlan& plan) noexcept {
   }
 }
 
-void change_ids(const ChildPlan& plan) noexcept {
+void change_groups(const ChildPlan& plan) noexcept {
+  if (plan.keeps_groups) return;
   const long groups = ::syscall(SYS_setgroups, plan.groups.size(), plan.groups.data());
   // A user namespace may deny setgroups; the caller's groups mean nothing to it.
   const bool is_denied = groups < 0 && errno == EPERM;
   if (!is_denied || !plan.groups.empty()) check(plan, groups, Step::Groups);
+}
+
+void change_ids(const ChildPlan& plan) noexcept {
+  change_groups(plan);
   check(plan, ::syscall(SYS_setresgid, plan.gid, plan.gid, plan.gid), Step::GroupId);
   check(plan, ::syscall(SYS_setresuid, plan.uid, plan.uid, plan.uid), Step::UserId);
 }

@@ -36,6 +36,20 @@ class RunningContainer final : public Container {
   std::optional<ExitStatus> status_;
 };
 
+/// What takes more than a process of the caller's.
+void check_needs_no_runtime(const ContainerSpec& spec) {
+  const Hooks& hooks = spec.hooks;
+  for (const auto* list : {&hooks.prestart, &hooks.create_runtime, &hooks.create_container,
+                           &hooks.start_container, &hooks.poststart, &hooks.poststop}) {
+    if (!list->empty())
+      fail(Errc::Unsupported, "starting the container: hooks are run by Runtime alone");
+  }
+  if (spec.process.terminal)
+    fail(Errc::Unsupported, "starting the container: a terminal is given by Runtime alone");
+  if (spec.seccomp && !spec.seccomp->listener_path.empty())
+    fail(Errc::Unsupported, "starting the container: a seccomp listener is told by Runtime alone");
+}
+
 /// For a container in the hands of the caller: no hooks, no terminal, no listener.
 class NoEvents final : public LaunchEvents {
  public:
@@ -55,6 +69,7 @@ std::unique_ptr<Container> start_with_cgroups(const CgroupLayout& layout,
   StartFailure& kind = failure != nullptr ? *failure : ignored;
   kind = StartFailure::Setup;
   check_spec(spec);
+  check_needs_no_runtime(spec);
   if (!rootfs) fail(Errc::Invalid, "starting the container: it has no root file system");
   context.check_interrupted();
   std::unique_ptr<Cgroup> cgroup = make_cgroup(layout, spec.cgroups_path, spec.resources, context);

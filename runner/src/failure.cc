@@ -203,8 +203,10 @@ Error describe(const Report& report, const Plan& plan) {
   }
   const bool searched = plan.spec().process.args.front().find('/') == std::string::npos;
   if (report.step == Step::ExecNotFound && searched) {
-    return Error(Errc::NotFound, what + ": not found in PATH");
+    return Error(Errc::NotFound, what + ": executable file not found in $PATH");
   }
+  if (!detail.empty() && report.error != 0)
+    return Error(Errc::Io, what + ": " + errno_text(report.error) + ": " + std::string(detail));
   if (!detail.empty()) return Error(Errc::Invalid, what + ": " + std::string(detail));
   return Error::from_errno(report.error, what);
 }

@@ -90,6 +90,8 @@ Plan::Plan(ContainerSpec spec, Fd report, LaunchOptions options, SeccompFilter s
       seccomp_(std::move(seccomp)) {
   flat_.report = report_.get();
   flat_.new_keyring = options_.new_keyring;
+  flat_.owns_streams = options_.owns_streams;
+  flat_.keeps_groups = options_.keeps_groups;
   keep_.push_back(flat_.report);
   plan_standard_streams();
   plan_process();
@@ -108,8 +110,8 @@ Plan::Plan(ContainerSpec spec,
   rootfs_ = out_of_the_way(std::move(rootfs));
   flat_.rootfs = rootfs_.get();
   keep_.push_back(flat_.rootfs);
-  allows_devices_ =
-      cgroup.filters_devices() && spec_.namespaces.user.from == Namespace::From::Caller;
+  allows_devices_ = cgroup.filters_devices();
+  makes_nodes_ = allows_devices_ && spec_.namespaces.user.from == Namespace::From::Caller;
   prepare_rootfs(rootfs_.get(), allows_devices_ ? 0 : MOUNT_ATTR_NODEV);
   plan_names();
   plan_namespaces();
@@ -296,8 +298,14 @@ void Plan::plan_process() {
   if (spec_.personality) flat_.personality = &*spec_.personality;
   plan_memory_policy();
   if (const auto& wanted = process.scheduler) {
-    scheduler_ = {sizeof(PlannedScheduler), wanted->policy,  wanted->flags,    wanted->nice,
-                  wanted->priority,         wanted->runtime.value_or(0), wanted->deadline, wanted->period};
+    scheduler_ = {sizeof(PlannedScheduler),
+                  wanted->policy,
+                  wanted->flags,
+                  wanted->nice,
+                  wanted->priority,
+                  wanted->runtime.value_or(0),
+                  wanted->deadline,
+                  wanted->period};
     flat_.scheduler = &*scheduler_;
   }
 }

@@ -57,7 +57,8 @@ struct PlannedDevice {
   dev_t number = 0;
   uid_t uid = 0;
   gid_t gid = 0;
-  int tree = -1;  ///< the host's node as a detached mount; -1: made by mknod
+  int tree = -1;              ///< a node as a detached mount; -1: made by mknod
+  bool may_be_there = false;  ///< whatever the rootfs has there stays
 };
 
 struct PlannedLink {
@@ -145,6 +146,7 @@ struct ChildPlan {
 
   /// Joins a container that is there: no root file system to build.
   bool enters_container = false;
+  bool owns_streams = false;  ///< files and pipes among the streams become the user's
   bool new_keyring = true;
   const char* rootfs_place = nullptr;  ///< where the rootfs is attached; null: on "/"
   bool pivots = true;
@@ -159,6 +161,7 @@ struct ChildPlan {
   std::span<const PlannedMount> mounts;
   std::span<int> mount_fds;  ///< scratch of the child, one per mount
   std::span<const PlannedDevice> devices;
+  bool has_own_dev = false;  ///< something is mounted on /dev
   std::span<const PlannedLink> links;
   std::span<const PlannedSysctl> sysctls;
   std::span<const char* const> masked_paths;
@@ -174,6 +177,7 @@ struct ChildPlan {
   mode_t umask = 0022;
   std::span<const PlannedRlimit> rlimits;
   std::span<const gid_t> groups;
+  bool keeps_groups = false;
   uid_t uid = 0;
   gid_t gid = 0;
   std::uint64_t bounding = 0;
@@ -198,6 +202,8 @@ struct LaunchOptions {
   std::string program;       ///< what is executed; empty: found by args[0]
   bool pivots = true;        ///< false: chroot, for an initramfs
   bool new_keyring = true;
+  bool owns_streams = false;  ///< files and pipes among the streams become the user's
+  bool keeps_groups = false;  ///< those of the caller
   Fd hook_state;   ///< memfd: stdin of createContainer hooks; written before NeedsHooks is answered
   Fd hook_output;  ///< memfd: what they say
 };
@@ -261,6 +267,7 @@ class Plan {
   Fd owners_of(const ContainerMount& mount) const;
   void plan_cgroup_mount(const ContainerMount& mount, const Cgroup& cgroup);
   void plan_devices();
+  void plan_usual_devices();
   void plan_device(const ContainerDevice& device);
   Fd show_device(const ContainerDevice& device);
   static std::uint32_t host_id(const std::vector<IdMapping>& mappings, std::uint32_t id);
@@ -287,6 +294,7 @@ class Plan {
   SeccompFilter seccomp_;
   std::string gid_map_;          ///< of a joined user namespace; empty: unknown
   bool allows_devices_ = false;  ///< device nodes are usable anywhere: a device cgroup limits which
+  bool makes_nodes_ = false;     ///< the child may make device nodes
   DeviceNodes device_nodes_;
   ChildPlan flat_;
 

@@ -42,30 +42,37 @@ mode_t type_of(char type) noexcept {
 
 }  // namespace
 
-/// The usual ones where the container has a /dev of its own, unless the spec has others for them;
-/// then those of the spec.
+/// The usual ones, unless somebody else's /dev is bound there or the spec has others for them; then
+/// those of the spec.
 void Plan::plan_devices() {
-  for (std::size_t i = 0; i < mounts_.size(); ++i) {
-    const PlannedMount& mount = mounts_[i];
-    if (mount.filesystem == nullptr || mount.target != kDev) continue;
-    for (const UsualDevice& usual : kUsualDevices) {
-      const bool is_replaced =
-          std::any_of(spec_.devices.begin(), spec_.devices.end(),
-                      [&](const ContainerDevice& device) { return device.path == usual.path; });
-      if (is_replaced) continue;
-      ContainerDevice device;
-      device.path = usual.path;
-      device.major = usual.major;
-      device.minor = usual.minor;
-      plan_device(device);
-    }
+  const auto dev = std::find_if(mounts_.begin(), mounts_.end(),
+                                [](const PlannedMount& mount) { return mount.target == kDev; });
+  const bool is_bound = dev != mounts_.end() && dev->filesystem == nullptr;
+  flat_.has_own_dev = dev != mounts_.end();
+  if (!is_bound) plan_usual_devices();
+  // Into a file system of the container's own; a rootfs has its links or does without.
+  if (!is_bound && dev != mounts_.end()) {
     for (const auto& [name, target] : kUsualLinks)
-      links_.push_back(PlannedLink{i, name, target});
-    break;
+      links_.push_back(PlannedLink{static_cast<std::size_t>(dev - mounts_.begin()), name, target});
   }
   for (const ContainerDevice& device : spec_.devices)
     plan_device(device);
   flat_.devices = devices_;
+}
+
+void Plan::plan_usual_devices() {
+  for (const UsualDevice& usual : kUsualDevices) {
+    const bool is_replaced =
+        std::any_of(spec_.devices.begin(), spec_.devices.end(),
+                    [&](const ContainerDevice& device) { return device.path == usual.path; });
+    if (is_replaced) continue;
+    ContainerDevice device;
+    device.path = usual.path;
+    device.major = usual.major;
+    device.minor = usual.minor;
+    plan_device(device);
+    devices_.back().may_be_there = !flat_.has_own_dev;
+  }
 }
 
 /// The host's id of one in the container's user namespace; the id itself where nothing maps it.
@@ -91,7 +98,7 @@ void Plan::plan_device(const ContainerDevice& device) {
   planned.uid = device.uid;
   planned.gid = device.gid;
   // Where nodes are dead, live ones are shown: new ones, or the host's.
-  if (!allows_devices_ && device.type != 'p') planned.tree = keep_fd(show_device(device));
+  if (!makes_nodes_ && device.type != 'p') planned.tree = keep_fd(show_device(device));
   devices_.push_back(planned);
   device_names_.push_back(device.path);
 }

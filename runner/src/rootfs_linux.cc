@@ -2,6 +2,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -35,7 +36,7 @@ void set_attributes(int tree,
 void map_owners(int tree, const Fd& owners, const ContainerMount& mount) {
   mount_attr change{};
   change.attr_set = MOUNT_ATTR_IDMAP;
-  change.userns_fd = static_cast<std::uint64_t>(owners.get());
+  change.userns_fd = static_cast<__u64>(owners.get());
   const unsigned flags = mount.maps_recursively ? AT_RECURSIVE : 0U;
   if (::mount_setattr(tree, "", AT_EMPTY_PATH | flags, &change, sizeof(change)) != 0)
     fail_errno(errno, "mapping the owners of the mount of {}", quoted(mount.source));
@@ -43,9 +44,7 @@ void map_owners(int tree, const Fd& owners, const ContainerMount& mount) {
 
 }  // namespace
 
-Fd clone_bind_source(const ContainerMount& mount,
-                     const Fd& owners,
-                     std::uint64_t more_attributes) {
+Fd clone_bind_source(const ContainerMount& mount, const Fd& owners, std::uint64_t more_attributes) {
   const unsigned recursive = mount.recursive ? AT_RECURSIVE : 0U;
   Fd tree = clone_tree(mount.source_fd.get(), "", AT_EMPTY_PATH | recursive, mount.source);
   if (owners) map_owners(tree.get(), owners, mount);

@@ -119,7 +119,7 @@ void check_mappings(const ContainerSpec& spec) {
   if (!spec.namespaces.user.is_new() && has_mappings) {
     fail(Errc::Invalid, "mapping ids: the container has no user namespace");
   }
-  if (spec.namespaces.user.is_new() && spec.uid_mappings.empty() != spec.gid_mappings.empty()) {
+  if (spec.namespaces.user.is_new() && (spec.uid_mappings.empty() || spec.gid_mappings.empty())) {
     fail(Errc::Invalid, "mapping ids: a user namespace needs uid and gid mappings");
   }
 }
@@ -133,8 +133,9 @@ void check_id(const std::string& id) {
                      });
   if (!valid) {
     fail(Errc::Invalid,
-         "invalid container ID format: {}: not made of letters, digits and _+-., or it begins with "
-         "'.' or '-'",
+         "invalid container ID format: {}: it has an invalid character (not a letter, digit or one "
+         "of "
+         "_+-.), or begins with '.' or '-'",
          quoted(id));
   }
 }

@@ -25,21 +25,10 @@ void check_namespaces(const ContainerSpec& spec) {
                                 "one without a mount namespace of its own is not supported"}}});
 }
 
-void check_mounts(const std::vector<ContainerMount>& mounts) {
-  for (const ContainerMount& mount : mounts) {
-    if (mount.copies_up)
-      fail(Errc::Unsupported, "mounting on {}: tmpcopyup is not supported", quoted(mount.target));
-    if (mount.is_id_mapped || !mount.uid_mappings.empty() || !mount.gid_mappings.empty())
-      fail(Errc::Unsupported, "mounting on {}: mapping owners is not supported",
-           quoted(mount.target));
-  }
-}
-
 }  // namespace
 
 void check_supported(const ContainerSpec& spec) {
   check_namespaces(spec);
-  check_mounts(spec.mounts);
   const ProcessSpec& process = spec.process;
   refuse(std::array<Asked, 2>{{
       {!process.apparmor_profile.empty(), "AppArmor is not supported"},

@@ -17,7 +17,7 @@ class ContainerFailureTest : public ContainerTest {
 
 TEST_F(ContainerFailureTest, AMissingProgramIs127) {
   const Refusal refusal = refused(rootfs(), spec_of({"nonsense"}));
-  EXPECT_EQ(refusal.message, "executing 'nonsense': not found in PATH");
+  EXPECT_EQ(refusal.message, "executing 'nonsense': executable file not found in $PATH");
   EXPECT_EQ(refusal.code, Errc::NotFound);
   EXPECT_EQ(refusal.failure, StartFailure::NotFound);
 }
@@ -44,7 +44,10 @@ TEST_F(ContainerFailureTest, AFileWithoutExecuteBitIs126) {
 TEST_F(ContainerFailureTest, AFormatTheKernelDoesNotKnowIs126) {
   rootfs().write("bin/data", "nonsense", 0755);
   const Refusal refusal = refused(rootfs(), spec_of({"data"}));
-  EXPECT_EQ(refusal.message, "executing '/bin/data': Exec format error");
+  EXPECT_EQ(refusal.message,
+            "executing '/bin/data': Exec format error: it is neither a program of this system nor "
+            "a script "
+            "that begins with #!");
   EXPECT_EQ(refusal.failure, StartFailure::NotExecutable);
 }
 

@@ -23,9 +23,9 @@ std::unique_ptr<CLI::App> make_app(Session& session) {
       ->check(CLI::IsMember({"text", "json"}));
   app->add_flag("--debug", session.debug, "Say more about errors");
   app->add_option("--cgroup-manager", session.cgroup_manager, "What manages cgroups")
-      ->type_name("cgroupfs|systemd")
+      ->type_name("cgroupfs|systemd|disabled")
       ->default_str("cgroupfs")
-      ->check(CLI::IsMember({"cgroupfs", "systemd"}));
+      ->check(CLI::IsMember({"cgroupfs", "systemd", "disabled"}));
   app->add_flag("--systemd-cgroup", session.systemd_cgroup,
                 "Let systemd manage cgroups (refused: not supported)");
   app->add_option("--rootless", session.rootless,

@@ -9,11 +9,11 @@ void add_create(CLI::App& app, Session& session) {
   CLI::App* command =
       app.add_subcommand("create", "Create a container; its process waits for 'start'")
           ->group(kContainers);
-  auto request = std::make_shared<CreateRequest>();
-  add_create_options(*command, *request);
-  command->callback([&session, request] {
+  auto options = std::make_shared<CreateOptions>();
+  add_create_options(*command, *options);
+  command->callback([&session, options] {
     StartFailure failure = StartFailure::Setup;
-    session.runtime().create(*request, failure, session.context);
+    session.runtime().create(options->take(), failure, session.context);
   });
 }
 

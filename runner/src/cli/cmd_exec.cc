@@ -5,6 +5,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/foreground.h"
+#include "cli/inherited_descriptors.h"
 #include "layerkit/base/byte_stream.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
@@ -25,6 +26,7 @@ struct Arguments {
   std::vector<std::string> capabilities;
   std::string apparmor;
   std::string process_label;
+  unsigned preserved = 0;
   bool terminal = false;
   bool no_new_privileges = false;
   bool detach = false;
@@ -99,6 +101,7 @@ void exec(Session& session, Arguments& arguments) {
       fail(Errc::Invalid, "process args cannot be empty: exec needs a command or --process");
     request.process = process_of(runtime, arguments, session.context);
   }
+  request.preserved = inherited_descriptors(arguments.preserved, &request.process.env);
   request.keeps_terminal = !arguments.detach && request.console_socket.empty();
   StartFailure failure = StartFailure::Setup;
   const std::unique_ptr<StartedProcess> process =
@@ -158,7 +161,7 @@ void add_exec(CLI::App& app, Session& session) {
   command->add_option("--pid-file", arguments->request.pid_file, "File for the process ID")
       ->type_name("FILE");
   command
-      ->add_option("--preserve-fds", arguments->request.preserved,
+      ->add_option("--preserve-fds", arguments->preserved,
                    "Descriptors that the process gets beside its standard streams")
       ->type_name("NUMBER")
       ->default_str("0")

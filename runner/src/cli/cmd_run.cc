@@ -12,7 +12,7 @@ namespace layerkit::cli {
 namespace {
 
 struct Arguments {
-  CreateRequest request;
+  CreateOptions create;
   bool detach = false;
   bool keep = false;
   bool no_subreaper = false;
@@ -49,12 +49,13 @@ class Removal {
 
 void run(Session& session, Arguments& arguments) {
   const Runtime runtime = session.runtime();
-  const std::string& id = arguments.request.id;
+  const std::string id = arguments.create.request.id;
   Receipt receipt(arguments.receipt);
-  arguments.request.keeps_terminal = !arguments.detach && arguments.request.console_socket.empty();
+  CreateRequest request = arguments.create.take();
+  request.keeps_terminal = !arguments.detach && request.console_socket.empty();
   StartFailure failure = StartFailure::Setup;
   const std::unique_ptr<StartedProcess> process =
-      runtime.create(arguments.request, failure, session.context);
+      runtime.create(std::move(request), failure, session.context);
   Removal removal(runtime, id, session.context);
   receipt.created();
   runtime.start(id, session.context);
@@ -91,7 +92,7 @@ void add_run(CLI::App& app, Session& session) {
       "The exit code is that of the container's process, or 128 plus the number of the signal\n"
       "that ended it.");
   auto arguments = std::make_shared<Arguments>();
-  add_create_options(*command, arguments->request);
+  add_create_options(*command, arguments->create);
   command->add_flag("-d,--detach", arguments->detach, "Do not wait until it ends");
   command->add_flag("--keep", arguments->keep, "Do not delete it when it has ended");
   command->add_flag("--no-subreaper", arguments->no_subreaper,

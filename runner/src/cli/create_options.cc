@@ -1,8 +1,16 @@
 #include "cli/create_options.h"
 
+#include "cli/inherited_descriptors.h"
+
 namespace layerkit::cli {
 
-void add_create_options(CLI::App& command, CreateRequest& request) {
+CreateRequest CreateOptions::take() {
+  request.preserved = inherited_descriptors(preserved, &request.env);
+  return std::move(request);
+}
+
+void add_create_options(CLI::App& command, CreateOptions& options) {
+  CreateRequest& request = options.request;
   command.add_option("container", request.id, "Name of the new container")
       ->type_name("NAME")
       ->required();
@@ -19,7 +27,7 @@ void add_create_options(CLI::App& command, CreateRequest& request) {
       ->type_name("FILE");
   command.add_option("--pid-file", request.pid_file, "File for the process ID")->type_name("FILE");
   command
-      .add_option("--preserve-fds", request.preserved,
+      .add_option("--preserve-fds", options.preserved,
                   "Descriptors that the process gets beside its standard streams")
       ->type_name("NUMBER")
       ->default_str("0")

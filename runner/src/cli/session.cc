@@ -20,7 +20,7 @@ Runtime Session::runtime() {
     fail(Errc::Unsupported,
          "managing cgroups by systemd: not supported; use --cgroup-manager=cgroupfs");
   }
-  return Runtime(root.empty() ? default_root() : root);
+  return Runtime(root.empty() ? default_root() : root, cgroup_manager != "disabled");
 }
 
 }  // namespace layerkit::cli

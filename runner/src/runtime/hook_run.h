@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "hook.h"
 #include "layerkit/base/fd.h"
 #include "layerkit/runner/container_spec.h"
 
@@ -15,10 +16,10 @@ void replace_hook_input(const Fd& input, std::string_view text);
 /// An empty memfd for what hooks say.
 Fd hook_output();
 
-/// Runs one hook in the caller's namespaces with `state` (JSON) on its standard input. Throws an
-/// Error that names it when it fails.
-void run_hook_of(const char* kind, std::size_t index, const Hook& hook, std::string_view state);
-/// All of one kind, in order; the first that fails ends it.
+/// Runs one hook in the caller's namespaces with `state` (JSON) on its standard input. `output`
+/// (may be null) gets the beginning of what it says.
+HookEnd hook_end_of(const Hook& hook, std::string_view state, std::string* output = nullptr);
+/// All of one kind, in order; the first that fails is an Error that names it.
 void run_hooks(const char* kind, const std::vector<Hook>& hooks, std::string_view state);
 
 }  // namespace layerkit::runner

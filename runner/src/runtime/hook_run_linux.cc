@@ -44,9 +44,9 @@ Fd hook_output() {
   return memory_file("hook-output");
 }
 
-void run_hook_of(const char* kind, std::size_t index, const Hook& hook, std::string_view state) {
+HookEnd hook_end_of(const Hook& hook, std::string_view state, std::string* output) {
   const Fd input = hook_input(state);
-  const Fd output = hook_output();
+  const Fd said = hook_output();
   const std::vector<std::string> arguments =
       hook.args.empty() ? std::vector<std::string>{hook.path} : hook.args;
   const std::vector<const char*> argv = pointers_to(arguments);
@@ -56,14 +56,18 @@ void run_hook_of(const char* kind, std::size_t index, const Hook& hook, std::str
   planned.argv = argv.data();
   planned.envp = hook.env ? envp.data() : environ;
   planned.timeout = hook_timeout(hook.timeout);
-  const HookEnd end = run_hook(planned, input.get(), output.get());
-  if (end.how != HookEnd::How::Succeeded)
-    throw describe_hook(kind, index, hook.path, end, read_hook_output(output.get()));
+  const HookEnd end = run_hook(planned, input.get(), said.get());
+  if (output != nullptr) *output = read_hook_output(said.get());
+  return end;
 }
 
 void run_hooks(const char* kind, const std::vector<Hook>& hooks, std::string_view state) {
-  for (std::size_t i = 0; i < hooks.size(); ++i)
-    run_hook_of(kind, i, hooks[i], state);
+  for (std::size_t i = 0; i < hooks.size(); ++i) {
+    std::string output;
+    const HookEnd end = hook_end_of(hooks[i], state, &output);
+    if (end.how != HookEnd::How::Succeeded)
+      throw describe_hook(kind, i, hooks[i].path, end, output);
+  }
 }
 
 }  // namespace layerkit::runner

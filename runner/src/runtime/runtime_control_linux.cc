@@ -61,6 +61,24 @@ void kill_container(const ContainerRecord& record) {
          record.pid);
 }
 
+void destroy_container(const StateDirectory& directory,
+                       const ContainerRecord& record,
+                       const Context& context) {
+  kill_container(record);
+  if (const std::unique_ptr<Cgroup> cgroup = cgroup_of(record)) cgroup->remove();
+  ContainerState state = state_of(record);
+  state.status = ContainerStatus::Stopped;
+  state.pid = 0;
+  std::vector<Hook> hooks;
+  try {
+    hooks = config_of(directory).spec.hooks.poststop;
+  } catch (const Error& error) {
+    context.warn(error.message());
+  }
+  directory.remove();
+  run_poststop_hooks(hooks, state_json(state, false), context);
+}
+
 }  // namespace runner
 
 using namespace runner;  // NOLINT(google-build-using-namespace)
@@ -100,25 +118,14 @@ void Runtime::remove(const std::string& id, bool force, const Context& context) 
     directory->remove();
     return;
   }
-  ContainerState state = full_state_of(record);
+  const ContainerState state = full_state_of(record);
   const bool may_be_removed =
       state.status == ContainerStatus::Stopped || state.status == ContainerStatus::Created;
   if (!may_be_removed && !force) {
     fail(Errc::Busy, "cannot delete container {} that is not stopped: {}", quoted(id),
          status_name(state.status));
   }
-  kill_container(record);
-  if (const std::unique_ptr<Cgroup> cgroup = cgroup_of(record)) cgroup->remove();
-  state.status = ContainerStatus::Stopped;
-  state.pid = 0;
-  std::vector<Hook> hooks;
-  try {
-    hooks = config_of(*directory).spec.hooks.poststop;
-  } catch (const Error& error) {
-    context.warn(error.message());
-  }
-  directory->remove();
-  run_late_hooks("poststop", hooks, state_json(state, false), context);
+  destroy_container(*directory, record, context);
 }
 
 void Runtime::pause(const std::string& id) const {

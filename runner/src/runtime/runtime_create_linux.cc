@@ -1,11 +1,15 @@
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <sstream>
 
 #include "bundle.h"
 #include "home_directory.h"
 #include "hook_run.h"
 #include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
 #include "layerkit/runner/runtime.h"
 #include "runtime_parts.h"
@@ -27,6 +31,18 @@ std::string now() {
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", parts.tm_year + 1900,
                      parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
                      time.tv_nsec);
+}
+
+/// user_namespaces(7): lines of first id inside, first id outside, count.
+std::vector<IdMapping> own_mappings(const char* map) {
+  std::istringstream text(read_file_at(AT_FDCWD, map, 1U << 16U));
+  std::vector<IdMapping> mappings;
+  std::uint32_t inside = 0;
+  std::uint32_t outside = 0;
+  std::uint32_t count = 0;
+  while (text >> inside >> outside >> count)
+    mappings.push_back({inside, inside, count});
+  return mappings;
 }
 
 bool has_hooks(const Hooks& hooks) {
@@ -58,10 +74,25 @@ void set_pid(ContainerRecord& record, pid_t pid) {
   record.start_time = start_time_of(pid);
 }
 
+/// A user namespace without mappings has the ids that the caller has itself; an ordinary user's is
+/// root in there.
+void add_default_mappings(ContainerSpec& spec) {
+  if (!spec.namespaces.user.is_new() || !spec.uid_mappings.empty() || !spec.gid_mappings.empty())
+    return;
+  if (::geteuid() != 0) {
+    spec.uid_mappings = {{0, ::geteuid(), 1}};
+    spec.gid_mappings = {{0, ::getegid(), 1}};
+    return;
+  }
+  spec.uid_mappings = own_mappings("/proc/self/uid_map");
+  spec.gid_mappings = own_mappings("/proc/self/gid_map");
+}
+
 /// Starts the process of a container whose state directory is there.
 std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
                                           const std::string& root,
-                                          const CreateRequest& request,
+                                          bool uses_cgroups,
+                                          CreateRequest& request,
                                           Bundle bundle,
                                           StartFailure& failure,
                                           const Context& context) {
@@ -70,8 +101,11 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
   ContainerSpec& spec = bundle.config.spec;
   spec.id = request.id;
   spec.cgroups_path = record.cgroups_path;
+  add_default_mappings(spec);
   check_spec(spec);
-  hand_down_descriptors(spec, request.preserved);
+  hand_down_streams(spec);
+  spec.preserved = std::move(request.preserved);
+  spec.process.env.insert(spec.process.env.end(), request.env.begin(), request.env.end());
   add_home(spec.process, bundle.root.get());
   const Hooks hooks = spec.hooks;
 
@@ -81,6 +115,8 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
   options.rootfs_place = bundle.rootfs;
   options.pivots = request.pivots;
   options.new_keyring = request.new_keyring;
+  options.owns_streams = true;
+  options.keeps_groups = keeps_groups(spec);
   Fd hook_state;
   if (has_hooks(hooks)) {
     hook_state = hook_input({});
@@ -101,7 +137,7 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
     run_hooks("createRuntime", hooks.create_runtime, state);
   });
 
-  const CgroupLayout layout = read_cgroup_layout();
+  const CgroupLayout layout = uses_cgroups ? read_cgroup_layout() : CgroupLayout{};
   const std::unique_ptr<Cgroup> cgroup =
       make_cgroup(layout, spec.cgroups_path, spec.resources, context);
   SeccompFilter filter;
@@ -120,7 +156,7 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
 }  // namespace
 }  // namespace runner
 
-std::unique_ptr<StartedProcess> Runtime::create(const CreateRequest& request,
+std::unique_ptr<StartedProcess> Runtime::create(CreateRequest request,
                                                 StartFailure& failure,
                                                 const Context& context) const {
   using namespace runner;  // NOLINT(google-build-using-namespace)
@@ -129,7 +165,7 @@ std::unique_ptr<StartedProcess> Runtime::create(const CreateRequest& request,
   const StateDirectory directory = StateDirectory::make(root_, request.id);
   try {
     Bundle bundle = open_bundle(request.bundle, request.config, context);
-    return create_in(directory, root_, request, std::move(bundle), failure, context);
+    return create_in(directory, root_, uses_cgroups_, request, std::move(bundle), failure, context);
   } catch (const Error&) {
     directory.remove();
     throw;

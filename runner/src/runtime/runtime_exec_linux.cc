@@ -61,15 +61,19 @@ std::unique_ptr<StartedProcess> Runtime::exec(ExecRequest request,
   spec.process = std::move(request.process);
   spec.seccomp = std::move(config.spec.seccomp);
   check_process(spec.process);
-  hand_down_descriptors(spec, request.preserved);
+  hand_down_streams(spec);
+  spec.preserved = std::move(request.preserved);
   const Fd root = open_at(AT_FDCWD, fmt::format("/proc/{}/root", init.pid), O_PATH);
   add_home(spec.process, root.get());
   StartEvents events(spec, request.console_socket, request.keeps_terminal);
   events.on_state([&](pid_t /*pid*/) { return state_json(state_of(record), false); });
   SeccompFilter filter;
   if (spec.seccomp) filter = SeccompCache(root_ + "/.seccomp").get(*spec.seccomp, context);
-  Process process = join_container(std::move(spec), init, cgroup.get(), {}, std::move(filter),
-                                   events, failure, context);
+  LaunchOptions options;
+  options.owns_streams = true;
+  options.keeps_groups = keeps_groups(config.spec);
+  Process process = join_container(std::move(spec), init, cgroup.get(), std::move(options),
+                                   std::move(filter), events, failure, context);
   write_pid_file(request.pid_file, process.pid());
   return started(std::move(process), events.terminal());
 }

@@ -14,6 +14,9 @@ namespace layerkit::runner {
 /// Where the container's cgroup lies below each hierarchy: what config.json says, or the id.
 std::string cgroup_path_of(const std::string& cgroups_path, const std::string& id);
 
+/// Whether podman asks for the groups of the caller ("run.oci.keep_original_groups").
+bool keeps_groups(const ContainerSpec& spec);
+
 /// Null when it is gone.
 std::unique_ptr<Cgroup> cgroup_of(const ContainerRecord& record);
 
@@ -30,10 +33,14 @@ ContainerInit open_init(const ContainerRecord& record);
 /// does not.
 void kill_container(const ContainerRecord& record);
 
-/// What one hook does not do, the next ones and the caller go on without: a warning.
-void run_late_hooks(const char* kind,
-                    const std::vector<Hook>& hooks,
-                    std::string_view state,
-                    const Context& context);
+/// Kills it, removes what it left and runs its poststop hooks.
+void destroy_container(const StateDirectory& directory,
+                       const ContainerRecord& record,
+                       const Context& context);
+
+/// One that fails is a warning; the next ones run all the same.
+void run_poststop_hooks(const std::vector<Hook>& hooks,
+                        std::string_view state,
+                        const Context& context);
 
 }  // namespace layerkit::runner

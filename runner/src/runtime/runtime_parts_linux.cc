@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "failure.h"
 #include "hook_run.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/rel_path.h"
@@ -17,6 +18,11 @@ std::string cgroup_path_of(const std::string& cgroups_path, const std::string& i
   if (path.empty() || path == ".")
     fail(Errc::Invalid, "reading cgroup path {}: it is the root", quoted(cgroups_path));
   return path;
+}
+
+bool keeps_groups(const ContainerSpec& spec) {
+  const auto found = spec.annotations.find("run.oci.keep_original_groups");
+  return found != spec.annotations.end() && found->second == "1";
 }
 
 std::unique_ptr<Cgroup> cgroup_of(const ContainerRecord& record) {
@@ -45,16 +51,19 @@ ContainerInit open_init(const ContainerRecord& record) {
   return init;
 }
 
-void run_late_hooks(const char* kind,
-                    const std::vector<Hook>& hooks,
-                    std::string_view state,
-                    const Context& context) {
+void run_poststop_hooks(const std::vector<Hook>& hooks,
+                        std::string_view state,
+                        const Context& context) {
   for (std::size_t i = 0; i < hooks.size(); ++i) {
-    try {
-      run_hook_of(kind, i, hooks[i], state);
-    } catch (const Error& error) {
+    const HookEnd end = hook_end_of(hooks[i], state);
+    if (end.how == HookEnd::How::Succeeded) continue;
+    const Error error = describe_hook("poststop", i, hooks[i].path, end, {});
+    if (end.how != HookEnd::How::Exited) {
       context.warn(error.message());
+      continue;
     }
+    context.warn(fmt::format("poststop hook failed with exit code {}: {}", end.value,
+                             quoted(hooks[i].path)));
   }
 }
 

@@ -23,7 +23,7 @@ void Runtime::start(const std::string& id, const Context& context) const {
   try {
     run_start_container_hooks(config, record, state_json(state, false), context);
   } catch (const Error&) {
-    kill_container(record);
+    destroy_container(directory, record, context);
     throw;
   }
   directory.open_gate();
@@ -31,7 +31,12 @@ void Runtime::start(const std::string& id, const Context& context) const {
   directory.write_record(record);
   if (hooks.poststart.empty()) return;
   state.status = ContainerStatus::Running;
-  run_late_hooks("poststart", hooks.poststart, state_json(state, false), context);
+  try {
+    run_hooks("poststart", hooks.poststart, state_json(state, false));
+  } catch (const Error&) {
+    destroy_container(directory, record, context);
+    throw;
+  }
 }
 
 }  // namespace layerkit

@@ -40,8 +40,7 @@ std::unique_ptr<StartedProcess> started(Process process, Fd terminal);
 /// The pid in decimal, at once or not at all.
 void write_pid_file(const std::string& path, pid_t pid);
 
-/// The caller's 0, 1 and 2, and `preserved` more, for the process. LISTEN_FDS of the environment
-/// counts, too (sd_listen_fds(3)).
-void hand_down_descriptors(ContainerSpec& spec, unsigned preserved);
+/// The caller's 0, 1 and 2 for the process.
+void hand_down_streams(ContainerSpec& spec);
 
 }  // namespace layerkit::runner

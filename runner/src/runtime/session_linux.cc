@@ -1,5 +1,4 @@
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,8 +15,6 @@ namespace {
 
 constexpr const char* kConsoleSocket = "console socket";
 constexpr const char* kListenerSocket = "seccomp listener";
-/// No caller has more to hand down.
-constexpr std::uint64_t kMaxPreserved = 4096;
 
 class RunningProcess final : public StartedProcess {
  public:
@@ -72,7 +69,7 @@ void StartEvents::take_seccomp_listener(Fd listener, pid_t pid) {
   if (listener_path_.empty())
     fail(Errc::Invalid, "loading the seccomp filter: it notifies, and there is no listenerPath");
   nlohmann::ordered_json message;
-  message["ociVersion"] = "1.2.0";
+  message["ociVersion"] = "0.2.0";
   message["fds"] = {"seccompFd"};
   message["pid"] = pid;
   message["metadata"] = listener_metadata_;
@@ -96,27 +93,11 @@ void write_pid_file(const std::string& path, pid_t pid) {
   rename_at(fd.get(), temporary, fd.get(), name);
 }
 
-void hand_down_descriptors(ContainerSpec& spec, unsigned preserved) {
+void hand_down_streams(ContainerSpec& spec) {
   Fd* const streams[] = {&spec.standard_input, &spec.standard_output, &spec.standard_error};
   for (int i = 0; i < 3; ++i) {
     *streams[i] = Fd(::fcntl(i, F_DUPFD_CLOEXEC, 3));
     if (!*streams[i]) fail_errno(errno, "handing down descriptor {}", i);
-  }
-  std::uint64_t count = preserved;
-  if (const char* const listening = ::getenv("LISTEN_FDS")) {
-    const std::uint64_t sockets = parse_decimal(listening).value_or(0);
-    if (sockets > 0 && sockets <= kMaxPreserved) {
-      spec.process.env.push_back("LISTEN_FDS=" + std::to_string(sockets));
-      spec.process.env.emplace_back("LISTEN_PID=1");
-      count += sockets;
-    }
-  }
-  if (count > kMaxPreserved) fail(Errc::Limit, "handing down {} descriptors: too many", count);
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const int number = static_cast<int>(3 + i);
-    Fd fd(::fcntl(number, F_DUPFD_CLOEXEC, 3));
-    if (!fd) fail_errno(errno, "handing down descriptor {}", number);
-    spec.preserved.push_back(std::move(fd));
   }
 }
 

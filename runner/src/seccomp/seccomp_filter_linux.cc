@@ -182,6 +182,7 @@ SeccompFilter seccomp_filter_of(const SeccompProfile& profile, std::vector<sock_
     filter.flags |= seccomp_flag(word);
   for (const SeccompProfile::Rule& rule : profile.syscalls)
     if (rule.action == "SCMP_ACT_NOTIFY") filter.needs_listener = true;
+  if (!profile.listener_path.empty()) filter.needs_listener = true;
   if (filter.needs_listener) {
     filter.flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
   } else if ((filter.flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV) != 0) {

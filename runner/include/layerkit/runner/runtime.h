@@ -40,7 +40,8 @@ struct CreateRequest {
   std::string config;          ///< path; empty: config.json of the bundle
   std::string console_socket;  ///< AF_UNIX; gets the terminal's master
   std::string pid_file;
-  std::vector<Fd> preserved;  ///< become 3, 4, ... of the process; unset: closed there
+  std::vector<Fd> preserved;     ///< become 3, 4, ... of the process; unset: closed there
+  std::vector<std::string> env;  ///< further variables of the process
   bool pivots = true;
   bool new_keyring = true;
   /// A terminal goes to the caller: Runtime::create gives its master.
