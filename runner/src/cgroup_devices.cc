@@ -107,12 +107,15 @@ void DeviceFilter::apply(const Resources::DeviceRule& rule) {
   if (rule.type == 'a') {
     allows_by_default_ = rule.allow;
     exceptions_.clear();
+    order_.clear();
     return;
   }
   if (rule.allow == allows_by_default_) {
     remove(key_of(rule), access_of(rule.access));
   } else {
-    exceptions_[key_of(rule)] |= access_of(rule.access);
+    const Key key = key_of(rule);
+    if (exceptions_.find(key) == exceptions_.end()) order_.push_back(key);
+    exceptions_[key] |= access_of(rule.access);
   }
 }
 
@@ -128,7 +131,9 @@ void DeviceFilter::remove(const Key& key, unsigned access) {
   const auto exact = exceptions_.find(key);
   if (exact == exceptions_.end()) return;
   exact->second &= ~access;
-  if (exact->second == 0) exceptions_.erase(exact);
+  if (exact->second != 0) return;
+  exceptions_.erase(exact);
+  std::erase(order_, key);
 }
 
 DeviceFilter device_filter(const std::vector<Resources::DeviceRule>& rules) {
@@ -155,7 +160,8 @@ std::vector<DeviceWrite> device_writes(const DeviceFilter& now, const DeviceFilt
     const unsigned gone = access & ~(kept == wanted.exceptions().end() ? 0U : kept->second);
     if (gone != 0) writes.push_back({allow, line_of(key, gone)});
   }
-  for (const auto& [key, access] : wanted.exceptions()) {
+  for (const Key& key : wanted.order()) {
+    const unsigned access = wanted.exceptions().at(key);
     const auto had = old.find(key);
     const unsigned added = access & ~(had == old.end() ? 0U : had->second);
     if (added != 0) writes.push_back({!allow, line_of(key, added)});

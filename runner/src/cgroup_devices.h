@@ -39,6 +39,8 @@ class DeviceFilter {
 
   bool allows_by_default() const noexcept { return allows_by_default_; }
   const Exceptions& exceptions() const noexcept { return exceptions_; }
+  /// Their keys as they were first said: the order that devices.list shows.
+  const std::vector<Key>& order() const noexcept { return order_; }
   bool allows_everything() const noexcept { return allows_by_default_ && exceptions_.empty(); }
 
   bool operator==(const DeviceFilter& other) const {
@@ -50,6 +52,7 @@ class DeviceFilter {
 
   bool allows_by_default_ = false;
   Exceptions exceptions_;
+  std::vector<Key> order_;
 };
 
 /// `rules`, then the usual devices. Throws Error for rules that make no sense.

@@ -334,6 +334,13 @@ void change_root(const ChildPlan& plan, int error) noexcept {
 /// The rootfs becomes the root; the host's mounts go.
 void enter_rootfs(const ChildPlan& plan) noexcept {
   check(plan, ::syscall(SYS_fchdir, plan.rootfs), Step::PivotRoot);
+  if (!plan.owns_mounts) {
+    // The rootfs and all that is mounted in it are a tree of their own, which goes with this
+    // process: nobody else's mounts change (Linux 6.15; before, the mounts in it fail).
+    check(plan, ::syscall(SYS_chroot, "."), Step::PivotRoot);
+    check(plan, ::syscall(SYS_chdir, "/"), Step::PivotRoot);
+    return;
+  }
   if (!plan.pivots) {
     change_root(plan, EINVAL);
     return;
@@ -411,10 +418,12 @@ void let_hooks_run(const ChildPlan& plan) noexcept {
 
 void build_rootfs(const ChildPlan& plan) noexcept {
   ::syscall(SYS_umask, 0);
-  check(plan, ::syscall(SYS_mount, nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr),
-        Step::PrivateMounts);
+  if (plan.owns_mounts) {
+    check(plan, ::syscall(SYS_mount, nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr),
+          Step::PrivateMounts);
+  }
   const int null = open_host_null(plan);
-  attach_rootfs(plan);
+  if (plan.owns_mounts) attach_rootfs(plan);
   for (std::size_t i = 0; i < plan.mounts.size(); ++i)
     mount_one(plan, i);
   for (std::size_t i = 0; i < plan.devices.size(); ++i)

@@ -444,19 +444,20 @@ extern "C" [[noreturn]] void stub_main(long* stack) noexcept {
   call.seccomp = own_descriptor(argv[3]);
   call.seccomp_flags = static_cast<unsigned>(parse_number(argv[4]));
   const long count = parse_number(argv[5]);
-  if (call.report == 0 || count < 1 || count > argc - kFixed - 1) leave(127);
+  if (call.report == 0 || count < 0 || count > argc - kFixed - 1) leave(127);
   call.count = static_cast<uint32_t>(count);
   call.candidates = argv + kFixed;
   call.argv = argv + kFixed + count;
   call.envp = argv + argc + 1;
   const bool listens = (call.seccomp_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
-  if (call.gate != 0) check_candidates(call);
+  if (call.gate != 0 && count > 0) check_candidates(call);
   if (listens) load_filter(call);
   send(call.report, Report{});
   if (call.gate != 0) {
     await_byte(call.gate);
     is_past_gate = true;
   }
+  if (count == 0) leave(0);  // a container without a process
   if (!listens) load_filter(call);
   execute(call);
 }

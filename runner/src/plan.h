@@ -148,6 +148,7 @@ struct ChildPlan {
   bool enters_container = false;
   bool owns_streams = false;  ///< files and pipes among the streams become the user's
   bool new_keyring = true;
+  bool owns_mounts = true;             ///< it has a mount namespace of its own
   const char* rootfs_place = nullptr;  ///< where the rootfs is attached; null: on "/"
   bool pivots = true;
   bool asks_for_hooks = false;         ///< the parent runs hooks before the root changes
@@ -197,10 +198,11 @@ struct ChildPlan {
 
 /// What is not the container's but this start's.
 struct LaunchOptions {
-  Fd gate;                   ///< a FIFO, O_RDWR: the exec stub waits there for a byte; unset: none
-  std::string rootfs_place;  ///< host path at which hooks find the mounted rootfs; empty: none
-  std::string program;       ///< what is executed; empty: found by args[0]
-  bool pivots = true;        ///< false: chroot, for an initramfs
+  Fd gate;                    ///< a FIFO, O_RDWR: the exec stub waits there for a byte; unset: none
+  std::string rootfs_place;   ///< host path at which hooks find the mounted rootfs; empty: none
+  std::string program;        ///< what is executed; empty: found by args[0]
+  bool runs_nothing = false;  ///< the process ends behind the gate
+  bool pivots = true;         ///< false: chroot, for an initramfs
   bool new_keyring = true;
   bool owns_streams = false;  ///< files and pipes among the streams become the user's
   bool keeps_groups = false;  ///< those of the caller

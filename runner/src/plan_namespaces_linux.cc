@@ -119,6 +119,7 @@ void Plan::plan_namespaces() {
   if (flat_.stage_makes_user_namespace) flat_.clone_flags &= ~std::uint64_t{CLONE_NEWUSER};
   flat_.waits_for_mappings = all.user.is_new() && !flat_.has_stage;
   flat_.has_mapped_root = maps_root(spec_.uid_mappings) && maps_root(spec_.gid_mappings);
+  flat_.owns_mounts = all.mount.is_new();
   flat_.unshares_cgroup = all.cgroup.is_new();
   flat_.raises_loopback = all.network.is_new();
 }

@@ -165,7 +165,7 @@ void check_spec(const ContainerSpec& spec) {
   if (spec.hostname.size() > kMaxHostname) {
     fail(Errc::Invalid, "setting host name {}: longer than 64 bytes", quoted(spec.hostname));
   }
-  if (!spec.hostname.empty() && !spec.namespaces.uts.is_new()) {
+  if (!spec.hostname.empty() && spec.namespaces.uts.from == Namespace::From::Caller) {
     fail(Errc::Invalid, "setting host name {}: the container has no uts namespace",
          quoted(spec.hostname));
   }
@@ -179,7 +179,7 @@ void check_spec(const ContainerSpec& spec) {
     fail(Errc::Invalid, "setting domain name {}: sysctl kernel.domainname says {}",
          quoted(spec.domainname), quoted(sysctl->second));
   }
-  if (!spec.domainname.empty() && !spec.namespaces.uts.is_new()) {
+  if (!spec.domainname.empty() && spec.namespaces.uts.from == Namespace::From::Caller) {
     fail(Errc::Invalid, "setting domain name {}: the container has no uts namespace",
          quoted(spec.domainname));
   }

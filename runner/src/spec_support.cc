@@ -20,15 +20,9 @@ void refuse(const std::array<Asked, Size>& all) {
     if (each.is_asked) fail(Errc::Unsupported, "starting the container: {}", each.what);
 }
 
-void check_namespaces(const ContainerSpec& spec) {
-  refuse(std::array<Asked, 1>{{{!spec.namespaces.mount.is_new(),
-                                "one without a mount namespace of its own is not supported"}}});
-}
-
 }  // namespace
 
 void check_supported(const ContainerSpec& spec) {
-  check_namespaces(spec);
   const ProcessSpec& process = spec.process;
   refuse(std::array<Asked, 2>{{
       {!process.apparmor_profile.empty(), "AppArmor is not supported"},

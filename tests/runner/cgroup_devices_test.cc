@@ -90,7 +90,7 @@ TEST(DeviceFilterTest, WithoutRulesTheUsualDevicesAreAllowed) {
   DeviceFilter fresh;
   fresh.apply(kAllowAll);
   EXPECT_EQ(lines(device_writes(fresh, filter)),
-            (Lines{"deny a", "allow b *:* m", "allow c *:* m", "allow c 1:3 rwm", "allow c 1:5 rwm",
+            (Lines{"deny a", "allow c *:* m", "allow b *:* m", "allow c 1:3 rwm", "allow c 1:5 rwm",
                    "allow c 1:7 rwm", "allow c 1:8 rwm", "allow c 1:9 rwm", "allow c 5:0 rwm",
                    "allow c 5:2 rwm", "allow c 136:* rwm"}));
 }

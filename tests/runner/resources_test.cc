@@ -181,19 +181,18 @@ TEST(ResourcesTest, BlockIo) {
   io.read_iops = {{8, 0, 300}};
   io.write_iops = {{8, 1, 400}};
   const auto v1 = v1_settings(resources);
-  EXPECT_EQ(lines(v1),
-            (Lines{"blkio.weight=500", "blkio.weight_device=8:16 300",
-                   "blkio.throttle.read_bps_device=8:0 600",
-                   "blkio.throttle.write_bps_device=8:0 0",
-                   "blkio.throttle.read_iops_device=8:0 300",
-                   "blkio.throttle.write_iops_device=8:1 400"}));
+  EXPECT_EQ(lines(v1), (Lines{"blkio.weight=500", "blkio.weight_device=8:16 300",
+                              "blkio.throttle.read_bps_device=8:0 600",
+                              "blkio.throttle.write_bps_device=8:0 0",
+                              "blkio.throttle.read_iops_device=8:0 300",
+                              "blkio.throttle.write_iops_device=8:1 400"}));
   EXPECT_EQ(v1[0].other_file, "blkio.bfq.weight");
   EXPECT_EQ(v1[0].other_value, "500");
   EXPECT_EQ(v1[1].other_file, "blkio.bfq.weight_device");
   const auto v2 = v2_settings(resources);
-  EXPECT_EQ(lines(v2), (Lines{"io.bfq.weight=500", "io.bfq.weight=8:16 300", "io.max=8:0 rbps=600",
-                              "io.max=8:0 wbps=max", "io.max=8:0 riops=300",
-                              "io.max=8:1 wiops=400"}));
+  EXPECT_EQ(lines(v2),
+            (Lines{"io.bfq.weight=500", "io.bfq.weight=8:16 300", "io.max=8:0 rbps=600",
+                   "io.max=8:0 wbps=max", "io.max=8:0 riops=300", "io.max=8:1 wiops=400"}));
   EXPECT_EQ(v2[0].other_file, "io.weight");
   EXPECT_EQ(v2[0].other_value, "4950");
   EXPECT_EQ(v2[1].other_value, "8:16 2930");
@@ -243,8 +242,8 @@ TEST(ResourcesTest, UnifiedIsForV2AndComesLast) {
   Resources resources;
   resources.pids_limit = 5;
   resources.unified = {{"io.max", "8:0 rbps=1\n8:16 rbps=2\n"}, {"memory.high", "9000"}};
-  EXPECT_EQ(lines(v2_settings(resources)), (Lines{"pids.max=5", "io.max=8:0 rbps=1",
-                                                  "io.max=8:16 rbps=2", "memory.high=9000"}));
+  EXPECT_EQ(lines(v2_settings(resources)),
+            (Lines{"pids.max=5", "io.max=8:0 rbps=1", "io.max=8:16 rbps=2", "memory.high=9000"}));
   expect_error(Errc::Invalid, "invalid configuration: cannot use unified on cgroup v1",
                [&] { v1_settings(resources); });
 }
@@ -252,8 +251,7 @@ TEST(ResourcesTest, UnifiedIsForV2AndComesLast) {
 TEST(ResourcesTest, UnifiedNamesAreFilesOfControllers) {
   Resources resources;
   resources.unified = {{"../memory.max", "1"}};
-  expect_error(Errc::Invalid,
-               "unified resource \"../memory.max\" must be a file name (no slashes)",
+  expect_error(Errc::Invalid, "unified resource \"../memory.max\" must be a file name (no slashes)",
                [&] { check_resources(resources); });
   resources.unified = {{"tasks", "1"}};
   expect_error(Errc::Invalid, "unified resource \"tasks\" must be in the form CONTROLLER.PARAMETER",

@@ -135,8 +135,8 @@ bool apply_word(ContainerMount& mount, std::string_view option) {
 }  // namespace
 
 std::vector<std::string> known_mount_options() {
-  std::vector<std::string> all = {"bind", "copy-symlink", "defaults", "dest-nofollow", "idmap",    "loud",
-                                  "rbind", "ridmap",   "src-nofollow",  "tmpcopyup"};
+  std::vector<std::string> all = {"bind", "copy-symlink", "defaults", "dest-nofollow", "idmap",
+                                  "loud", "rbind",        "ridmap",   "src-nofollow",  "tmpcopyup"};
   for (const AttributeWord& each : kAttributes) {
     all.emplace_back(each.word);
     all.push_back("r" + std::string(each.word));
@@ -155,7 +155,9 @@ unsigned long propagation_of(std::string_view word) noexcept {
   return 0;
 }
 
-void apply_mount_options(ContainerMount& mount, const std::vector<std::string>& options) {
+void apply_mount_options(ContainerMount& mount,
+                         const std::vector<std::string>& options,
+                         const Context& context) {
   for (const std::string& option : options) {
     if (option.empty()) continue;
     if (apply_word(mount, option) || apply_attribute(mount, option)) continue;
@@ -163,8 +165,14 @@ void apply_mount_options(ContainerMount& mount, const std::vector<std::string>& 
       mount.propagation = propagation;
       continue;
     }
-    if (mount.type == "bind") refuse(mount, option, "is not one of a bind mount");
-    mount.data.push_back(option);
+    if (mount.type != "bind") {
+      mount.data.push_back(option);
+      continue;
+    }
+    // An option of some file system; anything else was meant to have an effect.
+    if (option.find('=') == std::string::npos) refuse(mount, option, "is not one of a bind mount");
+    context.warn(fmt::format("reading the mount on {}: option {} has no effect on a bind mount",
+                             quoted(mount.target), quoted(option)));
   }
 }
 

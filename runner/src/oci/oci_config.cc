@@ -64,7 +64,7 @@ ContainerMount read_mount(const JsonView& object, const Context& context) {
   if (mount.type == "cgroup2") mount.type = "cgroup";
   mount.recursive = false;
   if (mount.type == "bind" && mount.source.empty()) object.refuse("is a bind mount without source");
-  apply_mount_options(mount, options);
+  apply_mount_options(mount, options, context);
   if (const auto uids = reader.take("uidMappings"))
     mount.uid_mappings = read_mappings(*uids, context);
   if (const auto gids = reader.take("gidMappings"))

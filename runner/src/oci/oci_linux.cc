@@ -24,11 +24,11 @@ Namespace* namespace_of(Namespaces& namespaces, std::string_view type) {
 }
 
 /// Kinds that are not listed stay the caller's.
-Namespaces read_namespaces(const JsonView& list, const Context& context) {
+Namespaces read_namespaces(const std::vector<JsonView>& list, const Context& context) {
   Namespaces namespaces;
   const Namespace none = {Namespace::From::Caller, {}};
   namespaces = {none, none, none, none, none, none, none, none};
-  for (const JsonView& item : list.items()) {
+  for (const JsonView& item : list) {
     ObjectReader reader(item, context);
     const JsonView type = reader.need("type");
     Namespace* const found = namespace_of(namespaces, type.string());
@@ -40,8 +40,6 @@ Namespaces read_namespaces(const JsonView& list, const Context& context) {
       reader.need("path").refuse("is not an absolute path");
     reader.finish();
   }
-  if (namespaces.mount.from == Namespace::From::Caller)
-    list.refuse("has no mount namespace: the container's mounts would be the host's");
   return namespaces;
 }
 
@@ -126,7 +124,9 @@ void refuse_if_there(ObjectReader& reader, std::string_view key, std::string_vie
 
 void read_linux(const JsonView& object, ContainerSpec& spec, const Context& context) {
   ObjectReader reader(object, context);
-  spec.namespaces = read_namespaces(reader.need("namespaces"), context);
+  const auto namespaces = reader.take("namespaces");
+  spec.namespaces =
+      read_namespaces(namespaces ? namespaces->items() : std::vector<JsonView>{}, context);
   if (const auto list = reader.take("uidMappings"))
     spec.uid_mappings = read_mappings(*list, context);
   if (const auto list = reader.take("gidMappings"))

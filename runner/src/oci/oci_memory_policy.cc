@@ -35,9 +35,8 @@ constexpr std::array<Word, 3> kFlags = {{{"MPOL_F_NUMA_BALANCING", MPOL_F_NUMA_B
 
 template <std::size_t Size>
 unsigned value_of(const std::array<Word, Size>& words, const JsonView& value) {
-  const auto found = std::find_if(words.begin(), words.end(), [&](const Word& each) {
-    return each.word == value.string();
-  });
+  const auto found = std::find_if(words.begin(), words.end(),
+                                  [&](const Word& each) { return each.word == value.string(); });
   if (found == words.end()) value.refuse(quoted(value.string()) + ": not known");
   return found->value;
 }

@@ -22,8 +22,11 @@ MemoryPolicy read_memory_policy(const JsonView& object, const Context& context);
 std::vector<IdMapping> read_mappings(const JsonView& list, const Context& context);
 
 /// mount(8)'s words in `options`, of a mount whose type and source are set.
-/// Throws Error{Unsupported} for one that has no effect on such a mount.
-void apply_mount_options(ContainerMount& mount, const std::vector<std::string>& options);
+/// Throws Error{Unsupported} for one that cannot be had; `context.warn` hears of one that has no
+/// effect.
+void apply_mount_options(ContainerMount& mount,
+                         const std::vector<std::string>& options,
+                         const Context& context);
 /// All of them, sorted; those that are no option of a file system.
 std::vector<std::string> known_mount_options();
 /// MS_* for "private", "rslave", ...; 0 for other words.

@@ -63,9 +63,9 @@ ContainerRecord make_record(const CreateRequest& request, const Bundle& bundle) 
   return record;
 }
 
-std::string creating_state(const ContainerRecord& record) {
+std::string hook_state_of(const ContainerRecord& record, ContainerStatus status) {
   ContainerState state = state_of(record);
-  state.status = ContainerStatus::Creating;
+  state.status = status;
   return state_json(state, false);
 }
 
@@ -88,6 +88,27 @@ void add_default_mappings(ContainerSpec& spec) {
   spec.gid_mappings = own_mappings("/proc/self/gid_map");
 }
 
+bool has_apparmor() {
+  const std::optional<Fd> file =
+      open_at_if_exists(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", O_RDONLY);
+  char answer = 'N';
+  return file && ::read(file->get(), &answer, 1) == 1 && answer == 'Y';
+}
+
+/// Labels of a security module that this system does not have.
+void drop_labels_without_effect(ContainerSpec& spec, const Context& context) {
+  const auto drop = [&](std::string& label, const char* module) {
+    if (label.empty()) return;
+    context.warn(
+        fmt::format("label {} has no effect: this system has no {}", quoted(label), module));
+    label.clear();
+  };
+  if (!has_apparmor()) drop(spec.process.apparmor_profile, "AppArmor");
+  if (stat_at(AT_FDCWD, "/sys/fs/selinux/enforce")) return;
+  drop(spec.process.selinux_label, "SELinux");
+  drop(spec.mount_label, "SELinux");
+}
+
 /// Starts the process of a container whose state directory is there.
 std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
                                           const std::string& root,
@@ -102,6 +123,14 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
   spec.id = request.id;
   spec.cgroups_path = record.cgroups_path;
   add_default_mappings(spec);
+  drop_labels_without_effect(spec, context);
+  LaunchOptions options;
+  if (spec.process.args.empty()) {
+    // A container without a process can be made, and not be started.
+    options.runs_nothing = true;
+    spec.process.args = {"none"};
+    if (spec.process.cwd.empty()) spec.process.cwd = "/";
+  }
   check_spec(spec);
   hand_down_streams(spec);
   spec.preserved = std::move(request.preserved);
@@ -110,7 +139,6 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
   const Hooks hooks = spec.hooks;
 
   StartEvents events(spec, request.console_socket, request.keeps_terminal);
-  LaunchOptions options;
   options.gate = directory.make_gate();
   options.rootfs_place = bundle.rootfs;
   options.pivots = request.pivots;
@@ -125,15 +153,16 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
   }
   events.on_state([&](pid_t pid) {
     set_pid(record, pid);
-    return creating_state(record);
+    return hook_state_of(record, ContainerStatus::Creating);
   });
   events.on_hooks([&](pid_t pid) {
     set_pid(record, pid);
     // Hooks may ask for it.
     directory.write_record(record);
-    const std::string state = creating_state(record);
+    const std::string state = hook_state_of(record, ContainerStatus::Creating);
     replace_hook_input(hook_state, state);
-    run_hooks("prestart", hooks.prestart, state);
+    // The oldest kind is told what it always was.
+    run_hooks("prestart", hooks.prestart, hook_state_of(record, ContainerStatus::Created));
     run_hooks("createRuntime", hooks.create_runtime, state);
   });
 

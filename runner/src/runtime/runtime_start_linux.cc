@@ -19,6 +19,10 @@ void Runtime::start(const std::string& id, const Context& context) const {
   if (state.status != ContainerStatus::Created)
     fail(Errc::Invalid, "cannot start an already running container: {}", quoted(id));
   const OciConfig config = config_of(directory);
+  if (config.spec.process.args.empty()) {
+    kill_container(record);
+    fail(Errc::Invalid, "cannot start container {}: its config.json has no process", quoted(id));
+  }
   const Hooks& hooks = config.spec.hooks;
   try {
     run_start_container_hooks(config, record, state_json(state, false), context);
@@ -26,7 +30,8 @@ void Runtime::start(const std::string& id, const Context& context) const {
     destroy_container(directory, record, context);
     throw;
   }
-  directory.open_gate();
+  // Poststart hooks are for when the program runs.
+  directory.open_gate(!hooks.poststart.empty());
   record.started = true;
   directory.write_record(record);
   if (hooks.poststart.empty()) return;

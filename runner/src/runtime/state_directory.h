@@ -30,8 +30,9 @@ class StateDirectory {
 
   /// A new FIFO, open for reading and writing.
   Fd make_gate() const;
-  /// Lets the process that waits at the gate go; Error{NotFound} when none does.
-  void open_gate() const;
+  /// Lets the process that waits at the gate go; Error{NotFound} when none does. `waits`: until it
+  /// has executed its program, or has ended.
+  void open_gate(bool waits) const;
 
   /// With all that is in it.
   void remove() const;

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@ namespace {
 constexpr const char* kRecord = "state.json";
 constexpr const char* kConfig = "config.json";
 constexpr const char* kGate = "exec.fifo";
+constexpr int kExecPatience = 10'000;  ///< milliseconds for an exec
 constexpr std::size_t kMaxRecord = 8U << 20U;
 
 [[noreturn]] void fail_absent(const std::string& id) {
@@ -95,12 +97,17 @@ Fd StateDirectory::make_gate() const {
   return open_at(fd_.get(), kGate, O_RDWR);
 }
 
-void StateDirectory::open_gate() const {
+void StateDirectory::open_gate(bool waits) const {
   // ENXIO: nobody has it open for reading.
   const Fd gate(::openat(fd_.get(), kGate, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
   if (!gate || ::write(gate.get(), "0", 1) != 1)
     fail(Errc::NotFound, "starting container {}: its process has ended", quoted(id_));
   unlink_at(fd_.get(), kGate);
+  if (!waits) return;
+  // The other end is closed on exec: then there is nobody to read.
+  pollfd poll{gate.get(), 0, 0};
+  while (::poll(&poll, 1, kExecPatience) < 0 && errno == EINTR) {
+  }
 }
 
 void StateDirectory::remove() const {

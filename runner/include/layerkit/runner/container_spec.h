@@ -41,7 +41,7 @@ struct TimeOffset {
 };
 
 struct Namespaces {
-  Namespace mount;  ///< never Caller
+  Namespace mount;  ///< not new: its mounts are seen by itself alone all the same (Linux 6.15)
   Namespace pid;
   Namespace uts;
   Namespace ipc;
@@ -77,8 +77,8 @@ struct ContainerMount {
   unsigned long propagation = 0;         ///< MS_SHARED, MS_SLAVE, ... with or without MS_REC
   std::vector<std::string> data;         ///< options of the file system: "mode=1777"
   bool copies_up = false;                ///< tmpfs: with what the rootfs has there (tmpcopyup)
-  bool follows_target = true;  ///< false: a symlink as target is covered itself
-  bool follows_source = true;  ///< bind: for who opens it; false: a symlink is bound itself
+  bool follows_target = true;            ///< false: a symlink as target is covered itself
+  bool follows_source = true;   ///< bind: for who opens it; false: a symlink is bound itself
   bool copies_symlink = false;  ///< bind: a source that is a symlink becomes one like it
   /// bind: who owns what through this mount (mount_setattr(2)); empty: as it is.
   std::vector<IdMapping> uid_mappings;
@@ -117,8 +117,8 @@ struct Scheduler {
 
 /// set_mempolicy(2).
 struct MemoryPolicy {
-  unsigned mode = 0;   ///< MPOL_*, with its flags
-  std::string nodes;   ///< list as cpuset(7) has it; may be empty
+  unsigned mode = 0;  ///< MPOL_*, with its flags
+  std::string nodes;  ///< list as cpuset(7) has it; may be empty
 };
 
 struct ConsoleSize {
@@ -160,9 +160,9 @@ struct ProcessSpec {
 
 struct Hook {
   std::string path;
-  std::vector<std::string> args;  ///< empty: the path alone
+  std::vector<std::string> args;                ///< empty: the path alone
   std::optional<std::vector<std::string>> env;  ///< unset: the caller's
-  std::optional<unsigned> timeout;  ///< seconds
+  std::optional<unsigned> timeout;              ///< seconds
 };
 
 struct Hooks {
