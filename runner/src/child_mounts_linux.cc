@@ -190,6 +190,13 @@ void take_over(const ChildPlan& plan, std::size_t index, int tree, int target) n
   close_fd(root);
 }
 
+/// mountinfo(5) shows mounts by their age: a tree that was made ahead gets its place in the order
+/// by being copied now (Linux 6.15 can; before, it is attached as it is).
+int newest_copy(int tree) noexcept {
+  const long copy = copy_tree(tree, AT_RECURSIVE);
+  return copy < 0 ? tree : static_cast<int>(copy);
+}
+
 /// From now on the mount is the root that paths are resolved in.
 void replace_root(const ChildPlan& plan, std::size_t index, int tree) noexcept {
   check(plan, attach(tree, plan.rootfs), Step::Mount, index);
@@ -207,7 +214,7 @@ void mount_one(const ChildPlan& plan, std::size_t index) noexcept {
       open_target(plan.rootfs, mount.target, mount.target_is_directory, nofollow ? O_NOFOLLOW : 0);
   check(plan, target, Step::Mount, index);
   check_target(plan, index, target);
-  int tree = mount.tree;
+  int tree = mount.filesystem == nullptr ? newest_copy(mount.tree) : -1;
   if (mount.filesystem != nullptr) {
     tree = static_cast<int>(new_filesystem(mount.filesystem, mount.options, mount.attributes));
     check(plan, tree, Step::Mount, index);
@@ -319,6 +326,18 @@ void attach_rootfs(const ChildPlan& plan) noexcept {
   close_fd(static_cast<int>(place));
 }
 
+/// In the mount namespace that was joined: trees of another one cannot be mounted on here.
+void open_rootfs_anew(const ChildPlan& plan) noexcept {
+  const long tree = ::syscall(SYS_open_tree, AT_FDCWD, plan.rootfs_place,
+                              OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+  check(plan, tree, Step::AttachRootfs);
+  check(plan, set_propagation(static_cast<int>(tree), MS_REC | MS_PRIVATE), Step::AttachRootfs);
+  check(plan, add_attributes(static_cast<int>(tree), plan.rootfs_attributes, AT_RECURSIVE),
+        Step::AttachRootfs);
+  check(plan, ::syscall(SYS_dup3, tree, plan.rootfs, O_CLOEXEC), Step::AttachRootfs);
+  close_fd(static_cast<int>(tree));
+}
+
 /// Covers "/" for good, so that chroot will do; were "/" no mount point (the caller lives in a
 /// chroot), there were a way out.
 void change_root(const ChildPlan& plan, int error) noexcept {
@@ -423,7 +442,11 @@ void build_rootfs(const ChildPlan& plan) noexcept {
           Step::PrivateMounts);
   }
   const int null = open_host_null(plan);
-  if (plan.owns_mounts) attach_rootfs(plan);
+  if (plan.owns_mounts) {
+    attach_rootfs(plan);
+  } else if (plan.rootfs_place != nullptr) {
+    open_rootfs_anew(plan);
+  }
   for (std::size_t i = 0; i < plan.mounts.size(); ++i)
     mount_one(plan, i);
   for (std::size_t i = 0; i < plan.devices.size(); ++i)

@@ -113,6 +113,31 @@ bool make_parents(int root, const char* path) noexcept {
   return parent_path(path, parent) < kPathMax && make_directories(root, parent, 0);
 }
 
+/// The directories of what a dangling symlink at `path` points to.
+bool make_link_parents(int root, const char* path) noexcept {
+  char target[kPathMax];
+  const std::size_t size = parent_path(path, target);
+  if (size >= kPathMax) return false;
+  const int parent = open_in_root(root, size == 0 ? "." : target, O_PATH | O_DIRECTORY);
+  if (parent < 0) return false;
+  char link[kPathMax];
+  const long length = ::syscall(SYS_readlinkat, parent, path + size, link, kPathMax - 1);
+  const int error = length < 0 ? ENOENT : 0;
+  ::syscall(SYS_close, parent);
+  if (error != 0) {
+    errno = error;
+    return false;
+  }
+  link[length] = '\0';
+  if (link[0] == '/') return make_parents(root, link);
+  std::size_t used = size;
+  return copy_text(target, used, link) && make_parents(root, target);
+}
+
+int make_file(int root, const char* path) noexcept {
+  return open_in_root(root, path, O_CREAT | O_WRONLY | O_NONBLOCK | O_NOCTTY, 0644);
+}
+
 }  // namespace
 
 int open_in_root(int root, const char* path, int flags, unsigned mode) noexcept {
@@ -147,7 +172,8 @@ int open_target(int root, const char* path, bool is_directory, int flags) noexce
     if (!make_directories(root, path, 0)) return -1;
   } else {
     if (!make_parents(root, path)) return -1;
-    const int made = open_in_root(root, path, O_CREAT | O_WRONLY | O_NONBLOCK | O_NOCTTY, 0644);
+    int made = make_file(root, path);
+    if (made < 0 && errno == ENOENT && make_link_parents(root, path)) made = make_file(root, path);
     if (made < 0) return -1;
     ::syscall(SYS_close, made);
   }

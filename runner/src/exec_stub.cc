@@ -437,7 +437,7 @@ extern "C" [[noreturn]] void stub_main(long* stack) noexcept {
   constexpr int kFixed = 6;
   const long argc = stack[0];
   char** const argv = reinterpret_cast<char**>(stack + 1);
-  if (argc < kFixed + 2) leave(127);
+  if (argc < kFixed + 1) leave(127);
   Call call{};
   call.report = own_descriptor(argv[1]);
   call.gate = own_descriptor(argv[2]);

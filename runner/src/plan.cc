@@ -112,7 +112,8 @@ Plan::Plan(ContainerSpec spec,
   keep_.push_back(flat_.rootfs);
   allows_devices_ = cgroup.filters_devices();
   makes_nodes_ = allows_devices_ && spec_.namespaces.user.from == Namespace::From::Caller;
-  prepare_rootfs(rootfs_.get(), allows_devices_ ? 0 : MOUNT_ATTR_NODEV);
+  flat_.rootfs_attributes = allows_devices_ ? 0 : MOUNT_ATTR_NODEV;
+  prepare_rootfs(rootfs_.get(), flat_.rootfs_attributes);
   plan_names();
   plan_namespaces();
   plan_cgroup(cgroup);
@@ -263,7 +264,10 @@ void Plan::plan_paths() {
   flat_.read_only_rootfs = spec_.read_only_rootfs;
   flat_.rootfs_propagation = spec_.rootfs_propagation;
   flat_.pivots = options_.pivots;
-  if (!options_.rootfs_place.empty()) flat_.rootfs_place = options_.rootfs_place.c_str();
+  // Without a mount namespace the tree serves as it is, unless that is another's.
+  const bool is_needed = flat_.owns_mounts || spec_.namespaces.mount.is_joined();
+  if (is_needed && !options_.rootfs_place.empty())
+    flat_.rootfs_place = options_.rootfs_place.c_str();
   flat_.cwd = keep_text(relative_path(spec_.process.cwd));
 }
 

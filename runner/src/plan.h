@@ -148,8 +148,9 @@ struct ChildPlan {
   bool enters_container = false;
   bool owns_streams = false;  ///< files and pipes among the streams become the user's
   bool new_keyring = true;
-  bool owns_mounts = true;             ///< it has a mount namespace of its own
-  const char* rootfs_place = nullptr;  ///< where the rootfs is attached; null: on "/"
+  bool owns_mounts = true;              ///< it has a mount namespace of its own
+  std::uint64_t rootfs_attributes = 0;  ///< MOUNT_ATTR_* that it has
+  const char* rootfs_place = nullptr;   ///< where the rootfs is attached; null: on "/"
   bool pivots = true;
   bool asks_for_hooks = false;         ///< the parent runs hooks before the root changes
   std::span<const PlannedHook> hooks;  ///< createContainer
@@ -265,6 +266,8 @@ class Plan {
   void plan_container_namespaces(const ContainerInit& init);
   void plan_cgroup(const Cgroup& cgroup);
   void plan_mounts(const Cgroup& cgroup);
+  bool may_mount_sysfs() const noexcept;
+  static void show_host_sysfs(ContainerMount& mount);
   void plan_mount(ContainerMount& mount);
   Fd owners_of(const ContainerMount& mount) const;
   void plan_cgroup_mount(const ContainerMount& mount, const Cgroup& cgroup);

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <sys/mount.h>
 
 #include <algorithm>
@@ -48,6 +49,7 @@ std::span<const FsOption> Plan::keep_options(const std::string& source,
 
 void Plan::plan_mounts(const Cgroup& cgroup) {
   for (ContainerMount& mount : spec_.mounts) {
+    if (mount.type == "sysfs" && !may_mount_sysfs()) show_host_sysfs(mount);
     plan_mount(mount);
     if (mount.type == "cgroup") plan_cgroup_mount(mount, cgroup);
   }
@@ -69,6 +71,22 @@ Fd Plan::owners_of(const ContainerMount& mount) const {
     fail(Errc::Invalid, "mounting {} on {}: mapping owners needs mappings, and there are none",
          quoted(mount.source), quoted(mount.target));
   return make_user_namespace(uids, gids);
+}
+
+/// A sysfs shows a network namespace: it is mounted by who owns that.
+bool Plan::may_mount_sysfs() const noexcept {
+  const Namespaces& all = spec_.namespaces;
+  return all.user.from == Namespace::From::Caller || all.network.from != Namespace::From::Caller;
+}
+
+void Plan::show_host_sysfs(ContainerMount& mount) {
+  mount.type = "bind";
+  mount.source = "/sys";
+  mount.source_fd = open_at(AT_FDCWD, mount.source, O_PATH | O_DIRECTORY);
+  mount.recursive = true;
+  mount.data.clear();
+  // What is mounted below it is the host's, too.
+  mount.recursive_attributes.set |= mount.attributes.set;
 }
 
 void Plan::plan_mount(ContainerMount& mount) {
@@ -98,14 +116,21 @@ void Plan::plan_mount(ContainerMount& mount) {
   } else {
     planned.options = keep_options(mount.source, mount.data);
     planned.copies_up = mount.copies_up;
-    planned.keeps_mode =
-        mount.type == "tmpfs" &&
-        std::none_of(mount.data.begin(), mount.data.end(),
-                     [](const std::string& option) { return option.starts_with("mode="); });
+    planned.keeps_mode = mount.type == "tmpfs" && std::none_of(mount.data.begin(), mount.data.end(),
+                                                               [](const std::string& option) {
+                                                                 return option.starts_with("mode=");
+                                                               });
     // Only after other mounts found or made their targets in it.
     const std::uint64_t attributes = mount.attributes.set | mount.recursive_attributes.set;
     planned.read_only_at_end = (attributes & MOUNT_ATTR_RDONLY) != 0;
     planned.attributes = (attributes & ~std::uint64_t{MOUNT_ATTR_RDONLY}) | more;
+    // In a tree that is mounted nowhere that cannot be made up for: no place can be made in it
+    // then.
+    if (planned.read_only_at_end && !flat_.owns_mounts) {
+      planned.read_only_at_end = false;
+      planned.attributes |=
+          std::string_view(planned.filesystem) == "tmpfs" ? 0U : MOUNT_ATTR_RDONLY;
+    }
     planned.propagation = mount.propagation;
   }
   mount_names_.push_back(

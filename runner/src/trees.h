@@ -12,9 +12,7 @@ namespace layerkit::runner {
 
 /// A detached copy of the tree at `mount`'s source with its attributes and `more_attributes`;
 /// `owners` (may be unset): the user namespace by which owners are mapped.
-Fd clone_bind_source(const ContainerMount& mount,
-                     const Fd& owners,
-                     std::uint64_t more_attributes);
+Fd clone_bind_source(const ContainerMount& mount, const Fd& owners, std::uint64_t more_attributes);
 /// A detached copy of one directory of the host with `attributes`.
 Fd clone_directory(int directory, std::uint64_t attributes);
 /// Nodes on a file system of their own: where mounts of the container are nodev, they can be shown

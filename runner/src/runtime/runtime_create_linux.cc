@@ -131,6 +131,8 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
     spec.process.args = {"none"};
     if (spec.process.cwd.empty()) spec.process.cwd = "/";
   }
+  if (spec.seccomp && has_annotation(spec, "run.oci.seccomp_fail_unknown_syscall"))
+    spec.seccomp->refuses_unknown_calls = true;
   check_spec(spec);
   hand_down_streams(spec);
   spec.preserved = std::move(request.preserved);

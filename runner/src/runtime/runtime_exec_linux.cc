@@ -27,6 +27,10 @@ void check_status(const ContainerRecord& record, const Cgroup* cgroup, bool igno
 
 std::unique_ptr<Cgroup> cgroup_for(const ContainerRecord& record, const std::string& nested) {
   if (nested.empty()) return cgroup_of(record);
+  for (const std::string_view part : split(nested, '/')) {
+    if (part == "..")
+      fail(Errc::Invalid, "joining cgroup {}: `..` components are not allowed", quoted(nested));
+  }
   std::unique_ptr<Cgroup> cgroup =
       find_nested_cgroup(read_cgroup_layout(), record.cgroups_path, nested);
   if (cgroup == nullptr)

@@ -14,6 +14,8 @@ namespace layerkit::runner {
 /// Where the container's cgroup lies below each hierarchy: what config.json says, or the id.
 std::string cgroup_path_of(const std::string& cgroups_path, const std::string& id);
 
+/// Whether crun's annotation of that name is "1".
+bool has_annotation(const ContainerSpec& spec, const std::string& name);
 /// Whether podman asks for the groups of the caller ("run.oci.keep_original_groups").
 bool keeps_groups(const ContainerSpec& spec);
 

@@ -20,9 +20,13 @@ std::string cgroup_path_of(const std::string& cgroups_path, const std::string& i
   return path;
 }
 
-bool keeps_groups(const ContainerSpec& spec) {
-  const auto found = spec.annotations.find("run.oci.keep_original_groups");
+bool has_annotation(const ContainerSpec& spec, const std::string& name) {
+  const auto found = spec.annotations.find(name);
   return found != spec.annotations.end() && found->second == "1";
+}
+
+bool keeps_groups(const ContainerSpec& spec) {
+  return has_annotation(spec, "run.oci.keep_original_groups");
 }
 
 std::unique_ptr<Cgroup> cgroup_of(const ContainerRecord& record) {

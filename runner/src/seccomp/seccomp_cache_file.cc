@@ -85,6 +85,7 @@ std::string seccomp_cache_key(const SeccompProfile& profile) {
   append_number(key, profile.architectures.size());
   for (const std::string& architecture : profile.architectures)
     append_text(key, architecture);
+  append_number(key, profile.refuses_unknown_calls ? 1 : 0);
   append_number(key, profile.syscalls.size());
   for (const SeccompProfile::Rule& rule : profile.syscalls)
     append_rule(key, rule);

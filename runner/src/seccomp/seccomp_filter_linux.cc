@@ -96,7 +96,10 @@ struct Rules {
   }
 };
 
-void add_rule(Rules& rules, const SeccompProfile::Rule& rule, std::uint32_t default_action) {
+void add_rule(Rules& rules,
+              const SeccompProfile::Rule& rule,
+              std::uint32_t default_action,
+              bool refuses_unknown) {
   check_notified(rule);
   const std::uint32_t action = seccomp_action(rule.action, rule.errno_ret);
   const std::vector<scmp_arg_cmp> conditions = conditions_of(rule);
@@ -106,7 +109,11 @@ void add_rule(Rules& rules, const SeccompProfile::Rule& rule, std::uint32_t defa
     // Another name than the one that is meant would end at a NUL.
     if (action == default_action || name.find('\0') != std::string::npos) continue;
     const int number = seccomp_syscall_resolve_name(name.c_str());
-    if (number == __NR_SCMP_ERROR) continue;
+    if (number == __NR_SCMP_ERROR) {
+      if (!refuses_unknown) continue;
+      fail(Errc::Unsupported, "reading the seccomp profile: system call {} is not known",
+           quoted(name));
+    }
     if (!is_each_alone) {
       rules.all.push_back({&name, number, action, conditions});
       continue;
@@ -152,7 +159,7 @@ std::vector<sock_filter> compile_seccomp_program(const SeccompProfile& profile,
       seccomp_action(profile.default_action, profile.default_errno_ret);
   Rules rules;
   for (const SeccompProfile::Rule& rule : profile.syscalls)
-    add_rule(rules, rule, default_action);
+    add_rule(rules, rule, default_action, profile.refuses_unknown_calls);
 
   const LibContext filter = make_context(profile, default_action);
   // A binary tree of system calls instead of a list. Without rules, libseccomp 2.5.4 builds a wrong

@@ -26,6 +26,7 @@ struct SeccompProfile {
   std::optional<std::uint32_t> default_errno_ret;
   std::vector<std::string> architectures;  ///< "SCMP_ARCH_X86_64", ...; empty: the native one
   std::vector<std::string> flags;          ///< "SECCOMP_FILTER_FLAG_LOG", ...
+  bool refuses_unknown_calls = false;      ///< names that libseccomp does not know are an error
   std::string listener_path;               ///< a unix socket; empty: none
   std::string listener_metadata;
   std::vector<Rule> syscalls;
