@@ -66,7 +66,7 @@ int remove_nested(const std::string& path) noexcept {
 Fd take_over(const CgroupPlace& place) {
   Fd directory = open_at(AT_FDCWD, place.path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (has_processes(directory.get())) {
-    fail(Errc::Busy, "creating cgroup {}: it exists and has processes", quoted(place.path()));
+    fail(Errc::Busy, "creating cgroup {}: container's cgroup is not empty", quoted(place.path()));
   }
   if (const int error = remove_children(place.path())) {
     fail_errno(error, "removing what is left in cgroup {}", quoted(place.path()));

@@ -58,7 +58,8 @@ class CgroupV1 final : public Cgroup, private SettingWriter {
     }
     // Who joined it would never return.
     if (member.has("freezer") && is_frozen_v1(member.directory.get())) {
-      fail(Errc::Busy, "creating cgroup {}: it is frozen", quoted(place.path()));
+      fail(Errc::Busy, "creating cgroup {}: container's cgroup unexpectedly frozen",
+           quoted(place.path()));
     }
     if (!made.is_new && member.has("memory")) oom_kills_before_ = oom_kills();
   }

@@ -42,7 +42,9 @@ class CgroupV2 final : public Cgroup, private SettingWriter {
 
   void set_up(const Resources& resources) {
     // Who is born in it would never start.
-    if (frozen()) fail(Errc::Busy, "creating cgroup {}: it is frozen", quoted(place_.path()));
+    if (frozen())
+      fail(Errc::Busy, "creating cgroup {}: container's cgroup unexpectedly frozen",
+           quoted(place_.path()));
     if (!is_new_) {
       // With controllers for cgroups inside it, it takes no process.
       disable_below();

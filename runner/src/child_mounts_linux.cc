@@ -190,13 +190,6 @@ void take_over(const ChildPlan& plan, std::size_t index, int tree, int target) n
   close_fd(root);
 }
 
-/// mountinfo(5) shows mounts by their age: a tree that was made ahead gets its place in the order
-/// by being copied now (Linux 6.15 can; before, it is attached as it is).
-int newest_copy(int tree) noexcept {
-  const long copy = copy_tree(tree, AT_RECURSIVE);
-  return copy < 0 ? tree : static_cast<int>(copy);
-}
-
 /// From now on the mount is the root that paths are resolved in.
 void replace_root(const ChildPlan& plan, std::size_t index, int tree) noexcept {
   check(plan, attach(tree, plan.rootfs), Step::Mount, index);
@@ -214,7 +207,7 @@ void mount_one(const ChildPlan& plan, std::size_t index) noexcept {
       open_target(plan.rootfs, mount.target, mount.target_is_directory, nofollow ? O_NOFOLLOW : 0);
   check(plan, target, Step::Mount, index);
   check_target(plan, index, target);
-  int tree = mount.filesystem == nullptr ? newest_copy(mount.tree) : -1;
+  int tree = mount.tree;
   if (mount.filesystem != nullptr) {
     tree = static_cast<int>(new_filesystem(mount.filesystem, mount.options, mount.attributes));
     check(plan, tree, Step::Mount, index);
@@ -234,8 +227,9 @@ void mount_one(const ChildPlan& plan, std::size_t index) noexcept {
 void make_links(const ChildPlan& plan) noexcept {
   for (std::size_t i = 0; i < plan.links.size(); ++i) {
     const PlannedLink& link = plan.links[i];
-    check(plan, ::syscall(SYS_symlinkat, link.target, plan.mount_fds[link.mount], link.name),
-          Step::Link, i);
+    const long made = ::syscall(SYS_symlinkat, link.target, plan.mount_fds[link.mount], link.name);
+    // A device or a mount of the spec has the name.
+    if (made < 0 && errno != EEXIST) give_up(plan, Step::Link, i, errno);
   }
 }
 
@@ -427,6 +421,7 @@ void let_hooks_run(const ChildPlan& plan) noexcept {
   report.step = Step::NeedsHooks;
   send_report(plan, report, -1);
   await_byte(plan);
+  if (!plan.hooks.empty()) check(plan, ::syscall(SYS_fchdir, plan.rootfs), Step::AttachRootfs);
   for (std::size_t i = 0; i < plan.hooks.size(); ++i) {
     const HookEnd end = run_hook(plan.hooks[i], plan.hook_state, plan.hook_output);
     if (end.how != HookEnd::How::Succeeded) give_up_on_hook(plan, i, end);

@@ -183,9 +183,9 @@ Error describe_hook(const char* kind,
     default:
       reason = "it took longer than its timeout";
   }
-  if (!output.empty()) reason += fmt::format(" ({})", quoted(output));
+  if (!output.empty()) reason += fmt::format(", output: {}", output);
   return Error(Errc::Io,
-               fmt::format("error running {} hook #{} {}: {}", kind, index, quoted(path), reason));
+               fmt::format("error running {} hook #{}: {}: {}", kind, index, quoted(path), reason));
 }
 
 Error describe(const Report& report, const Plan& plan) {

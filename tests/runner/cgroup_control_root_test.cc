@@ -198,7 +198,7 @@ TEST_P(CgroupControlTest, AFoundOneCanBeJoined) {
 TEST_P(CgroupControlTest, AFrozenOneThatIsThereIsRefusedAndKept) {
   const auto first = make();
   first->freeze();
-  expect_error(Errc::Busy, "it is frozen", [&] { make(); });
+  expect_error(Errc::Busy, "container's cgroup unexpectedly frozen", [&] { make(); });
   EXPECT_NE(runner::find_cgroup(layout(), path()), nullptr);
   EXPECT_EQ(runner::find_cgroup(layout(), path())->directories(), first->directories());
 }
@@ -206,7 +206,7 @@ TEST_P(CgroupControlTest, AFrozenOneThatIsThereIsRefusedAndKept) {
 TEST_P(CgroupControlTest, ANewOneInAFrozenParentIsRefusedAndGone) {
   const auto parent = make();
   parent->freeze();
-  expect_error(Errc::Busy, "it is frozen",
+  expect_error(Errc::Busy, "container's cgroup unexpectedly frozen",
                [&] { runner::make_cgroup(layout(), path() + "/child", {}, Context{}); });
   EXPECT_EQ(runner::find_cgroup(layout(), path() + "/child"), nullptr);
 }
@@ -215,7 +215,7 @@ TEST_P(CgroupControlTest, OneWithProcessesInsideItIsRefusedAndKept) {
   const auto first = make();
   Sleeper sleeper;
   move_in(*first, sleeper.pid(), "/nested");
-  expect_error(Errc::Busy, "it exists and has processes", [&] { make(); });
+  expect_error(Errc::Busy, "container's cgroup is not empty", [&] { make(); });
   EXPECT_EQ(first->processes(), std::vector<pid_t>{sleeper.pid()});
 }
 

@@ -146,7 +146,8 @@ TEST(CgroupV2Test, AFrozenOneIsRefusedAndStays) {
   FakeV2 fake;
   fake.add_box({});
   fake.write("box/cgroup.events", "populated 0\nfrozen 1\n");
-  expect_error(Errc::Busy, "it is frozen", [&] { make_cgroup(fake.layout(), "box", {}, {}); });
+  expect_error(Errc::Busy, "container's cgroup unexpectedly frozen",
+               [&] { make_cgroup(fake.layout(), "box", {}, {}); });
   EXPECT_TRUE(fake.has("box"));
 }
 
@@ -155,7 +156,7 @@ TEST(CgroupV2Test, OneWithProcessesInsideItIsRefusedAndStays) {
   fake.add_box({});
   make_dir_at(fake.fd(), "box/nested", 0755);
   fake.write("box/nested/cgroup.procs", "0\n");
-  expect_error(Errc::Busy, "it exists and has processes",
+  expect_error(Errc::Busy, "container's cgroup is not empty",
                [&] { make_cgroup(fake.layout(), "box", {}, {}); });
   EXPECT_TRUE(fake.has("box/nested"));
 }

@@ -74,7 +74,7 @@ TEST_F(ContainerLimitsTest, ABusyCgroupIsRefusedAndKept) {
   second.cgroups_path = test_cgroup_parent() + "/" + id;
   const Refusal refusal = refused(rootfs(), std::move(second));
   EXPECT_EQ(refusal.code, Errc::Busy);
-  EXPECT_NE(refusal.message.find("it exists and has processes"), std::string::npos);
+  EXPECT_NE(refusal.message.find("container's cgroup is not empty"), std::string::npos);
   EXPECT_FALSE(cgroup_file("memory", id, "cgroup.procs").empty());
 }
 

@@ -81,6 +81,10 @@ ProcessSpec process_of(const Runtime& runtime, Arguments& arguments, const Conte
     Capabilities& sets = process.capabilities;
     for (auto* set : {&sets.bounding, &sets.effective, &sets.permitted})
       add_capability(*set, name);
+    // Where the container has it inheritable, it goes on to programs that know nothing of it.
+    const auto& inheritable = sets.inheritable;
+    if (std::find(inheritable.begin(), inheritable.end(), name) != inheritable.end())
+      add_capability(sets.ambient, name);
   }
   if (!arguments.apparmor.empty()) process.apparmor_profile = arguments.apparmor;
   if (!arguments.process_label.empty()) process.selinux_label = arguments.process_label;

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cgroup.h"
 #include "layerkit/runner/container_spec.h"
 #include "layerkit/runner/documents.h"
 
@@ -71,6 +72,8 @@ Json linux_part(bool rootless) {
   for (const char* type : {"pid", "network", "ipc", "uts", "mount", "cgroup", "user"}) {
     const std::string_view name = type;
     if ((name == "network" && rootless) || (name == "user" && !rootless)) continue;
+    // Tools of cgroup v1 look for the paths that the host has.
+    if (name == "cgroup" && !runner::read_cgroup_layout().v1.empty()) continue;
     namespaces.push_back({{"type", type}});
   }
   json["maskedPaths"] = default_masked_paths();

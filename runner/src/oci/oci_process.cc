@@ -99,6 +99,16 @@ Capabilities read_capabilities(const JsonView& object, const Context& context) {
     });
   }
   reader.finish();
+  // capabilities(7): only what is permitted and inheritable can be ambient.
+  std::erase_if(capabilities.ambient, [&](const std::string& name) {
+    const auto has = [&](const std::vector<std::string>& set) {
+      return std::find(set.begin(), set.end(), name) != set.end();
+    };
+    if (has(capabilities.permitted) && has(capabilities.inheritable)) return false;
+    context.warn("can't raise ambient capability " + name +
+                 ": it is not both permitted and inheritable");
+    return true;
+  });
   return capabilities;
 }
 

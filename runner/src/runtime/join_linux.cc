@@ -1,13 +1,16 @@
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 
 #include <cerrno>
 
 #include "failure.h"
+#include "home_directory.h"
 #include "hook.h"
 #include "hook_run.h"
 #include "join.h"
 #include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
 #include "runtime_parts.h"
 #include "session.h"
@@ -66,9 +69,12 @@ void run_start_container_hooks(const OciConfig& config,
   if (hooks.empty()) return;
   const ContainerInit init = open_init(record);
   const std::unique_ptr<Cgroup> cgroup = cgroup_of(record);
+  ProcessSpec process_spec = config.spec.process;
+  const Fd root = open_at(AT_FDCWD, fmt::format("/proc/{}/root", init.pid), O_PATH);
+  add_home(process_spec, root.get());
   for (std::size_t i = 0; i < hooks.size(); ++i) {
     const Hook& hook = hooks[i];
-    ContainerSpec spec = hook_spec(config.spec.process, hook);
+    ContainerSpec spec = hook_spec(process_spec, hook);
     const Fd output = hook_output();
     spec.standard_input = hook_input(state);
     spec.standard_output = output.duplicate();
@@ -78,7 +84,7 @@ void run_start_container_hooks(const OciConfig& config,
     LaunchOptions options;
     options.program = hook.path;
     const auto name = [&] {
-      return fmt::format("error running {} hook #{} {}", kKind, i, quoted(hook.path));
+      return fmt::format("error running {} hook #{}: {}", kKind, i, quoted(hook.path));
     };
     Process process = with_context(name, [&] {
       return join_container(std::move(spec), init, cgroup.get(), std::move(options), {}, events,

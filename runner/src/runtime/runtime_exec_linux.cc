@@ -29,7 +29,8 @@ std::unique_ptr<Cgroup> cgroup_for(const ContainerRecord& record, const std::str
   if (nested.empty()) return cgroup_of(record);
   for (const std::string_view part : split(nested, '/')) {
     if (part == "..")
-      fail(Errc::Invalid, "joining cgroup {}: `..` components are not allowed", quoted(nested));
+      fail(Errc::Invalid, "bad sub cgroup path {}: `..` components are not allowed",
+           quoted(nested));
   }
   std::unique_ptr<Cgroup> cgroup =
       find_nested_cgroup(read_cgroup_layout(), record.cgroups_path, nested);
