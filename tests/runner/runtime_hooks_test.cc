@@ -124,7 +124,7 @@ TEST_F(RuntimeHooksTest, AFailingHookBeforeTheStartEndsTheContainer) {
     config["hooks"][kind] = {shell_hook("exit 0"), shell_hook("echo what it said >&2; exit 3")};
     config["hooks"]["poststop"] = {shell_hook("echo poststop >> " + path(kind + "-stopped"))};
     EXPECT_EQ(refusal_of(config),
-              "error running " + kind + " hook #1 '/bin/sh': exit status 3 ('what it said')");
+              "error running " + kind + " hook #1: '/bin/sh': exit status 3 ('what it said')");
   }
   // Once there was a container to be stopped, its poststop hooks ran.
   EXPECT_EQ(read_text(path("startContainer-stopped")), "poststop\n");
@@ -143,10 +143,10 @@ TEST_F(RuntimeHooksTest, AHookThatIsKilledOrDoesNotExistIsNamed) {
     Json config = idle();
     config["hooks"][kind] = {shell_hook("kill -KILL $$")};
     EXPECT_EQ(refusal_of(config),
-              "error running " + kind + " hook #0 '/bin/sh': killed by signal 9");
+              "error running " + kind + " hook #0: '/bin/sh': killed by signal 9");
     config["hooks"][kind][0]["path"] = "/no/such/hook";
     EXPECT_EQ(refusal_of(config),
-              "error running " + kind + " hook #0 '/no/such/hook': No such file or directory");
+              "error running " + kind + " hook #0: '/no/such/hook': No such file or directory");
   }
 }
 
@@ -157,7 +157,7 @@ TEST_F(RuntimeHooksTest, AHookThatTakesTooLongIsKilled) {
     config["hooks"][kind] = {shell_hook("exec sleep 1000000")};
     config["hooks"][kind][0]["timeout"] = 1;
     EXPECT_EQ(refusal_of(config),
-              "error running " + kind + " hook #0 '/bin/sh': it took longer than its timeout");
+              "error running " + kind + " hook #0: '/bin/sh': it took longer than its timeout");
   }
 }
 
