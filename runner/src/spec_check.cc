@@ -65,6 +65,13 @@ void check_process(const ProcessSpec& process) {
   if (!process.cwd.starts_with('/')) {
     fail(Errc::Invalid, "reading working directory {}: not absolute", quoted(process.cwd));
   }
+  // setresuid(2) and its like take it for "as before".
+  constexpr std::uint32_t kNobody = UINT32_MAX;
+  const auto& groups = process.additional_gids;
+  if (process.uid == kNobody || process.gid == kNobody ||
+      std::find(groups.begin(), groups.end(), kNobody) != groups.end()) {
+    fail(Errc::Invalid, "reading the user: {} is no ID of a user or group", kNobody);
+  }
   if (process.oom_score_adj && (*process.oom_score_adj < -1000 || *process.oom_score_adj > 1000)) {
     fail(Errc::Invalid, "reading oom_score_adj {}: not in -1000..1000", *process.oom_score_adj);
   }
@@ -122,6 +129,13 @@ void check_mappings(const ContainerSpec& spec) {
   if (spec.namespaces.user.is_new() && (spec.uid_mappings.empty() || spec.gid_mappings.empty())) {
     fail(Errc::Invalid, "mapping ids: a user namespace needs uid and gid mappings");
   }
+}
+
+/// Those of a namespace that others are in, too, cannot change.
+void check_time_offsets(const ContainerSpec& spec) {
+  if (!spec.monotonic_offset && !spec.boottime_offset) return;
+  if (!spec.namespaces.time.is_new())
+    fail(Errc::Invalid, "setting the time offsets: the container has no new time namespace");
 }
 
 }  // namespace
@@ -185,6 +199,7 @@ void check_spec(const ContainerSpec& spec) {
   }
   check_process(spec.process);
   check_mappings(spec);
+  check_time_offsets(spec);
   for (const ContainerDevice& device : spec.devices)
     check_device(device);
   check_resources(spec.resources);

@@ -23,6 +23,15 @@ def wait_until(condition, what):
     raise AssertionError("never happened: " + what)
 
 
+def read_text(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def read_json(path):
+    return json.loads(read_text(path))
+
+
 def make_rootfs(path):
     for name in ("bin", "etc", "tmp", "proc", "sys", "dev", "home"):
         os.makedirs(os.path.join(path, name))
@@ -33,7 +42,7 @@ def make_rootfs(path):
 
 def leftover_cgroups():
     found = []
-    for line in open("/proc/self/mountinfo", encoding="utf-8"):
+    for line in read_text("/proc/self/mountinfo").splitlines():
         fields = line.split()
         if fields[fields.index("-") + 1] in ("cgroup", "cgroup2"):
             path = os.path.join(fields[4], CGROUP_PARENT)
@@ -76,7 +85,7 @@ class RunnerTestCase(harness.TestCase):
         if os.path.exists(config_path):
             os.unlink(config_path)
         self.runner("spec", "--bundle", self.bundle)
-        config = json.load(open(config_path, encoding="utf-8"))
+        config = read_json(config_path)
         config["process"]["terminal"] = False
         config["process"]["args"] = list(command)
         config["linux"]["cgroupsPath"] = f"{CGROUP_PARENT}/box"

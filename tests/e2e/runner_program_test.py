@@ -8,7 +8,7 @@ import subprocess
 
 import harness
 from harness import run
-from runner_bundle import RUNNER, RunnerTestCase, wait_until
+from runner_bundle import RUNNER, RunnerTestCase, read_json, read_text, wait_until
 
 
 class ExitCodeTest(RunnerTestCase):
@@ -83,7 +83,7 @@ class LogTest(RunnerTestCase):
         log = self.path("log-" + log_format)
         result = self.runner("--log", log, "--log-format", log_format, "state", "nobody", check=False)
         self.assert_refused(result, "container 'nobody' does not exist")
-        return open(log, encoding="utf-8").read()
+        return read_text(log)
 
     def test_as_json(self):
         lines = self.log_of("json").splitlines()
@@ -105,7 +105,7 @@ class LogTest(RunnerTestCase):
         config = self.config("true")
         config["hooks"] = {"poststop": [{"path": "/bin/false"}]}
         self.run_box(config, before=("--log", log, "--log-format", "json"))
-        entries = [json.loads(line) for line in open(log, encoding="utf-8")]
+        entries = [json.loads(line) for line in read_text(log).splitlines()]
         self.assertEqual([entry["level"] for entry in entries], ["warning"])
         self.assertIn("poststop hook failed with exit code 1", entries[0]["msg"])
 
@@ -122,7 +122,7 @@ class DocumentTest(RunnerTestCase):
     def test_spec_of_the_present_directory(self):
         os.mkdir(self.path("other"))
         self.runner("spec", cwd=self.path("other"))
-        self.assertEqual(json.load(open(self.path("other", "config.json"), encoding="utf-8"))["hostname"], "runner")
+        self.assertEqual(read_json(self.path("other", "config.json"))["hostname"], "runner")
 
     def test_features_are_json(self):
         features = json.loads(self.runner("features").stdout)
@@ -140,8 +140,8 @@ class DocumentTest(RunnerTestCase):
         commands = ["create", "start", "state", "kill", "delete", "run", "exec", "list", "ps", "pause", "resume",
                     "update", "events", "spec", "features"]
         overview = self.runner("--help").stdout
-        manual = self.runner("man").stdout
-        self.assertTrue(manual.startswith(".TH"), manual[:40])
+        manual = self.runner("__man").stdout
+        self.assertIn(".TH", manual)
         for command in commands:
             self.assertIn(command, overview)
             self.assertIn(command, manual)
@@ -195,7 +195,7 @@ class ListTest(RunnerTestCase):
         self.assertEqual(state["annotations"], {})
 
     def test_ps(self):
-        self.start_box("sh", "-c", "sleep 1000000 & sleep 1000000")
+        self.start_box("sh", "-c", "sleep 1000000 & sleep 1000000; exit 0")
         wait_until(lambda: len(json.loads(self.runner("ps", "--format", "json", "box").stdout)) == 3, "three processes")
         self.assertIn(self.state()["pid"], json.loads(self.runner("ps", "--format", "json", "box").stdout))
         if not os.path.exists("/bin/ps"):
@@ -217,7 +217,7 @@ class ControlTest(RunnerTestCase):
         self.write(self.config("sleep", "1000000"))
         self.detached("create", "--bundle", self.bundle, "--pid-file", self.path("pid"), "box")
         self.assertEqual(self.status(), "created")
-        self.assertEqual(open(self.path("pid"), encoding="ascii").read(), str(self.state()["pid"]))
+        self.assertEqual(read_text(self.path("pid")), str(self.state()["pid"]))
         self.runner("start", "box")
         self.assertEqual(self.status(), "running")
         self.assert_refused(self.runner("start", "box", check=False), "cannot start an already running container")
@@ -262,7 +262,7 @@ class ControlTest(RunnerTestCase):
         self.runner("update", "--resources", "-", "box", input='{"pids": {"limit": 44}}')
         stats = json.loads(self.runner("events", "--stats", "box").stdout)
         self.assertEqual(stats["data"]["pids"]["limit"], 44)
-        self.assert_refused(self.runner("update", "--resources", "-", "box", input="{", check=False), "reading")
+        self.assert_refused(self.runner("update", "--resources", "-", "box", input="{", check=False), "parsing the resources")
 
     def test_events(self):
         self.start_box()
@@ -302,7 +302,7 @@ class ControlTest(RunnerTestCase):
     def test_exec_detached(self):
         self.start_box()
         self.detached("exec", "--detach", "--pid-file", self.path("pid"), "box", "sleep", "1000000")
-        pid = int(open(self.path("pid"), encoding="ascii").read())
+        pid = int(read_text(self.path("pid")))
         self.assertIn(pid, json.loads(self.runner("ps", "--format", "json", "box").stdout))
 
 
@@ -312,7 +312,7 @@ class RunOptionTest(RunnerTestCase):
         receipt_path = self.path("receipt.json")
         result = self.run_box(self.config("sh", "-c", "exit 5"), "--receipt", receipt_path)
         self.assertEqual(result.returncode, 5)
-        receipt = json.load(open(receipt_path, encoding="utf-8"))
+        receipt = read_json(receipt_path)
         self.assertEqual(receipt["exitCode"], 5)
         self.assertEqual(receipt["signal"], 0)
         self.assertIs(receipt["timedOut"], False)
@@ -322,7 +322,7 @@ class RunOptionTest(RunnerTestCase):
         self.assertEqual(wall["create"] + wall["start"] + wall["run"], wall["total"])
         self.run_box(self.config("sleep", "1000000"), "--timeout", "0.1", "--receipt", receipt_path,
                      stdin=subprocess.DEVNULL)
-        receipt = json.load(open(receipt_path, encoding="utf-8"))
+        receipt = read_json(receipt_path)
         self.assertIs(receipt["timedOut"], True)
         self.assertEqual(receipt["signal"], signal.SIGKILL)
 
@@ -330,7 +330,7 @@ class RunOptionTest(RunnerTestCase):
         config = self.config("sh", "-c", "head -c 100m /dev/zero | cat > /dev/null; x=$(head -c 100m /dev/zero | cat -v)")
         config["linux"]["resources"]["memory"] = {"limit": 8 << 20, "swap": 8 << 20}
         self.run_box(config, "--receipt", self.path("receipt.json"))
-        receipt = json.load(open(self.path("receipt.json"), encoding="utf-8"))
+        receipt = read_json(self.path("receipt.json"))
         self.assertIs(receipt["oomKilled"], True)
 
     def test_keep(self):
@@ -373,10 +373,12 @@ class RunOptionTest(RunnerTestCase):
         self.assertEqual(result.stdout, "1 1\nsocket\n", result.stderr)
 
     def test_a_terminal(self):
-        config = self.config("sh", "-c", "tty; test -t 0 && echo tty; read line; echo got $line")
+        config = self.config("sh", "-c", "tty; test -t 0 && echo is a tty; read line; echo got $line")
         config["process"]["terminal"] = True
-        result = self.run_box(config, input="word\n")
-        self.assertEqual(result.stdout.replace("\r", ""), "/dev/pts/0\ntty\nword\ngot word\n")
+        said = self.run_box(config, input="word\n").stdout.replace("\r", "")
+        # Where the word that was typed shows depends on who is first.
+        self.assertIn("/dev/pts/0\nis a tty\n", said)
+        self.assertTrue(said.endswith("got word\n"), said)
 
 
 class RefusalTest(RunnerTestCase):

@@ -14,7 +14,7 @@ class RuntimeDescriptorsTest : public RuntimeTest {
 };
 
 TEST_F(RuntimeDescriptorsTest, WhatIsHandedDownFollowsTheStreams) {
-  CreateRequest request = request_of(script("cat <&3; cat <&5; ls /proc/$$/fd"));
+  CreateRequest request = request_of(script("cat <&3; cat <&5; ls /proc/$$/fd; exit 0"));
   request.preserved.push_back(file_with("three\n"));
   request.preserved.emplace_back();
   request.preserved.push_back(file_with("five\n"));

@@ -158,7 +158,7 @@ TEST_F(RuntimeExecTest, ItGetsTheDescriptorsThatAreHandedDown) {
   write_all(file.get(), "handed down\n", "file");
   ::lseek(file.get(), 0, SEEK_SET);
   ExecRequest request =
-      exec_script("cat <&4; [ -e /proc/self/fd/3 ] || echo closed; ls /proc/$$/fd");
+      exec_script("cat <&4; [ -e /proc/self/fd/3 ] || echo closed; ls /proc/$$/fd; exit 0");
   request.preserved.emplace_back();
   request.preserved.push_back(file.duplicate());
   EXPECT_EQ(exec(std::move(request)).output, "handed down\nclosed\n0\n1\n2\n4\n");
@@ -194,11 +194,7 @@ TEST_F(RuntimeExecTest, ItJoinsACgroupBelowTheContainers) {
   const auto hierarchy = v1_hierarchy("pids");
   if (!hierarchy) GTEST_SKIP() << "needs the pids controller of cgroup v1";
   start(idle());
-  runner::CgroupLayout layout = runner::read_cgroup_layout();
-  if (layout.v2) layout.v1.push_back(*layout.v2);
-  for (const auto& each : layout.v1) {
-    make_dirs(fmt::format("{}/{}/{}/deep/er", each.mount_point, test_cgroup_parent(), id()), 0755);
-  }
+  make_nested_cgroup(id(), "deep/er");
   ExecRequest request = exec_request({"cat", "/proc/self/cgroup"});
   request.cgroup = "deep/er";
   const Outcome outcome = exec(std::move(request));

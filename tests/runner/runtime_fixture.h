@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "expect_error.h"
+#include "layerkit/base/text.h"
 #include "layerkit/runner/runtime.h"
 #include "runner_fixture.h"
 
@@ -61,6 +62,7 @@ inline std::map<int, std::string> open_descriptors() {
 inline pid_t fork_to(const std::function<int()>& work) {
   const pid_t pid = ::fork();
   if (pid != 0) return pid;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   int code = 99;
   try {
     code = work();
@@ -85,6 +87,11 @@ inline std::string read_text(const std::string& path) {
 
 inline void write_text(const std::string& path, const std::string& text, mode_t mode = 0644) {
   write_file_at(AT_FDCWD, path, text, mode);
+}
+
+inline void rewrite_text(const std::string& path, const std::string& text) {
+  unlink_at(AT_FDCWD, path);
+  write_text(path, text, 0600);
 }
 
 inline Json mount_json(const std::string& target,
@@ -126,6 +133,24 @@ inline void drop_namespace(Json& config, const std::string& type) {
 inline void replace_namespace(Json& config, const std::string& type, const std::string& path) {
   drop_namespace(config, type);
   config["linux"]["namespaces"].push_back(namespace_json(type, path));
+}
+
+/// Below that of a container, in each v1 hierarchy.
+inline void make_nested_cgroup(const std::string& id, const std::string& nested) {
+  for (const auto& each : runner::read_cgroup_layout().v1) {
+    std::string directory = each.mount_point + "/" + test_cgroup_parent() + "/" + id;
+    for (const std::string_view name : split(nested, '/')) {
+      const std::string parent = directory;
+      directory += fmt::format("/{}", name);
+      make_dirs(directory, 0755);
+      // A new one has none, and takes no process.
+      for (const char* file : {"/cpuset.cpus", "/cpuset.mems"}) {
+        if (std::filesystem::exists(directory + file))
+          write_all(open_at(AT_FDCWD, directory + file, O_WRONLY).get(), read_text(parent + file),
+                    file);
+      }
+    }
+  }
 }
 
 /// For tests of Runtime: each has a directory of states and a bundle, and leaves nothing behind.

@@ -1,7 +1,9 @@
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
 
-#include "layerkit/base/digest.h"
+#include <fstream>
+#include <iterator>
+
 #include "runtime_fixture.h"
 
 // One test for each way that was once found out of a container, or into the one who made it.
@@ -62,7 +64,8 @@ class LeakedDescriptors {
 };
 
 std::string own_binary() {
-  return read_file_at(AT_FDCWD, "/proc/self/exe", 1U << 30U);
+  std::ifstream file("/proc/self/exe", std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 /// CVE-2019-5736.
@@ -119,8 +122,8 @@ TEST_F(RuntimeSecurityTest, AWorkingDirectoryThroughADescriptorIsRefused) {
 
 TEST_F(RuntimeSecurityTest, NoDescriptorOfTheRuntimeReachesAProcess) {
   const LeakedDescriptors leak;
-  start(privileged(script("ls /proc/1/fd > /tmp/fds; sleep 1000000")));
-  EXPECT_EQ(exec("ls /proc/$$/fd").output, "0\n1\n2\n");
+  start(privileged(script("ls /proc/1/fd | cat > /tmp/fds; sleep 1000000")));
+  EXPECT_EQ(exec("ls /proc/$$/fd; exit 0").output, "0\n1\n2\n");
   EXPECT_EQ(exec("while ! [ -s /tmp/fds ]; do :; done; cat /tmp/fds").output, "0\n1\n2\n");
   EXPECT_EQ(exec("ls /proc/1/fd").output, "0\n1\n2\n");
 }
@@ -148,21 +151,21 @@ TEST_F(RuntimeSecurityTest, AProcessThatJoinsCannotBeLookedInto) {
   config["linux"]["uidMappings"] = {mapping_json(0, 100000, 65536)};
   config["linux"]["gidMappings"] = {mapping_json(0, 100000, 65536)};
   start(config);
-  runner::CgroupLayout layout = runner::read_cgroup_layout();
-  if (layout.v2) layout.v1.push_back(*layout.v2);
   const std::string below = "/" + test_cgroup_parent() + "/" + id() + "/cold";
-  for (const auto& each : layout.v1)
-    make_dirs(each.mount_point + below, 0755);
+  make_nested_cgroup(id(), "cold");
   const std::string cold = freezer->mount_point + below;
-  write_all(open_at(AT_FDCWD, cold + "/freezer.state", O_WRONLY).get(), "FROZEN", "freezer");
+  const auto set_state = [&](std::string_view state) {
+    write_all(open_at(AT_FDCWD, cold + "/freezer.state", O_WRONLY).get(), state, "freezer");
+  };
+  set_state("FROZEN");
   const pid_t joiner = fork_to([&] {
     ExecRequest request = exec_script("true");
     request.cgroup = "cold";
     request.ignores_pause = true;
     return exec(std::move(request)).status.code;
   });
-  while (read_text(cold + "/tasks").empty()) {
-  }
+  while (read_text(cold + "/tasks").empty())
+    ASSERT_EQ(::waitpid(joiner, nullptr, WNOHANG), 0);
   const std::string look = exec(
                                "for each in /proc/[0-9]*; do case $each in /proc/1|/proc/$$) ;; *) "
                                "ls $each/fd $each/cwd/ || echo closed; "
@@ -171,7 +174,7 @@ TEST_F(RuntimeSecurityTest, AProcessThatJoinsCannotBeLookedInto) {
   EXPECT_NE(look.find("/fd': Permission denied\n"), std::string::npos) << look;
   EXPECT_NE(look.find("closed\n"), std::string::npos) << look;
   EXPECT_EQ(look.find("\n0\n"), std::string::npos) << look;
-  write_all(open_at(AT_FDCWD, cold + "/freezer.state", O_WRONLY).get(), "THAWED", "freezer");
+  set_state("THAWED");
   EXPECT_EQ(exit_code_of(joiner), 0);
 }
 

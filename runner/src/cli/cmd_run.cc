@@ -58,6 +58,7 @@ void run(Session& session, Arguments& arguments) {
       runtime.create(std::move(request), failure, session.context);
   Removal removal(runtime, id, session.context);
   receipt.created();
+  const HeldSignals held;
   runtime.start(id, session.context);
   receipt.started();
   if (arguments.detach) {
@@ -67,14 +68,17 @@ void run(Session& session, Arguments& arguments) {
   std::optional<int> timeout;
   if (arguments.timeout > 0) timeout = static_cast<int>(arguments.timeout * 1000);
   bool timed_out = false;
-  const ExitStatus status = stay_in_foreground(*process, timeout, [&] {
+  ExitStatus status = stay_in_foreground(*process, timeout, [&] {
     timed_out = true;
     session.context.warn(fmt::format("container {} is killed: it took longer than {} seconds",
                                      layerkit::quoted(id), arguments.timeout));
     runtime.kill(id, SIGKILL, true);
   });
   session.exit_code = timed_out ? kTimedOut : status.code;
-  if (receipt.is_wanted()) receipt.write(status, timed_out, runtime.stats(id));
+  if (receipt.is_wanted()) {
+    status.out_of_memory = runtime.out_of_memory(id);
+    receipt.write(status, timed_out, runtime.stats(id));
+  }
   if (arguments.keep) {
     removal.never();
   } else {

@@ -29,14 +29,9 @@ class SignalQueue {
  public:
   SignalQueue() {
     const sigset_t signals = forwarded_signals();
-    if (::pthread_sigmask(SIG_BLOCK, &signals, &before_) != 0)
-      fail_errno(errno, "blocking signals");
     fd_ = Fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!fd_) fail_errno(errno, "waiting for signals");
   }
-  SignalQueue(const SignalQueue&) = delete;
-  SignalQueue& operator=(const SignalQueue&) = delete;
-  ~SignalQueue() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
   int fd() const noexcept { return fd_.get(); }
   /// 0: none.
@@ -47,7 +42,7 @@ class SignalQueue {
   }
 
  private:
-  sigset_t before_{};
+  HeldSignals held_;
   Fd fd_;
 };
 
@@ -126,6 +121,15 @@ class Foreground {
 };
 
 }  // namespace
+
+HeldSignals::HeldSignals() {
+  const sigset_t signals = forwarded_signals();
+  if (::pthread_sigmask(SIG_BLOCK, &signals, &before_) != 0) fail_errno(errno, "blocking signals");
+}
+
+HeldSignals::~HeldSignals() {
+  ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
 
 ExitStatus stay_in_foreground(StartedProcess& process,
                               std::optional<int> timeout,

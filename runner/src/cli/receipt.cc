@@ -52,7 +52,11 @@ void Receipt::write(const ExitStatus& status, bool timed_out, const CgroupStats&
                                  {"start", started_ - created_},
                                  {"run", end - started_},
                                  {"total", end - begin_}};
-  replace_file_at(AT_FDCWD, path_, receipt.dump(2) + "\n", 0644);
+  const std::size_t slash = path_.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
+  const std::string name = slash == std::string::npos ? path_ : path_.substr(slash + 1);
+  const Fd fd = open_at(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY);
+  replace_file_at(fd.get(), name, receipt.dump(2) + "\n", 0644);
 }
 
 }  // namespace layerkit::cli

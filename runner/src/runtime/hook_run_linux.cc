@@ -38,6 +38,7 @@ void replace_hook_input(const Fd& input, std::string_view text) {
   if (::ftruncate(input.get(), 0) != 0 || ::lseek(input.get(), 0, SEEK_SET) != 0)
     fail_errno(errno, "writing the state for hooks");
   write_all(input.get(), text, "the state for hooks");
+  ::lseek(input.get(), 0, SEEK_SET);
 }
 
 Fd hook_output() {

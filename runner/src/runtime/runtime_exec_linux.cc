@@ -32,11 +32,12 @@ std::unique_ptr<Cgroup> cgroup_for(const ContainerRecord& record, const std::str
       fail(Errc::Invalid, "bad sub cgroup path {}: `..` components are not allowed",
            quoted(nested));
   }
-  std::unique_ptr<Cgroup> cgroup =
-      find_nested_cgroup(read_cgroup_layout(), record.cgroups_path, nested);
-  if (cgroup == nullptr)
-    fail(Errc::NotFound, "joining cgroup {} of container {}: it does not exist", quoted(nested),
-         quoted(record.id));
+  const std::string doing =
+      fmt::format("joining cgroup {} of container {}", quoted(nested), quoted(record.id));
+  std::unique_ptr<Cgroup> cgroup = with_context(
+      [&] { return doing; },
+      [&] { return find_nested_cgroup(read_cgroup_layout(), record.cgroups_path, nested); });
+  if (cgroup == nullptr) fail(Errc::NotFound, "{}: it does not exist", doing);
   return cgroup;
 }
 

@@ -14,7 +14,8 @@ namespace layerkit::runner {
 
 std::string cgroup_path_of(const std::string& cgroups_path, const std::string& id) {
   if (cgroups_path.empty()) return id;
-  const std::string path = RelPath::parse(cgroups_path).str();
+  const std::string path = with_context([] { return "placing the container's cgroup"; },
+                                        [&] { return RelPath::parse(cgroups_path).str(); });
   if (path.empty() || path == ".")
     fail(Errc::Invalid, "reading cgroup path {}: it is the root", quoted(cgroups_path));
   return path;
