@@ -43,22 +43,30 @@ void make_user_namespace(const ChildPlan& plan) noexcept {
   if (plan.has_mapped_root) become_root(plan);
 }
 
-/// Its offsets must be there before the first process is.
-void make_time_namespace(const ChildPlan& plan) noexcept {
-  check(plan, ::syscall(SYS_unshare, CLONE_NEWTIME), Step::TimeNamespace);
-  if (plan.time_offsets == nullptr) return;
-  const long file =
-      ::syscall(SYS_openat, AT_FDCWD, "/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC, 0);
+/// The file that gets the offsets of a time namespace to come: later, when the ids have changed, it
+/// is not ours any more.
+int open_time_offsets(const ChildPlan& plan) noexcept {
+  if (plan.time_offsets == nullptr) return -1;
+  const auto file = static_cast<int>(
+      ::syscall(SYS_openat, AT_FDCWD, "/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC, 0));
   check(plan, file, Step::TimeNamespace);
-  check(plan, ::syscall(SYS_write, file, plan.time_offsets, text_size(plan.time_offsets)),
+  return file;
+}
+
+/// Its offsets must be there before the first process is.
+void make_time_namespace(const ChildPlan& plan, int offsets) noexcept {
+  check(plan, ::syscall(SYS_unshare, CLONE_NEWTIME), Step::TimeNamespace);
+  if (offsets < 0) return;
+  check(plan, ::syscall(SYS_write, offsets, plan.time_offsets, text_size(plan.time_offsets)),
         Step::TimeNamespace);
-  ::syscall(SYS_close, file);
+  ::syscall(SYS_close, offsets);
 }
 
 }  // namespace
 
 void run_stage(const ChildPlan& plan) noexcept {
   write_oom_score(plan);
+  const int offsets = open_time_offsets(plan);
   set_affinity(plan, plan.initial_cpus);
   if (!plan.namespaces.empty()) {
     // From the moment on when processes of that namespace may see this one, none may look into it
@@ -67,7 +75,7 @@ void run_stage(const ChildPlan& plan) noexcept {
     join_namespaces(plan);
   }
   if (plan.stage_makes_user_namespace) make_user_namespace(plan);
-  if (plan.makes_time_namespace) make_time_namespace(plan);
+  if (plan.makes_time_namespace) make_time_namespace(plan, offsets);
   int pidfd = -1;
   clone_args args{};
   // A child of the caller's, as one without a stage is.

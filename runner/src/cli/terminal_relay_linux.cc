@@ -16,12 +16,6 @@ TerminalRelay::TerminalRelay(Fd master) : master_(std::move(master)) {
   if (flags < 0 || ::fcntl(master_.get(), F_SETFL, flags | O_NONBLOCK) != 0)
     fail_errno(errno, "connecting the terminal");
   resize();
-  // Line ends are made for the caller's terminal, by that.
-  termios inner{};
-  if (::tcgetattr(master_.get(), &inner) == 0) {
-    inner.c_oflag &= ~static_cast<tcflag_t>(ONLCR);
-    ::tcsetattr(master_.get(), TCSANOW, &inner);
-  }
   if (::tcgetattr(0, &before_) != 0) return;  // the caller's input is no terminal
   termios raw = before_;
   ::cfmakeraw(&raw);

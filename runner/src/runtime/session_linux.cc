@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -61,6 +62,12 @@ void StartEvents::take_terminal(Fd master) {
     console_.reset();
     return;
   }
+  // Line ends are made for the caller's terminal, by that.
+  termios settings{};
+  if (::tcgetattr(master.get(), &settings) == 0) {
+    settings.c_oflag &= ~static_cast<tcflag_t>(ONLCR);
+    ::tcsetattr(master.get(), TCSANOW, &settings);
+  }
   terminal_ = std::move(master);
 }
 
@@ -74,7 +81,8 @@ void StartEvents::take_seccomp_listener(Fd listener, pid_t pid) {
   message["pid"] = pid;
   message["metadata"] = listener_metadata_;
   message["state"] = nlohmann::ordered_json::parse(state_(pid));
-  const Fd socket = connect_to(listener_path_, kListenerSocket);
+  const Fd socket = with_context([] { return "failed to connect with seccomp agent"; },
+                                 [&] { return connect_to(listener_path_, kListenerSocket); });
   send_descriptor(socket, listener.get(), message.dump(), kListenerSocket);
 }
 

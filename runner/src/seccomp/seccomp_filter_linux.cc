@@ -72,7 +72,8 @@ void check_notified(const SeccompProfile::Rule& rule) {
   for (const std::string& name : rule.names) {
     if (name == "write")
       fail(Errc::Invalid,
-           "reading the seccomp rule for 'write': SCMP_ACT_NOTIFY cannot be its action: the "
+           "reading the seccomp rule for 'write': SCMP_ACT_NOTIFY cannot be used for the write "
+           "syscall: the "
            "process could not hand over the descriptor of the listener");
   }
 }
