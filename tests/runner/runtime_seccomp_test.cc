@@ -123,7 +123,8 @@ TEST_F(RuntimeSeccompTest, AnExecHasAListenerOfItsOwn) {
 
 TEST_F(RuntimeSeccompTest, WithoutAnAgentItDoesNotStart) {
   EXPECT_EQ(refusal_of(with_listener(idle())),
-            "connecting to seccomp listener '" + path("agent") + "': No such file or directory");
+            "failed to connect with seccomp agent: connecting to seccomp listener '" +
+                path("agent") + "': No such file or directory");
 }
 
 TEST_F(RuntimeSeccompTest, NotifyingWithoutAListenerPathIsRefused) {
