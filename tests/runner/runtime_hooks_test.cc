@@ -124,7 +124,7 @@ TEST_F(RuntimeHooksTest, AFailingHookBeforeTheStartEndsTheContainer) {
     config["hooks"][kind] = {shell_hook("exit 0"), shell_hook("echo what it said >&2; exit 3")};
     config["hooks"]["poststop"] = {shell_hook("echo poststop >> " + path(kind + "-stopped"))};
     EXPECT_EQ(refusal_of(config),
-              "error running " + kind + " hook #1: '/bin/sh': exit status 3 ('what it said')");
+              "error running " + kind + " hook #1: '/bin/sh': exit status 3, output: what it said");
   }
   // Once there was a container to be stopped, its poststop hooks ran.
   EXPECT_EQ(read_text(path("startContainer-stopped")), "poststop\n");
@@ -199,9 +199,10 @@ TEST_F(RuntimeHooksTest, AHookHasItsInputAndOutputAndNoOtherDescriptor) {
   const int leak = ::open("/", O_RDONLY | O_DIRECTORY);  // NOLINT(android-cloexec-open)
   Json config = idle();
   for (const char* kind : {"createRuntime", "createContainer"})
-    config["hooks"][kind] = {shell_hook("for each in 3 4 5 6 7 8 9 10 11 12; do "
-                                        "[ -e /proc/$$/fd/$each ] && echo $each >> " + path(kind) +
-                                        "; done; echo end >> " + path(kind))};
+    config["hooks"][kind] = {
+        shell_hook("for each in 3 4 5 6 7 8 9 10 11 12; do "
+                   "[ -e /proc/$$/fd/$each ] && echo $each >> " +
+                   path(kind) + "; done; echo end >> " + path(kind))};
   create(config);
   ::close(leak);
   for (const char* kind : {"createRuntime", "createContainer"}) {

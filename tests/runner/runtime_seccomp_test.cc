@@ -56,9 +56,9 @@ TEST_F(RuntimeSeccompTest, ACallFailsWithTheErrnoOfItsRule) {
 /// With noNewPrivileges the filter is the last thing before the program.
 TEST_F(RuntimeSeccompTest, WhatTheRuntimeNeedsMayBeForbidden) {
   std::vector<Json> rules;
-  for (const char* call : {"setns", "mount", "prctl", "capset", "setresuid", "setresgid",
-                           "setgroups", "chdir", "fchdir", "openat2", "close_range", "dup3",
-                           "sendmsg", "sched_setaffinity", "umask"})
+  for (const char* call :
+       {"setns", "mount", "capset", "setresuid", "setresgid", "setgroups", "chdir", "fchdir",
+        "openat2", "close_range", "dup3", "sendmsg", "sched_setaffinity", "umask"})
     rules.push_back(rule(call, "SCMP_ACT_KILL_PROCESS"));
   Json config = with_profile(script("echo fine"), rules);
   config["process"]["noNewPrivileges"] = true;
