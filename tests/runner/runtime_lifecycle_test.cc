@@ -251,7 +251,7 @@ TEST_F(RuntimeLifecycleTest, APidThatBelongsToSomebodyElseIsLeftAlone) {
   const pid_t stranger = fork_to([] { return ::pause(); });
   Json record = Json::parse(read_text(state_path("state.json")));
   record["pid"] = stranger;
-  record["startTime"] = 1;  // two processes may well start in one tick of the clock
+  record["startTime"] = record["startTime"].get<std::uint64_t>() - 1;
   rewrite_text(state_path("state.json"), record.dump());
   EXPECT_EQ(status(), ContainerStatus::Stopped);
   expect_error(Errc::NotFound, "container not running",
