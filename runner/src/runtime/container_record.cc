@@ -36,6 +36,9 @@ std::string to_json(const ContainerRecord& record) {
   json["owner"] = record.owner;
   json["cgroupsPath"] = record.cgroups_path;
   json["started"] = record.started;
+  json["hasProcess"] = record.has_process;
+  json["hasStartHooks"] = record.has_start_hooks;
+  json["hasPoststopHooks"] = record.has_poststop_hooks;
   json["annotations"] = annotations_json(record.annotations);
   return json.dump() + "\n";
 }
@@ -54,6 +57,9 @@ ContainerRecord parse_record(std::string_view json, const std::string& name) {
   record.owner = static_cast<std::uint32_t>(view.at("owner").unsigned_number());
   record.cgroups_path = view.at("cgroupsPath").string();
   record.started = view.at("started").boolean();
+  record.has_process = view.at("hasProcess").boolean();
+  record.has_start_hooks = view.at("hasStartHooks").boolean();
+  record.has_poststop_hooks = view.at("hasPoststopHooks").boolean();
   for (const auto& [key, value] : view.at("annotations").members())
     record.annotations.emplace(key, value.string());
   return record;

@@ -20,6 +20,10 @@ struct ContainerRecord {
   std::uint32_t owner = 0;
   std::string cgroups_path;
   bool started = false;
+  // What config.json has, so that it is read again only where that matters.
+  bool has_process = true;
+  bool has_start_hooks = false;  ///< startContainer or poststart
+  bool has_poststop_hooks = false;
   std::map<std::string, std::string> annotations;
 };
 

@@ -39,14 +39,13 @@ std::unique_ptr<Cgroup> need_cgroup(const ContainerRecord& record) {
 
 }  // namespace
 
-void kill_container(const ContainerRecord& record) {
+void kill_container(const ContainerRecord& record, Cgroup* cgroup) {
   ContainerInit init;
   try {
     init = open_init(record);
   } catch (const Error&) {
     init = {};
   }
-  const std::unique_ptr<Cgroup> cgroup = cgroup_of(record);
   if (init.pidfd) ::syscall(SYS_pidfd_send_signal, init.pidfd.get(), SIGKILL, nullptr, 0);
   // A frozen one takes no signal on v1; others may be left when there is no pid namespace.
   if (cgroup != nullptr) cgroup->signal_all(SIGKILL);
@@ -64,14 +63,15 @@ void kill_container(const ContainerRecord& record) {
 void destroy_container(const StateDirectory& directory,
                        const ContainerRecord& record,
                        const Context& context) {
-  kill_container(record);
-  if (const std::unique_ptr<Cgroup> cgroup = cgroup_of(record)) cgroup->remove();
+  const std::unique_ptr<Cgroup> cgroup = cgroup_of(record);
+  kill_container(record, cgroup.get());
+  if (cgroup != nullptr) cgroup->remove();
   ContainerState state = state_of(record);
   state.status = ContainerStatus::Stopped;
   state.pid = 0;
   std::vector<Hook> hooks;
   try {
-    hooks = config_of(directory).spec.hooks.poststop;
+    if (record.has_poststop_hooks) hooks = config_of(directory).spec.hooks.poststop;
   } catch (const Error& error) {
     context.warn(error.message());
   }

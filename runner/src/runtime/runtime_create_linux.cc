@@ -60,6 +60,10 @@ ContainerRecord make_record(const CreateRequest& request, const Bundle& bundle) 
   record.owner = ::geteuid();
   record.annotations = bundle.config.spec.annotations;
   record.cgroups_path = cgroup_path_of(bundle.config.spec.cgroups_path, request.id);
+  const Hooks& hooks = bundle.config.spec.hooks;
+  record.has_process = !bundle.config.spec.process.args.empty();
+  record.has_start_hooks = !hooks.start_container.empty() || !hooks.poststart.empty();
+  record.has_poststop_hooks = !hooks.poststop.empty();
   return record;
 }
 

@@ -31,9 +31,9 @@ OciConfig config_of(const StateDirectory& directory);
 /// The container's first process. Error{NotFound} when it has ended.
 ContainerInit open_init(const ContainerRecord& record);
 
-/// SIGKILL for all that is in it, and returns once the first process has ended. Error{Busy} when it
-/// does not.
-void kill_container(const ContainerRecord& record);
+/// SIGKILL for the first process and all that is in `cgroup` (may be null); returns once the first
+/// one has ended. Error{Busy} when it does not.
+void kill_container(const ContainerRecord& record, Cgroup* cgroup);
 
 /// Kills it, removes what it left and runs its poststop hooks.
 void destroy_container(const StateDirectory& directory,

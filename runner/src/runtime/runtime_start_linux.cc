@@ -18,26 +18,21 @@ void Runtime::start(const std::string& id, const Context& context) const {
     fail(Errc::Invalid, "cannot start a container that has stopped: {}", quoted(id));
   if (state.status != ContainerStatus::Created)
     fail(Errc::Invalid, "cannot start an already running container: {}", quoted(id));
-  const OciConfig config = config_of(directory);
-  if (config.spec.process.args.empty()) {
-    kill_container(record);
+  if (!record.has_process) {
+    kill_container(record, cgroup_of(record).get());
     fail(Errc::Invalid, "cannot start container {}: its config.json has no process", quoted(id));
   }
-  const Hooks& hooks = config.spec.hooks;
+  OciConfig config;
+  if (record.has_start_hooks) config = config_of(directory);
+  const std::vector<Hook>& poststart = config.spec.hooks.poststart;
   try {
     run_start_container_hooks(config, record, state_json(state, false), context);
-  } catch (const Error&) {
-    destroy_container(directory, record, context);
-    throw;
-  }
-  // Poststart hooks are for when the program runs.
-  directory.open_gate(!hooks.poststart.empty());
-  record.started = true;
-  directory.write_record(record);
-  if (hooks.poststart.empty()) return;
-  state.status = ContainerStatus::Running;
-  try {
-    run_hooks("poststart", hooks.poststart, state_json(state, false));
+    // Poststart hooks are for when the program runs.
+    directory.open_gate(!poststart.empty());
+    record.started = true;
+    directory.write_record(record);
+    state.status = ContainerStatus::Running;
+    if (!poststart.empty()) run_hooks("poststart", poststart, state_json(state, false));
   } catch (const Error&) {
     destroy_container(directory, record, context);
     throw;
