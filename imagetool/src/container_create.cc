@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "container_start.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/container_run.h"
 #include "layerkit/imagetool/init_layer.h"
+#include "layerkit/runner/init_program.h"
 #include "network_files.h"
 #include "time_format.h"
 
@@ -18,7 +20,8 @@ constexpr std::size_t kIdDigits = 64;
 constexpr std::size_t kShortIdDigits = 12;
 
 std::string default_hostname(const HostOptions& options, const std::string& id) {
-  if (options.network != NetworkMode::Host) return id.substr(0, kShortIdDigits);
+  if (options.network != NetworkMode::Host && options.uts != NamespaceMode::Host)
+    return id.substr(0, kShortIdDigits);
   char name[256] = {};
   if (::gethostname(name, sizeof name - 1) != 0) fail_errno(errno, "reading the host's name");
   return name;
@@ -57,6 +60,7 @@ FileType prepare_bind_source(const BindVolume& bind) {
 /// The init layer's objects with all mount points: made there, they are no change of the container.
 std::vector<InitObject> init_objects(const ContainerInfo& info) {
   std::vector<InitObject> objects = default_init_objects();
+  if (info.options.init) objects.push_back({kInitPath, FileType::Regular, {}});
   for (const auto& volume : info.volumes) {
     objects.push_back({volume.destination, FileType::Directory, {}});
   }
@@ -106,6 +110,14 @@ ContainerInfo draft_container(const RunRequest& request, const Image& image) {
   return draft;
 }
 
+std::vector<RecordFile> record_files(const ContainerInfo& draft) {
+  std::vector<RecordFile> files = {{"hostname", draft.config.hostname + "\n"},
+                                   {"hosts", hosts_file(draft.options)},
+                                   {"resolv.conf", resolver_file(draft.options)}};
+  if (draft.options.init) files.push_back({kInitFile, std::string(init_program()), 0755});
+  return files;
+}
+
 }  // namespace
 
 ContainerInfo create_container(ContainerStore& store,
@@ -118,9 +130,7 @@ ContainerInfo create_container(ContainerStore& store,
   const Image image = store.images().find(request.image).image;
   const ContainerInfo draft = draft_container(request, image);
   const auto objects = init_objects(draft);
-  ContainerInfo info = store.create(draft, {{"hostname", draft.config.hostname + "\n"},
-                                            {"hosts", hosts_file(draft.options)},
-                                            {"resolv.conf", resolver_file(draft.options)}});
+  ContainerInfo info = store.create(draft, record_files(draft));
   try {
     const auto created = parse_rfc3339(info.created).value_or(Timestamp{});
     layers.create_container(info.id, image.top(), [&](int diff_fd) {

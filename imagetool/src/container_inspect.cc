@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "container_network.h"
 #include "layerkit/base/error.h"
 #include "time_format.h"
 
@@ -80,6 +81,27 @@ ordered_json config_json(const ContainerInfo& info) {
   return config;
 }
 
+ordered_json network_json(const ContainerStore& store, const ContainerInfo& info) {
+  const auto attachment = find_network(store, info.id);
+  const bool is_connected = attachment && !attachment->result.is_null();
+  ordered_json settings = {{"SandboxKey", is_connected ? attachment->netns : ""},
+                           {"Ports", ordered_json::object()}};
+  const auto addresses = is_connected ? addresses_of(*attachment) : std::vector<NetworkAddress>();
+  const NetworkAddress first = addresses.empty() ? NetworkAddress() : addresses.front();
+  const ordered_json endpoint = {
+      {"Gateway", first.gateway}, {"IPAddress", first.address}, {"IPPrefixLen", first.prefix}};
+  settings.update(endpoint);
+  settings["Networks"] = ordered_json::object();
+  if (!is_connected) return settings;
+  for (const auto& port : info.options.ports) {
+    settings["Ports"][fmt::format("{}/{}", port.container_port, port.protocol)].push_back(
+        {{"HostIp", port.host_ip.empty() ? "0.0.0.0" : port.host_ip},
+         {"HostPort", std::to_string(port.host_port)}});
+  }
+  settings["Networks"][attachment->network.name] = endpoint;
+  return settings;
+}
+
 }  // namespace
 
 ordered_json inspect_container_json(ContainerStore& store, const ContainerInfo& info) {
@@ -104,6 +126,7 @@ ordered_json inspect_container_json(ContainerStore& store, const ContainerInfo& 
           {"MountBackend", backend_name(backend_of(info, *state))},
           {"GraphDriver", driver_json(store.images().layers(), info.id)},
           {"Mounts", mounts_json(store, info)},
+          {"NetworkSettings", network_json(store, info)},
           {"Config", config_json(info)}};
 }
 

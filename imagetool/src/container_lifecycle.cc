@@ -3,6 +3,7 @@
 #include <csignal>
 #include <thread>
 
+#include "container_network.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/container_run.h"
@@ -129,6 +130,7 @@ void remove_container(ContainerStore& store,
   kill_and_await(store, container, context);
   for (const auto& mount : mounts)
     table.unmount(mount, UnmountMode::Lazy);
+  release_network(store, container.id, context);
   store.remove(container.id);
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "container_monitor.h"
+#include "container_network.h"
 #include "container_start.h"
 #include "layerkit/base/byte_stream.h"
 #include "layerkit/base/error.h"
@@ -34,7 +35,10 @@ StartedContainer start_in(MountedLayers& root,
                           const ContainerInfo& info,
                           StartFailure* failure,
                           const Context& context) {
-  StartPlan plan = plan_start(store, info, std::move(root.mount).release());
+  const std::string network = info.options.network == NetworkMode::Named
+                                  ? connect_network(store, info, context)
+                                  : std::string();
+  StartPlan plan = plan_start(store, info, std::move(root.mount).release(), network);
   StartedContainer started;
   started.state.backend = root.backend;
   auto [ours, theirs] =
@@ -78,6 +82,7 @@ StartedContainer start_or_remove(ContainerStore& store,
   try {
     return start(store, info, failure, context);
   } catch (const Error&) {
+    release_network(store, info.id, context);
     try {
       store.remove(info.id);
     } catch (const Error& error) {
@@ -110,6 +115,7 @@ ExitStatus watch(ContainerStore& store,
     state.oom_killed = status.out_of_memory;
     state.finished_at = format_rfc3339(current_time());
     try {
+      release_network(store, info.id, context);
       await_end_of_root(store, info, started.server);
       store.set_state(info.id, state);
       if (info.options.auto_remove) remove_container(store, info, RemoveMode::Force, context);

@@ -6,13 +6,21 @@
 
 namespace layerkit {
 
+/// Where the built-in init is: in the record, and in the container, as docker's.
+inline constexpr char kInitFile[] = "init";
+inline constexpr char kInitPath[] = "/sbin/docker-init";
+
 /// All that the runner needs for a container, without the process's standard streams.
 struct StartPlan {
   ContainerSpec spec;
   Fd rootfs;  ///< the container's layers as a detached mount
 };
 
-/// Works out who runs what, with which mounts, in `rootfs`.
-StartPlan plan_start(const ContainerStore& store, const ContainerInfo& info, Fd rootfs);
+/// Works out who runs what, with which mounts, in `rootfs`. `network`: the namespace of a Named
+/// network.
+StartPlan plan_start(const ContainerStore& store,
+                     const ContainerInfo& info,
+                     Fd rootfs,
+                     const std::string& network);
 
 }  // namespace layerkit

@@ -7,6 +7,7 @@
 
 #include "container_info.h"
 #include "container_names.h"
+#include "container_network.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/runner/container.h"
@@ -63,11 +64,11 @@ std::optional<ContainerState> read_state(int containers, const std::string& id) 
                       });
 }
 
-/// 0644 whatever the umask: users inside the container read these files.
-void write_readable(int directory, const std::string& name, const std::string& contents) {
-  const Fd file = open_at(directory, name, O_WRONLY | O_CREAT | O_EXCL, 0644);
-  write_all(file.get(), contents, name);
-  if (::fchmod(file.get(), 0644) != 0) fail_errno(errno, "changing the mode of {}", quoted(name));
+void write_extra(int directory, const RecordFile& extra) {
+  const Fd file = open_at(directory, extra.name, O_WRONLY | O_CREAT | O_EXCL, extra.mode);
+  write_all(file.get(), extra.contents, extra.name);
+  if (::fchmod(file.get(), extra.mode) != 0)
+    fail_errno(errno, "changing the mode of {}", quoted(extra.name));
 }
 
 bool any_alive(const ContainerState& state) {
@@ -102,8 +103,7 @@ std::vector<std::string> ContainerStore::names_in_directory(std::string_view pre
   return ids;
 }
 
-ContainerInfo ContainerStore::create(
-    ContainerInfo draft, const std::vector<std::pair<std::string, std::string>>& files) {
+ContainerInfo ContainerStore::create(ContainerInfo draft, const std::vector<RecordFile>& files) {
   if (!draft.name.empty()) check_container_name(draft.name);
   const FileLock held = lock();
   // Whatever is half-made while we hold the lock was left by somebody who died with it.
@@ -121,7 +121,7 @@ ContainerInfo ContainerStore::create(
   } else if (const auto other = holder(draft.name); other != existing.end()) {
     fail(Errc::Exists,
          "the container name {} is already in use by container {}; remove or rename that one",
-         quoted(draft.name), other->id);
+         layerkit::quoted(draft.name), other->id);
   }
   if (draft.id.empty()) draft.id = random_hex(kIdDigits);
   write_record(draft, files);
@@ -129,13 +129,13 @@ ContainerInfo ContainerStore::create(
 }
 
 void ContainerStore::write_record(const ContainerInfo& record,
-                                  const std::vector<std::pair<std::string, std::string>>& files) {
+                                  const std::vector<RecordFile>& files) {
   const std::string staging = kNewPrefix + record.id;
   make_dir_at(dir_.get(), staging, 0700);
   try {
     const Fd directory = open_dir_at(dir_.get(), staging);
-    for (const auto& [name, contents] : files)
-      write_readable(directory.get(), name, contents);
+    for (const auto& file : files)
+      write_extra(directory.get(), file);
     write_file_at(directory.get(), "log", "", 0640);
     ContainerState state;
     state.monitor = own_identity();
@@ -210,6 +210,7 @@ std::string ContainerStore::path(const std::string& id) const {
 }
 
 void ContainerStore::remove(const std::string& id) {
+  release_network(*this, id, Context());  // of what nobody ended before
   {
     const FileLock held = lock();
     if (!stat_at(dir_.get(), id)) return;
@@ -246,6 +247,7 @@ void ContainerStore::clean_one(const ContainerInfo& record) {
     auto ended = state(record.id);
     if (!ended || !ended->finished_at.empty()) return;
     remove_container_cgroups(cgroups_path_of(record));
+    release_network(*this, record.id, Context());
     ended->finished_at = format_rfc3339(current_time());
     if (!record.options.auto_remove) set_state(record.id, *ended);
   }

@@ -19,6 +19,12 @@ std::string host_file(const char* path) {
   return missing ? std::string() : read_file_at(AT_FDCWD, real.string(), kMaxBytes);
 }
 
+bool is_loopback_server(std::string_view line) {
+  const auto start = line.find_first_not_of(" \t", std::string_view("nameserver").size());
+  const auto server = start == std::string_view::npos ? std::string_view() : line.substr(start);
+  return server.empty() || server.starts_with("127.") || server.starts_with("::1");
+}
+
 }  // namespace
 
 std::string hosts_file(const HostOptions& options) {
@@ -40,11 +46,15 @@ std::string hosts_file(const HostOptions& options) {
 
 std::string resolver_file(const HostOptions& options) {
   std::string host = host_file("/etc/resolv.conf");
-  if (options.dns.empty()) return host;
+  const bool is_apart = options.network == NetworkMode::Named;
+  if (options.dns.empty() && !is_apart) return host;
   std::string text;
   for (const auto& server : options.dns)
     text += "nameserver " + server + "\n";
   for (const auto line : split(host, '\n')) {
+    // The host's own server cannot be reached from another network namespace.
+    const bool is_usable = is_apart && options.dns.empty() && !is_loopback_server(line);
+    if (is_usable && line.starts_with("nameserver")) text += std::string(line) + "\n";
     // The host's search list and options stay, as with docker's --dns alone.
     if (line.starts_with("search") || line.starts_with("options")) text += std::string(line) + "\n";
   }

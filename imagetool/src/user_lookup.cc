@@ -145,4 +145,9 @@ ContainerUser find_user(const RootDir& rootfs, std::string_view spec) {
                       });
 }
 
+std::uint32_t find_group(const RootDir& rootfs, std::string_view group) {
+  return with_context([&] { return "looking up group " + quoted(group); },
+                      [&] { return resolve_group(read_database(rootfs, "etc/group"), group); });
+}
+
 }  // namespace layerkit

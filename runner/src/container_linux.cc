@@ -4,6 +4,7 @@
 #include "layerkit/base/error.h"
 #include "layerkit/runner/container.h"
 #include "process.h"
+#include "seccomp/seccomp_cache.h"
 #include "seccomp/seccomp_filter.h"
 #include "spec_check.h"
 #include "start.h"
@@ -58,6 +59,11 @@ class NoEvents final : public LaunchEvents {
   void take_seccomp_listener(Fd /*listener*/, pid_t /*pid*/) override {}
 };
 
+SeccompFilter seccomp_filter(const ContainerSpec& spec, const Context& context) {
+  if (spec.seccomp_cache.empty()) return compile_seccomp(*spec.seccomp, context);
+  return SeccompCache(spec.seccomp_cache).get(*spec.seccomp, context);
+}
+
 }  // namespace
 
 std::unique_ptr<Container> start_with_cgroups(const CgroupLayout& layout,
@@ -75,7 +81,7 @@ std::unique_ptr<Container> start_with_cgroups(const CgroupLayout& layout,
   std::unique_ptr<Cgroup> cgroup = make_cgroup(layout, spec.cgroups_path, spec.resources, context);
   ReportSocket socket = make_report_socket();
   SeccompFilter filter;
-  if (spec.seccomp) filter = compile_seccomp(*spec.seccomp, context);
+  if (spec.seccomp) filter = seccomp_filter(spec, context);
   Plan plan(std::move(spec), std::move(rootfs), std::move(socket.child), *cgroup, {},
             std::move(filter));
   NoEvents events;

@@ -15,67 +15,14 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
+#include "freestanding.h"
 #include "report.h"
 
+using layerkit::runner::address;
+using layerkit::runner::length;
 using layerkit::runner::Report;
 using layerkit::runner::Step;
-
-#if defined(__x86_64__)
-__asm__(
-    ".global _start\n"
-    "_start:\n"
-    "  xor %ebp, %ebp\n"
-    "  mov %rsp, %rdi\n"
-    "  and $-16, %rsp\n"
-    "  call stub_main\n"
-    "  ud2\n");
-
-static long system_call(long number, long a, long b, long c, long d) noexcept {
-  long result = number;
-  register long r10 __asm__("r10") = d;
-  __asm__ volatile("syscall"
-                   : "+a"(result)
-                   : "D"(a), "S"(b), "d"(c), "r"(r10)
-                   : "rcx", "r11", "memory");
-  return result;
-}
-#elif defined(__aarch64__)
-__asm__(
-    ".global _start\n"
-    "_start:\n"
-    "  mov x29, #0\n"
-    "  mov x30, #0\n"
-    "  mov x0, sp\n"
-    "  bl stub_main\n"
-    "  brk #0\n");
-
-static long system_call(long number, long a, long b, long c, long d) noexcept {
-  register long x8 __asm__("x8") = number;
-  register long x0 __asm__("x0") = a;
-  register long x1 __asm__("x1") = b;
-  register long x2 __asm__("x2") = c;
-  register long x3 __asm__("x3") = d;
-  __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
-  return x0;
-}
-#else
-#error "the exec stub knows the system calls of x86-64 and AArch64 only"
-#endif
-
-// The compiler may call these for copies and fills of its own.
-extern "C" void* memset(void* target, int value, size_t size) noexcept {
-  auto* bytes = static_cast<volatile unsigned char*>(target);
-  for (size_t i = 0; i < size; ++i)
-    bytes[i] = static_cast<unsigned char>(value);
-  return target;
-}
-extern "C" void* memcpy(void* target, const void* source, size_t size) noexcept {
-  auto* to = static_cast<volatile unsigned char*>(target);
-  const auto* from = static_cast<const unsigned char*>(source);
-  for (size_t i = 0; i < size; ++i)
-    to[i] = from[i];
-  return target;
-}
+using layerkit::runner::system_call;
 
 namespace {
 
@@ -97,10 +44,6 @@ struct Call {
 bool is_past_gate = false;
 sock_filter filter[kMaxFilter];
 
-long address(const void* pointer) noexcept {
-  return reinterpret_cast<long>(pointer);
-}
-
 [[noreturn]] void leave(int code) noexcept {
   for (;;)
     system_call(SYS_exit_group, code, 0, 0, 0);
@@ -118,13 +61,6 @@ int parse_number(const char* text) noexcept {
 
 void send(int fd, const Report& report) noexcept {
   system_call(SYS_write, fd, address(&report), sizeof(report), 0);
-}
-
-size_t length(const char* text) noexcept {
-  size_t size = 0;
-  while (text[size] != '\0')
-    ++size;
-  return size;
 }
 
 void say(const char* text) noexcept {
@@ -433,7 +369,7 @@ int own_descriptor(const char* text) noexcept {
 
 }  // namespace
 
-extern "C" [[noreturn]] void stub_main(long* stack) noexcept {
+extern "C" [[noreturn]] void freestanding_main(long* stack) noexcept {
   constexpr int kFixed = 6;
   const long argc = stack[0];
   char** const argv = reinterpret_cast<char**>(stack + 1);

@@ -1,5 +1,7 @@
 #include "spec_check.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -104,6 +106,16 @@ void check_device(const ContainerDevice& device) {
   }
 }
 
+/// Not the caller's own, by whatever name.
+bool is_apart(const Namespace& wanted, const char* kind) {
+  if (!wanted.is_joined()) return wanted.is_new();
+  struct stat own {};
+  struct stat joined {};
+  const std::string path = std::string("/proc/self/ns/") + kind;
+  return ::stat(path.c_str(), &own) == 0 && ::stat(wanted.path.c_str(), &joined) == 0 &&
+         (own.st_dev != joined.st_dev || own.st_ino != joined.st_ino);
+}
+
 /// Sysctls that belong to a namespace of the container; others would change the host.
 void check_sysctl(const std::string& path, const std::string& name, const Namespaces& namespaces) {
   constexpr std::array<std::string_view, 8> kIpc = {
@@ -113,7 +125,7 @@ void check_sysctl(const std::string& path, const std::string& name, const Namesp
       std::find(kIpc.begin(), kIpc.end(), path) != kIpc.end() || path.starts_with("fs/mqueue/");
   const bool is_network = path.starts_with("net/");
   const bool is_uts = path == "kernel/domainname";
-  if ((is_ipc && namespaces.ipc.is_new()) || (is_network && namespaces.network.is_new()) ||
+  if ((is_ipc && namespaces.ipc.is_new()) || (is_network && is_apart(namespaces.network, "net")) ||
       (is_uts && namespaces.uts.is_new())) {
     return;
   }

@@ -49,9 +49,9 @@ TEST(CliTest, WithoutArgumentsItPrintsTheHelp) {
 TEST(CliTest, TheHelpListsTheCommandsOfDocker) {
   const std::vector<std::string> names = commands();
   for (const std::string name :
-       {"images",  "load", "save",    "tag",        "history", "rmi",    "run",   "ps",
-        "logs",    "stop", "kill",    "rm",         "diff",    "commit", "mount", "unmount",
-        "inspect", "info", "version", "completion", "check",   "prune",  "system"}) {
+       {"images",  "load", "save",    "tag",        "history", "rmi",    "run",    "ps",
+        "logs",    "stop", "kill",    "rm",         "diff",    "commit", "mount",  "unmount",
+        "inspect", "info", "version", "completion", "check",   "prune",  "system", "network"}) {
     EXPECT_NE(std::find(names.begin(), names.end(), name), names.end()) << name;
   }
 }

@@ -127,6 +127,23 @@ TEST(HostOptionsTest, LimitsAreCheckedInDockersWords) {
     o.binds = {{"/a", "/x", MountAccess::ReadWrite}};
     o.tmpfs = {{"/x", ""}};
   });
+  refused("Minimum memory reservation allowed is 6MB", [](auto& o) { o.memory_reservation = 1; });
+  refused("can not be less than memory reservation limit", [](auto& o) {
+    o.memory = 8 << 20;
+    o.memory_reservation = 9 << 20;
+  });
+  refused("valid memory swappiness range is 0-100", [](auto& o) { o.memory_swappiness = 101; });
+  refused("CPU cfs period can not be less", [](auto& o) { o.cpu_period = 999; });
+  refused("CPU cfs quota can not be less", [](auto& o) { o.cpu_quota = 999; });
+  refused("Nano CPUs and CPU Period cannot both be set", [](auto& o) {
+    o.nano_cpus = 500'000'000;
+    o.cpu_period = 5000;
+  });
+  refused("Range of blkio weight", [](auto& o) { o.block_io.weight = 9; });
+  refused("--shm-size and the host's IPC", [](auto& o) {
+    o.ipc = NamespaceMode::Host;
+    o.shm_size = 1;
+  });
   HostOptions fine;
   fine.memory = 6 << 20;
   fine.memory_swap = -1;
@@ -151,14 +168,77 @@ TEST(HostOptionsTest, SurviveTheRecord) {
   options.oom_score_adj = -5;
   options.cgroup_parent = "p";
   options.network = NetworkMode::Host;
-  options.read_only_rootfs = options.no_new_privileges = options.auto_remove = true;
+  options.read_only_rootfs = options.security.no_new_privileges = options.auto_remove = true;
+  options.memory_reservation = 20 << 20;
+  options.memory_swappiness = 0;
+  options.oom_kill_disable = options.init = options.privileged = true;
+  options.cpu_period = 50'000;
+  options.cpu_quota = -1;
+  options.cpuset_cpus = "0-1";
+  options.cpuset_mems = "0";
+  options.block_io.weight = 500;
+  options.block_io.weight_devices = {{"/dev/sda", 10}};
+  options.block_io.read_bps = {{"/dev/sda", 1}};
+  options.block_io.write_bps = {{"/dev/sda", 2}};
+  options.block_io.read_iops = {{"/dev/sda", 3}};
+  options.block_io.write_iops = {{"/dev/sda", 4}};
+  options.devices = {{"/dev/null", "/dev/nil", "rw"}};
+  options.device_cgroup_rules = {"c 1:3 r"};
+  options.group_add = {"audio", "5"};
+  options.shm_size = 1 << 20;
+  options.pid = options.ipc = options.uts = options.cgroup = NamespaceMode::Host;
+  options.userns = "host";
+  options.security.seccomp = R"({"defaultAction":"SCMP_ACT_ALLOW"})";
+  options.security.apparmor_unconfined = options.security.label_disable = true;
   const auto json = to_json(options);
   const HostOptions copy = host_options_from_json(json);
   EXPECT_EQ(to_json(copy), json);
   EXPECT_EQ(copy.binds, options.binds);
   EXPECT_EQ(copy.ulimits[0].hard, options.ulimits[0].hard);
   EXPECT_EQ(copy.memory_swap, -1);
-  EXPECT_TRUE(copy.no_new_privileges);
+  EXPECT_TRUE(copy.security.no_new_privileges);
+  EXPECT_EQ(copy.security.seccomp, options.security.seccomp);
+  EXPECT_EQ(copy.devices, options.devices);
+  EXPECT_EQ(copy.block_io.write_iops, options.block_io.write_iops);
+  EXPECT_EQ(copy.memory_swappiness, 0U);
+  EXPECT_EQ(json["SecurityOpt"][1], R"(seccomp={"defaultAction":"SCMP_ACT_ALLOW"})");
+  EXPECT_TRUE(json["MaskedPaths"].empty());
+}
+
+TEST(HostOptionsTest, UnconfinedSystemPathsAreTheEmptyListsOfTheRecord) {
+  HostOptions options;
+  EXPECT_FALSE(to_json(options)["MaskedPaths"].empty());
+  EXPECT_FALSE(host_options_from_json(to_json(options)).security.system_paths_unconfined);
+  options.security.system_paths_unconfined = true;
+  EXPECT_TRUE(to_json(options)["ReadonlyPaths"].empty());
+  EXPECT_TRUE(host_options_from_json(to_json(options)).security.system_paths_unconfined);
+}
+
+TEST(HostOptionsTest, OldRecordsHaveNoneOfTheNewerMembers) {
+  auto json = to_json(HostOptions());
+  for (const char* member : {"Devices", "DeviceCgroupRules", "GroupAdd", "Init", "PidMode",
+                             "IpcMode", "UTSMode", "CgroupnsMode", "UsernsMode", "MaskedPaths",
+                             "ReadonlyPaths", "ShmSize", "MemorySwappiness", "BlkioDeviceReadBps"})
+    json.erase(member);
+  const HostOptions options = host_options_from_json(json);
+  EXPECT_EQ(to_json(options), to_json(HostOptions()));
+}
+
+TEST(HostOptionsTest, ANamedNetworkAndItsPortsSurviveTheRecord) {
+  HostOptions options;
+  options.network = NetworkMode::Named;
+  options.network_name = "lan";
+  options.ports = {{"127.0.0.1", 8080, 80, "tcp"}, {"", 53, 53, "udp"}};
+  check_options(options);
+  const auto json = to_json(options);
+  EXPECT_EQ(json["NetworkMode"], "lan");
+  EXPECT_EQ(json["PortBindings"]["80/tcp"][0]["HostPort"], "8080");
+  const HostOptions copy = host_options_from_json(json);
+  EXPECT_EQ(to_json(copy), json);
+  EXPECT_EQ(copy.network_name, "lan");
+  options.network = NetworkMode::None;
+  expect_error(Errc::Invalid, "port publishing and the network mode",
+               [&] { check_options(options); });
 }
 
 }  // namespace

@@ -73,7 +73,9 @@ FNR == 1 {
   in_cmake = file == "CMakeLists.txt"
   is_public = index(FILENAME, room "/include/") == 1
   # Starts the server of a FUSE union (our own program) and fusermount3, by absolute path.
-  may_execute = FILENAME == "unionmount/src/server/start_program_linux.cc"
+  # Runs the CNI plugins that the system administrator has configured, by absolute path.
+  may_execute = FILENAME == "unionmount/src/server/start_program_linux.cc" ||
+                FILENAME == "imagetool/src/cni/cni_process_linux.cc"
   may_call = room == "base" || file ~ /_linux\.cc$/
   may_print = file == "main.cc" || file ~ /^cmd_.*\.cc$/ || room == "cli" ||
               FILENAME ~ /^(imagetool|runner|unionmount)\/src\/cli\//

@@ -107,6 +107,18 @@ std::string labels_text(const ContainerInfo& info) {
   return text;
 }
 
+/// "0.0.0.0:8080->80/tcp, ...", while it runs.
+std::string ports_text(const Row& row) {
+  std::string text;
+  if (row.state.status != ContainerStatus::Running) return text;
+  for (const auto& port : row.info.options.ports) {
+    text += fmt::format("{}{}:{}->{}/{}", text.empty() ? "" : ", ",
+                        port.host_ip.empty() ? "0.0.0.0" : port.host_ip, port.host_port,
+                        port.container_port, port.protocol);
+  }
+  return text;
+}
+
 ordered_json container_row(const Row& row, bool no_trunc) {
   const auto created = parse_rfc3339(row.info.created);
   return {{"Command", command_text(row.info, no_trunc)},
@@ -115,7 +127,7 @@ ordered_json container_row(const Row& row, bool no_trunc) {
           {"Image", row.info.image_name},
           {"Labels", labels_text(row.info)},
           {"Names", row.info.name},
-          {"Ports", ""},
+          {"Ports", ports_text(row)},
           {"RunningFor", created ? human_age(*created, current_time()) : "N/A"},
           {"State", std::string(status_name(row.state.status))},
           {"Status", describe_status(row.state)}};

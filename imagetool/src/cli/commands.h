@@ -29,6 +29,7 @@ void add_load(CLI::App& app, Session& session);
 void add_logs(CLI::App& app, Session& session);
 void add_man(CLI::App& app, Session& session);
 void add_mount(CLI::App& app, Session& session);
+void add_network(CLI::App& app, Session& session);
 void add_ps(CLI::App& app, Session& session);
 void add_rm(CLI::App& app, Session& session);
 void add_rmi(CLI::App& app, Session& session);
@@ -62,6 +63,7 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_commit,
     add_mount,
     add_unmount,
+    add_network,
     // System
     add_inspect,
     add_info,

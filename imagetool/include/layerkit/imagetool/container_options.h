@@ -9,12 +9,34 @@
 
 #include "layerkit/imagetool/image.h"
 #include "layerkit/imagetool/option_values.h"
+#include "layerkit/imagetool/security_options.h"
 
 namespace layerkit {
 
 enum class NetworkMode {
   None,  ///< a network of its own with nothing but loopback
   Host,
+  Named,  ///< one of its own, connected by CNI's plugins
+};
+
+/// Whose namespace of one kind a container has.
+enum class NamespaceMode { Private, Host };
+
+/// A device of the host as docker names it, and how much of it.
+struct DeviceLimit {
+  std::string path;
+  std::uint64_t value = 0;  ///< bytes or operations per second; a weight
+  bool operator==(const DeviceLimit&) const = default;
+};
+
+/// Docker's --blkio-weight, --device-read-bps, ...
+struct BlockIoOptions {
+  std::optional<std::uint16_t> weight;
+  std::vector<DeviceLimit> weight_devices;
+  std::vector<DeviceLimit> read_bps;
+  std::vector<DeviceLimit> write_bps;
+  std::vector<DeviceLimit> read_iops;
+  std::vector<DeviceLimit> write_iops;
 };
 
 /// How a container is set up on this machine: docker's HostConfig. Nothing of it goes into an
@@ -27,6 +49,14 @@ struct HostOptions {
   std::optional<std::int64_t> nano_cpus;
   std::optional<std::uint64_t> cpu_shares;
   std::optional<std::uint64_t> pids_limit;
+  std::optional<std::uint64_t> memory_reservation;
+  std::optional<std::uint64_t> memory_swappiness;  ///< 0 to 100
+  bool oom_kill_disable = false;
+  std::optional<std::uint64_t> cpu_period;  ///< microseconds, as the next one
+  std::optional<std::int64_t> cpu_quota;
+  std::string cpuset_cpus;
+  std::string cpuset_mems;
+  BlockIoOptions block_io;
   std::vector<std::string> cap_add;
   std::vector<std::string> cap_drop;
   std::vector<std::string> extra_hosts;  ///< "host:ip"
@@ -34,10 +64,23 @@ struct HostOptions {
   std::vector<Rlimit> ulimits;
   std::map<std::string, std::string> sysctls;
   std::optional<int> oom_score_adj;
+  std::vector<DeviceMapping> devices;
+  std::vector<std::string> device_cgroup_rules;  ///< "c 1:3 rwm"
+  std::vector<std::string> group_add;
+  std::optional<std::uint64_t> shm_size;
+  NamespaceMode pid = NamespaceMode::Private;
+  NamespaceMode ipc = NamespaceMode::Private;
+  NamespaceMode uts = NamespaceMode::Private;
+  NamespaceMode cgroup = NamespaceMode::Private;
+  std::string userns;  ///< "host", or empty, which is the same
   std::string cgroup_parent;
   NetworkMode network = NetworkMode::None;
+  std::string network_name;        ///< of a Named one
+  std::vector<PortMapping> ports;  ///< published
   bool read_only_rootfs = false;
-  bool no_new_privileges = false;
+  SecurityOptions security;
+  bool privileged = false;
+  bool init = false;  ///< the built-in init is the first process
   bool auto_remove = false;
 };
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -52,6 +54,13 @@ struct ContainerState {
   MountBackend backend = MountBackend::Auto;  ///< what mounted its root; Auto: nothing yet
 };
 
+/// A file of a record, beside those that this header tells of.
+struct RecordFile {
+  std::string name;
+  std::string contents;
+  mode_t mode = 0644;  ///< whatever the umask: users inside the container read it
+};
+
 /// Exit code of a container whose end nobody saw (its monitor was killed, the machine went down).
 inline constexpr int kUnknownExitCode = 255;
 
@@ -63,10 +72,9 @@ class ContainerStore {
   explicit ContainerStore(ImageStore& images);
 
   /// Writes a new record. An empty id or name of `draft` is made up. `files` are further files of
-  /// the record (hosts, hostname, ...), 0644.
+  /// the record (hosts, hostname, ...).
   /// Throws Error{Exists} when the name is taken.
-  ContainerInfo create(ContainerInfo draft,
-                       const std::vector<std::pair<std::string, std::string>>& files);
+  ContainerInfo create(ContainerInfo draft, const std::vector<RecordFile>& files);
 
   /// All containers, newest first.
   std::vector<ContainerInfo> list() const;
@@ -97,8 +105,7 @@ class ContainerStore {
  private:
   FileLock lock() const;
   std::vector<std::string> names_in_directory(std::string_view prefix) const;
-  void write_record(const ContainerInfo& record,
-                    const std::vector<std::pair<std::string, std::string>>& files);
+  void write_record(const ContainerInfo& record, const std::vector<RecordFile>& files);
   void finish_removal(const std::string& id);
   void clean_one(const ContainerInfo& record);
 

@@ -65,6 +65,39 @@ TmpfsMount parse_tmpfs(std::string_view text);
 /// Docker's tmpfs: nosuid, nodev, noexec unless the options say otherwise.
 ContainerMount tmpfs_mount(const TmpfsMount& tmpfs);
 
+/// A device node of the host for a container.
+struct DeviceMapping {
+  std::string host;       ///< absolute
+  std::string container;  ///< absolute, canonical
+  std::string access;     ///< of "rwm"
+  bool operator==(const DeviceMapping&) const = default;
+};
+/// "HOST", "HOST:CONTAINER", "HOST:rwm" or "HOST:CONTAINER:rwm".
+DeviceMapping parse_device_mapping(std::string_view text);
+/// "TYPE MAJOR:MINOR ACCESS" as the devices cgroup has it: "c 42:* rmw".
+Resources::DeviceRule parse_device_rule(std::string_view text);
+
+/// "/dev/sda:1mb" with what reads the part behind the colon.
+std::pair<std::string, std::uint64_t> parse_device_limit(
+    std::string_view text, const std::function<std::uint64_t(const std::string&)>& parse);
+
+/// A list of CPUs or memory nodes as cpuset(7) has it: "0-2,5"; returned as it is.
+std::string parse_cpuset(std::string_view text);
+
+/// A port of the host that leads to one of a container.
+struct PortMapping {
+  std::string host_ip;  ///< empty: every address
+  std::uint16_t host_port = 0;
+  std::uint16_t container_port = 0;
+  std::string protocol = "tcp";  ///< "tcp", "udp", "sctp"
+  bool operator==(const PortMapping&) const = default;
+};
+/// "[[IP:][HOST]:]CONTAINER[/PROTOCOL]", ports or ranges of equal size. A host port that is not
+/// given is 0: any.
+std::vector<PortMapping> parse_publish(std::string_view text);
+/// A port of this host at the mapping's address that nobody has now.
+std::uint16_t free_port(const PortMapping& mapping);
+
 /// "host:ip" as docker's --add-host; returns the same text when host and address are valid.
 std::string parse_extra_host(std::string_view text);
 /// An IPv4 or IPv6 address.

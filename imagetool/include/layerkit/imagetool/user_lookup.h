@@ -30,4 +30,8 @@ ContainerUser find_user(const RootDir& rootfs, std::string_view spec);
 /// The same on the files' contents.
 ContainerUser find_user(std::string_view passwd, std::string_view group, std::string_view spec);
 
+/// The gid of a group that is named, or given as a number, by /etc/group of the container. Throws
+/// Error{NotFound} "unable to find group 'x': no matching entries in group file".
+std::uint32_t find_group(const RootDir& rootfs, std::string_view group);
+
 }  // namespace layerkit
