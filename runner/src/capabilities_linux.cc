@@ -78,7 +78,9 @@ std::string capability_name(unsigned number) {
 CapabilitySet bounding_set() {
   CapabilitySet set = 0;
   for (unsigned number = 0; number < 64; ++number) {
-    if (::prctl(PR_CAPBSET_READ, number, 0, 0, 0) == 1) set |= CapabilitySet{1} << number;
+    const int is_there = ::prctl(PR_CAPBSET_READ, number, 0, 0, 0);
+    if (is_there < 0) break;  // the kernel knows no more
+    if (is_there == 1) set |= CapabilitySet{1} << number;
   }
   return set;
 }

@@ -30,8 +30,9 @@ void set_limits(const ChildPlan& plan) noexcept {
 void shrink_bounding_set(const ChildPlan& plan) noexcept {
   for (std::size_t number = 0; number < kCapabilities; ++number) {
     if ((plan.bounding >> number & 1U) != 0) continue;
-    // 0: not there; -1: the kernel knows no such capability.
-    if (process_control(PR_CAPBSET_READ, number, 0) <= 0) continue;
+    const long is_there = process_control(PR_CAPBSET_READ, number, 0);
+    if (is_there < 0) break;  // the kernel knows no more
+    if (is_there == 0) continue;
     check(plan, process_control(PR_CAPBSET_DROP, number, 0), Step::BoundingSet, number);
   }
 }

@@ -70,9 +70,9 @@ void drop_overridden(std::vector<std::string>& env) {
   env.assign(kept.rbegin(), kept.rend());
 }
 
-CapabilitySet checked_capabilities(const std::vector<std::string>& names) {
+CapabilitySet checked_capabilities(const std::vector<std::string>& names, CapabilitySet available) {
   const CapabilitySet wanted = parse_capabilities(names);
-  const CapabilitySet missing = wanted & ~bounding_set();
+  const CapabilitySet missing = wanted & ~available;
   for (unsigned number = 0; number < 64; ++number) {
     if ((missing >> number & 1U) == 0) continue;
     fail(Errc::Unsupported, "granting capability {}: this process does not have it itself",
@@ -291,11 +291,12 @@ void Plan::plan_process() {
   flat_.groups = groups_;
   flat_.uid = process.uid;
   flat_.gid = process.gid;
-  flat_.bounding = checked_capabilities(process.capabilities.bounding);
-  flat_.effective = checked_capabilities(process.capabilities.effective);
-  flat_.permitted = checked_capabilities(process.capabilities.permitted);
-  flat_.inheritable = checked_capabilities(process.capabilities.inheritable);
-  flat_.ambient = checked_capabilities(process.capabilities.ambient);
+  const CapabilitySet available = bounding_set();
+  flat_.bounding = checked_capabilities(process.capabilities.bounding, available);
+  flat_.effective = checked_capabilities(process.capabilities.effective, available);
+  flat_.permitted = checked_capabilities(process.capabilities.permitted, available);
+  flat_.inheritable = checked_capabilities(process.capabilities.inheritable, available);
+  flat_.ambient = checked_capabilities(process.capabilities.ambient, available);
   flat_.no_new_privileges = process.no_new_privileges;
   if (process.umask) flat_.umask = *process.umask;
   if (process.io_priority) flat_.io_priority = &*spec_.process.io_priority;
