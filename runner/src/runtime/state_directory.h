@@ -34,7 +34,7 @@ class StateDirectory {
   /// has executed its program, or has ended.
   void open_gate(bool waits) const;
 
-  /// With all that is in it.
+  /// The files above, then the directory; Error when there is anything else in it.
   void remove() const;
 
  private:

@@ -16,6 +16,7 @@ namespace layerkit::runner {
 namespace {
 
 constexpr const char* kRecord = "state.json";
+constexpr const char* kNewRecord = "state.json.new";
 constexpr const char* kConfig = "config.json";
 constexpr const char* kGate = "exec.fifo";
 constexpr int kExecPatience = 10'000;  ///< milliseconds for an exec
@@ -78,9 +79,8 @@ ContainerRecord StateDirectory::record() const {
 
 void StateDirectory::write_record(const ContainerRecord& record) const {
   // Only this boot needs it: no fsync.
-  const std::string temporary = std::string(kRecord) + ".new";
-  write_file_at(fd_.get(), temporary, to_json(record), 0600);
-  rename_at(fd_.get(), temporary, fd_.get(), kRecord);
+  write_file_at(fd_.get(), kNewRecord, to_json(record), 0600);
+  rename_at(fd_.get(), kNewRecord, fd_.get(), kRecord);
 }
 
 std::string StateDirectory::config() const {
@@ -111,7 +111,10 @@ void StateDirectory::open_gate(bool waits) const {
 }
 
 void StateDirectory::remove() const {
-  remove_tree_at(root_.get(), id_);
+  // What is ours and nothing else, so that no mistake about the directory can cost anybody a tree.
+  for (const char* name : {kGate, kConfig, kRecord, kNewRecord})
+    unlink_at(fd_.get(), name);
+  unlink_at(root_.get(), id_, AT_REMOVEDIR);
 }
 
 std::vector<std::string> container_ids(const std::string& root) {
