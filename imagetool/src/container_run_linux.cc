@@ -31,13 +31,11 @@ constexpr int kServerPatienceMs = 10'000;
 
 /// Starts it in its root and writes down that it runs.
 StartedContainer start_in(MountedLayers& root,
+                          const std::string& network,
                           ContainerStore& store,
                           const ContainerInfo& info,
                           StartFailure* failure,
                           const Context& context) {
-  const std::string network = info.options.network == NetworkMode::Named
-                                  ? connect_network(store, info, context)
-                                  : std::string();
   StartPlan plan = plan_start(store, info, std::move(root.mount).release(), network);
   StartedContainer started;
   started.state.backend = root.backend;
@@ -62,11 +60,15 @@ StartedContainer start(ContainerStore& store,
                        const ContainerInfo& info,
                        StartFailure* failure,
                        const Context& context) {
+  // Before there is a root whose server would have to be awaited when this fails.
+  const std::string network = info.options.network == NetworkMode::Named
+                                  ? connect_network(store, info, context)
+                                  : std::string();
   const Store& layers = store.images().layers();
   MountedLayers root = mount_layers(layers, layers.mount_container(info.id),
                                     {.backend = info.backend, .power = MountPower::Full});
   try {
-    return start_in(root, store, info, failure, context);
+    return start_in(root, network, store, info, failure, context);
   } catch (const Error&) {
     // It would write to directories that are being removed.
     static_cast<void>(await_server_end(root.server, kServerPatienceMs));

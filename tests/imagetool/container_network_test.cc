@@ -57,7 +57,11 @@ class NetworkTest : public ContainerTest {
   /// The installed plugins, with a bridge of this test's own; false where they do not work here.
   bool make_bridge(bool publishes) {
     name_ = "lk" + random_hex(8);
-    const CommandResult made = tool("network create --subnet 10.213.77.0/24 " + name_);
+    // What a run that was killed left behind must not be in the way of the next.
+    const std::string digits = random_hex(4);
+    subnet_ = fmt::format("10.{}.{}.", 128 + std::stoi(digits.substr(0, 2), nullptr, 16) / 2,
+                          std::stoi(digits.substr(2), nullptr, 16));
+    const CommandResult made = tool("network create --subnet " + subnet_ + "0/24 " + name_);
     EXPECT_EQ(made.exit_code, 0) << made.output;
     const std::string file = "net.d/" + name_ + ".conflist";
     auto list = nlohmann::json::parse(read_file_at(dir_.fd(), file, 1 << 20));
@@ -73,6 +77,7 @@ class NetworkTest : public ContainerTest {
 
   std::string name_;
   std::string bridge_;
+  std::string subnet_;  ///< "10.1.2."
 };
 
 std::string namespaces_left() {
@@ -158,11 +163,11 @@ TEST_P(NetworkTest, ABridgeGivesAnAddressAndAWayToTheHost) {
   make_bridge(false);
   run_output("-d --name one --network " + name_ + " box sleep 1000");
   const auto settings = inspect("one")["NetworkSettings"];
-  EXPECT_TRUE(settings["IPAddress"].get<std::string>().starts_with("10.213.77.")) << settings;
-  EXPECT_EQ(settings["Gateway"], "10.213.77.1");
+  EXPECT_TRUE(settings["IPAddress"].get<std::string>().starts_with(subnet_)) << settings;
+  EXPECT_EQ(settings["Gateway"], subnet_ + "1");
   EXPECT_EQ(tool("network check one").exit_code, 0);
   expect("--rm --sysctl net.ipv4.conf.eth0.forwarding=1 --network " + name_ +
-             " box busybox ping -c 1 10.213.77.1",
+             " box busybox ping -c 1 " + subnet_ + "1",
          0, "1 packets received");
   expect("--rm --network " + name_ + " box busybox ping -c 1 " +
              settings["IPAddress"].get<std::string>(),
