@@ -136,6 +136,7 @@ TEST_F(RuntimeLifecycleTest, WhatDoesNotExistIsSaid) {
   EXPECT_TRUE(runtime().list(context()).empty());
 }
 
+/// Only names of the test's own: were one taken for a path, that would be removed.
 TEST_F(RuntimeLifecycleTest, AnIdIsNoPath) {
   make_dirs(path("victim"), 0700);
   write_text(path("victim/state.json"), "{}");

@@ -1,5 +1,7 @@
 #include <linux/mempolicy.h>
+#include <sched.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "runtime_fixture.h"
@@ -21,16 +23,37 @@ class RuntimeMountsTest : public RuntimeTest {
     config["linux"]["gidMappings"] = {mapping_json(0, 100000, 65536)};
     return config;
   }
+  /// Tried with a user namespace that maps root alone.
   bool has_id_mapped_mounts() const {
-    const Fd tree(static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, rootfs_directory().c_str(),
-                                             OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
-    mount_attr attributes{};
-    attributes.attr_set = MOUNT_ATTR_IDMAP;
-    attributes.userns_fd = static_cast<__u64>(-1);
-    // A kernel or file system without them says EINVAL before it looks at the descriptor.
-    return ::syscall(SYS_mount_setattr, tree.get(), "", AT_EMPTY_PATH, &attributes,
-                     sizeof(attributes)) != 0 &&
-           errno == EBADF;
+    int steps[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, steps) != 0) return false;
+    char byte = 'x';
+    const pid_t owner = fork_to([&] {
+      if (::unshare(CLONE_NEWUSER) != 0) return 1;
+      (void)!::write(steps[1], &byte, 1);
+      ::close(steps[0]);
+      return static_cast<int>(::read(steps[1], &byte, 1));
+    });
+    ::close(steps[1]);
+    const bool is_ready = ::read(steps[0], &byte, 1) == 1;
+    bool works = false;
+    if (is_ready) {
+      for (const char* map : {"uid_map", "gid_map"}) {
+        write_all(open_at(AT_FDCWD, fmt::format("/proc/{}/{}", owner, map), O_WRONLY).get(),
+                  "0 0 1\n", map);
+      }
+      const Fd user = open_at(AT_FDCWD, fmt::format("/proc/{}/ns/user", owner), O_RDONLY);
+      const Fd tree(static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, path("").c_str(),
+                                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+      mount_attr attributes{};
+      attributes.attr_set = MOUNT_ATTR_IDMAP;
+      attributes.userns_fd = static_cast<__u64>(user.get());
+      works = ::syscall(SYS_mount_setattr, tree.get(), "", AT_EMPTY_PATH, &attributes,
+                        sizeof(attributes)) == 0;
+    }
+    ::close(steps[0]);
+    exit_code_of(owner);
+    return works;
   }
   std::string rootfs_directory() const {
     return const_cast<RuntimeMountsTest*>(this)->rootfs().path();
