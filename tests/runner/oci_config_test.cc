@@ -171,9 +171,9 @@ TEST(OciConfigTest, CapabilitiesThatCannotBeGrantedAreTold) {
 }
 
 TEST(OciConfigTest, WhatCannotBeAmbientIsToldAndLeftOut) {
-  const Read result = read(with("/process/capabilities", json{{"bounding", {"CAP_CHOWN"}},
-                                                              {"permitted", {"CAP_CHOWN"}},
-                                                              {"ambient", {"CAP_CHOWN"}}}));
+  const Read result = read(with(
+      "/process/capabilities",
+      json{{"bounding", {"CAP_CHOWN"}}, {"permitted", {"CAP_CHOWN"}}, {"ambient", {"CAP_CHOWN"}}}));
   EXPECT_TRUE(result.config.spec.process.capabilities.ambient.empty());
   ASSERT_FALSE(result.warnings.empty());
 }

@@ -16,8 +16,8 @@ namespace layerkit::runner {
 struct SeccompFilter {
   std::vector<sock_filter> program;  ///< 1 to BPF_MAXINSNS instructions
   unsigned flags = 0;                ///< SECCOMP_FILTER_FLAG_*, NEW_LISTENER among them if needed
-  bool needs_listener = false;       ///< the call returns a descriptor: a rule says SCMP_ACT_NOTIFY,
-                                     ///< or the profile names a listener
+  bool needs_listener = false;  ///< the call returns a descriptor: a rule says SCMP_ACT_NOTIFY,
+                                ///< or the profile names a listener
 };
 
 /// System calls in all rules together, and what they compare.
