@@ -124,12 +124,14 @@ void Plan::plan_mount(ContainerMount& mount) {
     const std::uint64_t attributes = mount.attributes.set | mount.recursive_attributes.set;
     planned.read_only_at_end = (attributes & MOUNT_ATTR_RDONLY) != 0;
     planned.attributes = (attributes & ~std::uint64_t{MOUNT_ATTR_RDONLY}) | more;
-    // In a tree that is mounted nowhere that cannot be made up for: no place can be made in it
-    // then.
+    // In a tree that is mounted nowhere it cannot be made so later. That of cgroups stays writable,
+    // since directories are made in it; what is mounted on those is read-only.
     if (planned.read_only_at_end && !flat_.owns_mounts) {
+      if (mount.type == "tmpfs")
+        fail(Errc::Unsupported, "mounting 'tmpfs' on {} read-only: it takes a mount namespace",
+             quoted(mount.target));
       planned.read_only_at_end = false;
-      planned.attributes |=
-          std::string_view(planned.filesystem) == "tmpfs" ? 0U : MOUNT_ATTR_RDONLY;
+      planned.attributes |= mount.type == "cgroup" ? 0U : MOUNT_ATTR_RDONLY;
     }
     planned.propagation = mount.propagation;
   }
