@@ -2,6 +2,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include "layerkit/base/hashing_stream.h"
 #include "layerkit/layerstore/compression.h"
 #include "layerkit/layerstore/store.h"
 #include "sample_layer.h"

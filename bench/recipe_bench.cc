@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "layerkit/base/file.h"
+#include "layerkit/base/hashing_stream.h"
 #include "layerkit/layerstore/diff_dir.h"
 #include "recipe_writer.h"
 #include "sample_layer.h"

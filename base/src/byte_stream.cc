@@ -14,6 +14,8 @@ namespace layerkit {
 namespace {
 
 constexpr std::size_t kChunk = std::size_t{256} * 1024;
+/// For what is kept as a whole: most such files are far smaller.
+constexpr std::size_t kSmallChunk = std::size_t{16} * 1024;
 
 template <typename Read>
 std::size_t retry_interrupted(const std::string& name, Read&& read) {
@@ -27,8 +29,8 @@ std::size_t retry_interrupted(const std::string& name, Read&& read) {
 
 /// Calls `use` with each chunk until the source ends.
 template <typename Use>
-std::uint64_t for_each_chunk(ByteSource& source, Use&& use) {
-  std::vector<std::byte> buffer(kChunk);
+std::uint64_t for_each_chunk(ByteSource& source, std::size_t chunk, Use&& use) {
+  std::vector<std::byte> buffer(chunk);
   std::uint64_t total = 0;
   while (const std::size_t got = source.read(buffer)) {
     use(std::span<const std::byte>(buffer.data(), got));
@@ -50,17 +52,17 @@ std::size_t read_full(ByteSource& source, std::span<std::byte> buffer) {
 }
 
 std::uint64_t copy_bytes(ByteSource& from, ByteSink& to) {
-  return for_each_chunk(from, [&to](std::span<const std::byte> chunk) { to.write(chunk); });
+  return for_each_chunk(from, kChunk, [&to](std::span<const std::byte> chunk) { to.write(chunk); });
 }
 
 std::uint64_t drain(ByteSource& source) {
-  return for_each_chunk(source, [](std::span<const std::byte>) {});
+  return for_each_chunk(source, kChunk, [](std::span<const std::byte>) {});
 }
 
 std::string read_all(ByteSource& source, std::size_t max_bytes, std::string_view what) {
   std::string bytes;
   MemorySink sink(bytes);
-  for_each_chunk(source, [&](std::span<const std::byte> chunk) {
+  for_each_chunk(source, kSmallChunk, [&](std::span<const std::byte> chunk) {
     if (chunk.size() > max_bytes - bytes.size()) {
       fail(Errc::Limit, "reading {}: it is larger than {} bytes", quoted(what), max_bytes);
     }
@@ -103,19 +105,6 @@ void FdSink::write(std::span<const std::byte> bytes) {
   std::string_view rest(static_cast<const char*>(static_cast<const void*>(bytes.data())),
                         bytes.size());
   write_all(fd_, rest, name_);
-}
-
-std::size_t HashingSource::read(std::span<std::byte> buffer) {
-  const std::size_t got = inner_.read(buffer);
-  hash_.update(std::span<const std::byte>(buffer.first(got)));
-  size_ += got;
-  return got;
-}
-
-void HashingSink::write(std::span<const std::byte> bytes) {
-  hash_.update(bytes);
-  size_ += bytes.size();
-  if (inner_ != nullptr) inner_->write(bytes);
 }
 
 }  // namespace layerkit

@@ -53,22 +53,30 @@ FileStat from_statx(const struct statx& raw) {
 
 }  // namespace
 
-Fd open_at(int dir_fd, const std::string& name, int flags, mode_t mode) {
+namespace {
+
+/// Unset and errno on failure.
+Fd open_uninterrupted(int dir_fd, const std::string& name, int flags, mode_t mode) {
   for (;;) {
-    const int fd = ::openat(dir_fd, name.c_str(), flags | O_CLOEXEC, mode);
-    const int err = errno;
-    if (fd >= 0) return Fd(fd);
-    if (err != EINTR) fail_errno(err, "opening {}", quoted(name));
+    Fd fd(::openat(dir_fd, name.c_str(), flags | O_CLOEXEC, mode));
+    if (fd || errno != EINTR) return fd;
   }
 }
 
+}  // namespace
+
+Fd open_at(int dir_fd, const std::string& name, int flags, mode_t mode) {
+  Fd fd = open_uninterrupted(dir_fd, name, flags, mode);
+  if (!fd) fail_errno(errno, "opening {}", quoted(name));
+  return fd;
+}
+
 std::optional<Fd> open_at_if_exists(int dir_fd, const std::string& name, int flags) {
-  try {
-    return open_at(dir_fd, name, flags);
-  } catch (const Error& error) {
-    if (error.code() == Errc::NotFound) return std::nullopt;
-    throw;
-  }
+  Fd fd = open_uninterrupted(dir_fd, name, flags, 0);
+  if (fd) return fd;
+  const int err = errno;
+  if (err == ENOENT) return std::nullopt;
+  fail_errno(err, "opening {}", quoted(name));
 }
 
 Fd open_dir_at(int dir_fd, const std::string& name) {

@@ -72,4 +72,15 @@ CommandLine prepare_command_line(const CLI::App& app, const std::vector<std::str
   return line;
 }
 
+std::string subcommand_word(const CLI::App& app, const std::vector<std::string>& arguments) {
+  std::vector<std::string> passed;
+  bool is_value = false;
+  for (const std::string& argument : arguments) {
+    if (argument == "--") break;
+    if (!is_value && !argument.starts_with('-')) return argument;
+    is_value = !is_value && take_option(app, argument, passed);
+  }
+  return {};
+}
+
 }  // namespace layerkit::cli

@@ -11,6 +11,7 @@
 #include "forwarding_tree.h"
 #include "layer_index.h"
 #include "layerkit/base/error.h"
+#include "layerkit/base/hashing_stream.h"
 #include "layerkit/base/text.h"
 #include "layerkit/layerstore/diff_dir.h"
 #include "recipe_writer.h"

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "layerkit/base/error.h"
+#include "layerkit/base/hashing_stream.h"
 #include "stored_tar.h"
 
 namespace layerkit {

@@ -9,6 +9,7 @@
 
 #include "layer_index.h"
 #include "layerkit/base/error.h"
+#include "layerkit/base/hashing_stream.h"
 #include "layerkit/base/root_dir.h"
 #include "layerkit/base/text.h"
 #include "layerkit/layerstore/diff_dir.h"

@@ -190,9 +190,18 @@ void take_over(const ChildPlan& plan, std::size_t index, int tree, int target) n
   close_fd(root);
 }
 
+void attach_mount(const ChildPlan& plan, std::size_t index, int tree, int target) noexcept {
+  if (attach(tree, target) == 0) return;
+  if (errno == EINVAL && !plan.owns_mounts) {
+    give_up_because(plan, Step::Mount, index,
+                    "without a mount namespace of the container's own this needs Linux 6.15");
+  }
+  give_up(plan, Step::Mount, index, errno);
+}
+
 /// From now on the mount is the root that paths are resolved in.
 void replace_root(const ChildPlan& plan, std::size_t index, int tree) noexcept {
-  check(plan, attach(tree, plan.rootfs), Step::Mount, index);
+  attach_mount(plan, index, tree, plan.rootfs);
   check(plan, ::syscall(SYS_dup3, tree, plan.rootfs, O_CLOEXEC), Step::Mount, index);
 }
 
@@ -219,7 +228,7 @@ void mount_one(const ChildPlan& plan, std::size_t index) noexcept {
   if (mount.target[0] == '.' && mount.target[1] == '\0') {
     replace_root(plan, index, tree);
   } else {
-    check(plan, attach(tree, target), Step::Mount, index);
+    attach_mount(plan, index, tree, target);
   }
   close_fd(target);
 }

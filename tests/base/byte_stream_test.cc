@@ -5,6 +5,7 @@
 
 #include "expect_error.h"
 #include "layerkit/base/file.h"
+#include "layerkit/base/hashing_stream.h"
 #include "temp_dir.h"
 
 namespace layerkit {

@@ -127,8 +127,9 @@ TEST_F(ContainerSecurityTest, DevicesOfTheHostCannotBeOpened) {
     busybox mknod /tmp/kmsg c 1 11 && (cat /tmp/kmsg 2>&1 | busybox head -c 100)
     busybox mknod /tmp/disk b 254 0 && (dd if=/tmp/disk of=/dev/null count=1 2>&1 | busybox head -c 100)
   )"));
-  // The devices cgroup says EPERM; where there is none, a nodev mount says EACCES.
-  const std::string reason = has_v1("devices") ? "Operation not permitted" : "Permission denied";
+  // A cgroup's rules say EPERM; where there are none, a nodev mount says EACCES.
+  const bool ruled = has_v1("devices") || runner::read_cgroup_layout().v2;
+  const std::string reason = ruled ? "Operation not permitted" : "Permission denied";
   EXPECT_EQ(outcome.output, "cat: can't open '/tmp/kmsg': " + reason +
                                 "\ndd: can't open '/tmp/disk': " + reason + "\n");
 }

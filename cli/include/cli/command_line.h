@@ -20,4 +20,9 @@ struct CommandLine {
 /// "[a,b]".
 CommandLine prepare_command_line(const CLI::App& app, const std::vector<std::string>& arguments);
 
+/// The first argument that is neither an option of `app` nor the value of one: the subcommand's
+/// name.
+/// "" where there is none. A program can look at it before it declares its subcommands.
+std::string subcommand_word(const CLI::App& app, const std::vector<std::string>& arguments);
+
 }  // namespace layerkit::cli

@@ -1,6 +1,7 @@
 #include "archive/layer_export.h"
 
 #include "layerkit/base/error.h"
+#include "layerkit/base/hashing_stream.h"
 
 namespace layerkit {
 namespace {

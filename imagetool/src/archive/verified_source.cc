@@ -1,6 +1,7 @@
 #include "archive/verified_source.h"
 
 #include "layerkit/base/error.h"
+#include "layerkit/base/hashing_stream.h"
 
 namespace layerkit {
 namespace {

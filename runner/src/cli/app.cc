@@ -1,11 +1,28 @@
 #include "cli/app.h"
 
+#include <algorithm>
+
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/help.h"
 
 namespace layerkit::cli {
+namespace {
 
-std::unique_ptr<CLI::App> make_app(Session& session) {
+/// The subcommand of that name; all of them where there is none or where it shows them all.
+void add_commands(CLI::App& app, Session& session, std::string_view name) {
+  const auto* const chosen = std::ranges::find(kCommands, name, &Command::name);
+  if (chosen != std::end(kCommands) && !chosen->shows_all) {
+    chosen->add(app, session);
+    return;
+  }
+  for (const Command& command : kCommands)
+    command.add(app, session);
+}
+
+}  // namespace
+
+std::unique_ptr<CLI::App> make_app(Session& session, const std::vector<std::string>& arguments) {
   auto app = std::make_unique<CLI::App>("An OCI runtime: runs containers from bundles", "runner");
   app->formatter(make_help_formatter());
   app->set_help_flag("-h,--help", "Print usage");
@@ -36,8 +53,7 @@ std::unique_ptr<CLI::App> make_app(Session& session) {
   app->add_option("--criu", session.criu, "Ignored")->group(kHidden);
   app->require_subcommand(0, 1);
   app->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  for (auto* const add : kCommands)
-    add(*app, session);
+  add_commands(*app, session, subcommand_word(*app, arguments));
   // Before the subcommand's callback, so that its errors get there.
   app->parse_complete_callback([&session] { open_log(session.log, session.log_format); });
   return app;

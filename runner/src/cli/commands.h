@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string_view>
 
 #include "cli/session.h"
 
@@ -33,30 +34,36 @@ void add_restore(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);
 void add_man(CLI::App& app, Session& session);
 
+struct Command {
+  std::string_view name;
+  void (*add)(CLI::App&, Session&);
+  bool shows_all = false;  ///< what it prints is about all subcommands
+};
+
 /// Every subcommand, in the order in which the help shows them.
-inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
+inline constexpr Command kCommands[] = {
     // Containers
-    add_create,
-    add_start,
-    add_run,
-    add_state,
-    add_list,
-    add_pause,
-    add_resume,
-    add_update,
-    add_delete,
-    add_checkpoint,
-    add_restore,
+    {"create", add_create},
+    {"start", add_start},
+    {"run", add_run},
+    {"state", add_state},
+    {"list", add_list},
+    {"pause", add_pause},
+    {"resume", add_resume},
+    {"update", add_update},
+    {"delete", add_delete},
+    {"checkpoint", add_checkpoint},
+    {"restore", add_restore},
     // Processes
-    add_exec,
-    add_kill,
-    add_ps,
-    add_events,
+    {"exec", add_exec},
+    {"kill", add_kill},
+    {"ps", add_ps},
+    {"events", add_events},
     // System
-    add_spec,
-    add_features,
-    add_completion,
-    add_man,
+    {"spec", add_spec},
+    {"features", add_features},
+    {"completion", add_completion, true},
+    {"__man", add_man, true},
 };
 
 /// The container that a subcommand is about: a positional.

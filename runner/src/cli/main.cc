@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 
@@ -39,6 +40,6 @@ int main(int argc, char** argv) {
   session.context.warn = [](const std::string& text) {
     layerkit::cli::print_error("warning: " + text);
   };
-  const auto app = layerkit::cli::make_app(session);
+  const auto app = layerkit::cli::make_app(session, {argv + std::min(argc, 1), argv + argc});
   return layerkit::cli::run_app(*app, session, argc, argv);
 }

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "layerkit/base/byte_stream.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/strict_json.h"
@@ -82,8 +83,12 @@ std::string state_json(const ContainerState& state, bool pretty) {
 std::uint64_t start_time_of(pid_t pid) {
   if (pid <= 0) return 0;
   std::string text;
+  const std::string path = fmt::format("/proc/{}/stat", pid);
   try {
-    text = read_file_at(AT_FDCWD, fmt::format("/proc/{}/stat", pid), kMaxStat);
+    const std::optional<Fd> file = open_at_if_exists(AT_FDCWD, path, O_RDONLY);
+    if (!file) return 0;
+    FdSource source(file->get(), path);
+    text = read_all(source, kMaxStat, path);
   } catch (const Error&) {
     return 0;
   }
