@@ -15,6 +15,9 @@ function(layerkit_compile_settings target)
   # 64-bit offsets everywhere; GNU names (openat2, statx, ...) are what this project is made of.
   target_compile_definitions(${target} PRIVATE _GNU_SOURCE _FILE_OFFSET_BITS=64)
   target_compile_options(${target} PRIVATE ${LAYERKIT_WARNINGS})
+  # So that a program has of a static library what it uses, and no more.
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-ffunction-sections>
+                                           $<$<CONFIG:Release>:-fdata-sections>)
   if(LAYERKIT_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
@@ -50,6 +53,7 @@ function(layerkit_program name)
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE src)
   target_link_libraries(${name} PRIVATE ${ARG_LINK})
+  target_link_options(${name} PRIVATE $<$<CONFIG:Release>:-Wl,--gc-sections>)
   layerkit_compile_settings(${name})
   set_property(GLOBAL APPEND PROPERTY LAYERKIT_INSTALL_PROGRAMS ${name})
 endfunction()

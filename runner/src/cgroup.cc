@@ -21,7 +21,6 @@ constexpr std::array<std::string_view, 14> kControllersV1 = {
     "blkio",  "cpu",     "cpuacct",  "cpuset",     "devices", "freezer", "hugetlb",
     "memory", "net_cls", "net_prio", "perf_event", "pids",    "rdma",    "misc"};
 constexpr std::string_view kName = "name=";
-constexpr std::size_t kMaxProcFile = 64U << 20U;
 
 /// mountinfo writes blanks and backslashes as \ooo.
 std::string decode_octal(std::string_view text) {
@@ -79,12 +78,6 @@ std::string own_v2_path(std::string_view self_cgroup, std::string_view mount_roo
   return {};
 }
 
-std::string read_proc(const char* path) {
-  const Fd file = open_at(AT_FDCWD, path, O_RDONLY);
-  FdSource source(file.get(), path);
-  return read_all(source, kMaxProcFile, path);
-}
-
 bool known(const std::vector<CgroupHierarchy>& hierarchies, const std::string& controller) {
   return std::any_of(hierarchies.begin(), hierarchies.end(), [&](const CgroupHierarchy& each) {
     return std::find(each.controllers.begin(), each.controllers.end(), controller) !=
@@ -116,10 +109,6 @@ CgroupLayout parse_cgroup_layout(std::string_view mountinfo, std::string_view se
     layout.v1.push_back(CgroupHierarchy{mount->mount_point, std::move(controllers), {}});
   }
   return layout;
-}
-
-CgroupLayout read_cgroup_layout() {
-  return parse_cgroup_layout(read_proc("/proc/self/mountinfo"), read_proc("/proc/self/cgroup"));
 }
 
 std::unique_ptr<Cgroup> make_cgroup(const CgroupLayout& layout,

@@ -1,6 +1,7 @@
 #include "cgroup_devices.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -177,6 +178,32 @@ DeviceFilter parse_device_list(std::string_view text) {
   return filter;
 }
 
+namespace {
+
+/// devices.allow and devices.deny, each opened at its first use: the rules are many.
+class DeviceFiles {
+ public:
+  explicit DeviceFiles(int directory) : directory_(directory) {}
+
+  /// 0 or the errno.
+  int write(bool allow, const std::string& line) {
+    Fd& file = allow ? allow_ : deny_;
+    if (!file) {
+      const char* const name = allow ? "devices.allow" : "devices.deny";
+      file = Fd(::openat(directory_, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+      if (!file) return errno;
+    }
+    return ::write(file.get(), line.data(), line.size()) < 0 ? errno : 0;
+  }
+
+ private:
+  int directory_;
+  Fd allow_;
+  Fd deny_;
+};
+
+}  // namespace
+
 int filter_devices_v1(int directory, const DeviceFilter& filter, const FilterMode& mode) {
   // What a new one has of its parent is either everything, or not to be had more of.
   if (mode.is_new && filter.allows_everything()) return 0;
@@ -188,9 +215,10 @@ int filter_devices_v1(int directory, const DeviceFilter& filter, const FilterMod
     if (!list) return ENOENT;
     now = parse_device_list(*list);
   }
+  DeviceFiles files(directory);
   for (const auto& [allow, line] : device_writes(now, filter)) {
     if (mode.is_new && allow && line == "a") continue;
-    const int error = write_control(directory, allow ? "devices.allow" : "devices.deny", line);
+    const int error = files.write(allow, line);
     if (error == EPERM && allow && mode.may_allow_less) continue;
     if (error != 0) return error;
   }

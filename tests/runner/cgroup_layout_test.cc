@@ -1,8 +1,13 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "cgroup.h"
 #include "cgroup_files.h"
 #include "expect_error.h"
+#include "layerkit/base/byte_stream.h"
+#include "layerkit/base/file.h"
 #include "temp_dir.h"
 
 namespace layerkit::runner {
@@ -51,6 +56,39 @@ TEST(CgroupLayoutTest, AMountOfASubtreeShortensTheOwnPath) {
       parse_cgroup_layout("1 0 0:1 /pod /cg rw - cgroup2 none rw\n", "0::/pod/mine\n");
   ASSERT_TRUE(layout.v2.has_value());
   EXPECT_EQ(layout.v2->own_path, "/mine");
+}
+
+TEST(CgroupLayoutTest, WhatIsAtTheUsualPlacesIsWhatMountinfoSays) {
+  const auto text = [](const char* path) {
+    const Fd file = open_at(AT_FDCWD, path, O_RDONLY);
+    FdSource source(file.get(), path);
+    return read_all(source, 64U << 20U, path);
+  };
+  const std::string self = text("/proc/self/cgroup");
+  const auto usual = find_usual_cgroups(self);
+  if (!usual) GTEST_SKIP() << "this system has cgroups elsewhere than at the usual places";
+  CgroupLayout all = parse_cgroup_layout(text("/proc/self/mountinfo"), self);
+  const auto by_place = [](const CgroupHierarchy& a, const CgroupHierarchy& b) {
+    return a.mount_point < b.mount_point;
+  };
+  std::vector<CgroupHierarchy> found = usual->v1;
+  std::sort(found.begin(), found.end(), by_place);
+  std::sort(all.v1.begin(), all.v1.end(), by_place);
+  ASSERT_EQ(found.size(), all.v1.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    EXPECT_EQ(found[i].mount_point, all.v1[i].mount_point);
+    EXPECT_EQ(found[i].controllers, all.v1[i].controllers);
+  }
+  ASSERT_EQ(usual->v2.has_value(), all.v2.has_value());
+  if (!all.v2) return;
+  EXPECT_EQ(usual->v2->mount_point, all.v2->mount_point);
+  EXPECT_EQ(usual->v2->own_path, all.v2->own_path);
+}
+
+TEST(CgroupLayoutTest, AHierarchyThatIsNotAtItsUsualPlaceIsLookedForInMountinfo) {
+  EXPECT_FALSE(find_usual_cgroups("1:name=no-such-hierarchy:/\n0::/\n"));
+  EXPECT_FALSE(find_usual_cgroups("1:name=..:/\n"));
+  EXPECT_FALSE(find_usual_cgroups(""));
 }
 
 TEST(CgroupLayoutTest, NonsenseLinesAreNoMounts) {
