@@ -194,6 +194,8 @@ ProcessSpec plan_process(const ContainerInfo& info, const RootDir& rootfs) {
   process.capabilities = capabilities_of(planned_capabilities(info.options), user.uid);
   process.rlimits = info.options.ulimits;
   process.no_new_privileges = info.options.security.no_new_privileges;
+  // Without AppArmor there is nothing to be free of.
+  if (has_apparmor()) process.apparmor_profile = info.options.security.apparmor;
   process.oom_score_adj = info.options.oom_score_adj;
   return process;
 }

@@ -1,19 +1,13 @@
 #include "layerkit/imagetool/security_options.h"
 
-#include <unistd.h>
-
-#include <optional>
-
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
+#include "layerkit/runner/container.h"
 
 namespace layerkit {
 namespace {
 
-bool has_apparmor() {
-  return ::access("/sys/module/apparmor", F_OK) == 0 ||
-         ::access("/sys/kernel/security/apparmor", F_OK) == 0;
-}
+constexpr std::string_view kUnconfined = "unconfined";
 
 bool parse_truth(std::string_view value, std::string_view whole) {
   if (value == "true" || value == "1") return true;
@@ -21,15 +15,9 @@ bool parse_truth(std::string_view value, std::string_view whole) {
   fail(Errc::Invalid, "invalid --security-opt {}: neither true nor false", quoted(whole));
 }
 
-/// Only what asks for nothing: the runner sets no profile.
 void check_apparmor(std::string_view profile, std::string_view whole) {
-  if (profile == "unconfined") return;
-  if (!has_apparmor()) {
-    fail(Errc::Unsupported, "invalid --security-opt {}: this system has no AppArmor",
-         quoted(whole));
-  }
-  fail(Errc::Unsupported, "invalid --security-opt {}: AppArmor profiles are not supported",
-       quoted(whole));
+  if (profile == kUnconfined || has_apparmor()) return;
+  fail(Errc::Unsupported, "invalid --security-opt {}: this system has no AppArmor", quoted(whole));
 }
 
 void check_label(std::string_view label, std::string_view whole) {
@@ -58,7 +46,7 @@ void parse_security_option(std::string_view text, SecurityOptions& options) {
     options.seccomp = value == "builtin" ? std::string() : std::string(value);
   } else if (name == "apparmor") {
     check_apparmor(value, text);
-    options.apparmor_unconfined = true;
+    options.apparmor = value;
   } else if (name == "label") {
     check_label(value, text);
     options.label_disable = true;
@@ -76,7 +64,7 @@ std::vector<std::string> security_option_words(const SecurityOptions& options) {
   std::vector<std::string> words;
   if (options.no_new_privileges) words.emplace_back("no-new-privileges");
   if (!options.seccomp.empty()) words.push_back("seccomp=" + options.seccomp);
-  if (options.apparmor_unconfined) words.emplace_back("apparmor=unconfined");
+  if (!options.apparmor.empty()) words.push_back("apparmor=" + options.apparmor);
   if (options.label_disable) words.emplace_back("label=disable");
   return words;
 }

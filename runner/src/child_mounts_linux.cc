@@ -14,6 +14,8 @@
 namespace layerkit::runner {
 namespace {
 
+constexpr ino_t kProcRoot = 1;  ///< PROC_ROOT_INO
+
 void check(const ChildPlan& plan, long result, Step step, std::size_t index = 0) noexcept {
   if (result < 0) give_up(plan, step, index, errno);
 }
@@ -392,6 +394,29 @@ void enter_working_directory(const ChildPlan& plan, int root) noexcept {
   close_fd(cwd);
 }
 
+/// Where the stub sets the label of its next exec: not in what the container shows as /proc
+/// (CVE-2019-16884), unless the user namespace allows no other.
+void place_proc(const ChildPlan& plan, int root) noexcept {
+  if (plan.proc < 0) return;
+  auto proc = static_cast<int>(new_filesystem("proc", {}, 0));
+  if (proc < 0 && errno == EPERM && plan.enters_container) {
+    open_how how{};
+    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS;
+    proc = static_cast<int>(::syscall(SYS_openat2, root, "proc", &how, sizeof(how)));
+    check(plan, proc, Step::PrivateProc);
+    struct stat stat {};
+    struct statfs fs {};
+    check(plan, ::fstat(proc, &stat), Step::PrivateProc);
+    check(plan, ::fstatfs(proc, &fs), Step::PrivateProc);
+    if (fs.f_type != PROC_SUPER_MAGIC || stat.st_ino != kProcRoot)
+      give_up_because(plan, Step::PrivateProc, 0, "the container's '/proc' is not one");
+  }
+  check(plan, proc, Step::PrivateProc);
+  check(plan, ::syscall(SYS_dup3, proc, plan.proc, O_CLOEXEC), Step::PrivateProc);
+  close_fd(proc);
+}
+
 void write_sysctls(const ChildPlan& plan) noexcept {
   if (plan.sysctls.empty()) return;
   const auto proc = static_cast<int>(new_filesystem("proc", {}, 0));
@@ -459,6 +484,7 @@ void build_rootfs(const ChildPlan& plan) noexcept {
   const int terminal = plan.has_terminal ? make_console(plan) : -1;
   let_hooks_run(plan);
   write_sysctls(plan);
+  place_proc(plan, plan.rootfs);
   mask_paths(plan, null);
   make_paths_read_only(plan);
   finish_read_only(plan);
@@ -474,6 +500,7 @@ void enter_container(const ChildPlan& plan) noexcept {
       static_cast<int>(::syscall(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
   check(plan, root, Step::WorkingDirectory);
   if (plan.has_terminal) take_terminal(plan, open_terminal(plan, root));
+  place_proc(plan, root);
   enter_working_directory(plan, root);
   close_fd(root);
 }

@@ -1,15 +1,18 @@
 // A program of its own: freestanding and static, since it runs where no library can be trusted or
 // found. Called as
-//   layerkit-exec REPORT_FD GATE_FD SECCOMP_FD SECCOMP_FLAGS COUNT CANDIDATE... ARGUMENT...
+//   layerkit-exec REPORT_FD GATE_FD SECCOMP_FD SECCOMP_FLAGS PROC_FD PROFILE COUNT CANDIDATE...
+//                 ARGUMENT...
 // it executes the first candidate that exists, with the arguments and its own environment; first it
-// waits for a byte of GATE_FD and loads the filter in SECCOMP_FD, where these are not 0. What goes
-// wrong is written to REPORT_FD as a Report, which ends the process; behind the gate nobody listens
-// there any more, so standard error gets it.
+// asks for the AppArmor profile by the proc file system PROC_FD, waits for a byte of GATE_FD and
+// loads the filter in SECCOMP_FD, where these are not 0. What goes wrong is written to REPORT_FD as
+// a Report, which ends the process; behind the gate nobody listens there any more, so standard
+// error gets it.
 
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,13 +31,16 @@ namespace {
 
 constexpr int kMaxInterpreters = 4;  // of interpreters, as the kernel's own limit
 constexpr size_t kHeader = 512;
-constexpr size_t kMaxFilter = 4096;  // BPF_MAXINSNS
+constexpr size_t kMaxFilter = 4096;   // BPF_MAXINSNS
+constexpr size_t kMaxProfile = 4000;  // the kernel takes a page
 
 struct Call {
   int report;
   int gate;
   int seccomp;
   unsigned seccomp_flags;
+  int proc;
+  const char* profile;
   uint32_t count;
   char** candidates;
   char** argv;
@@ -43,6 +49,7 @@ struct Call {
 
 bool is_past_gate = false;
 sock_filter filter[kMaxFilter];
+char profile_text[kMaxProfile + 8];
 
 [[noreturn]] void leave(int code) noexcept {
   for (;;)
@@ -255,7 +262,7 @@ void explain_format(const char* path, char* detail, size_t size) noexcept {
   } else {
     send(call.report, failure);
   }
-  leave(failure.step == Step::Exec || failure.step == Step::Seccomp ? 126 : 127);
+  leave(failure.step == Step::ExecNotFound || failure.step == Step::ExecInterpreter ? 127 : 126);
 }
 
 /// What executing the candidate gave, in words that help.
@@ -360,6 +367,36 @@ void load_filter(const Call& call) noexcept {
   system_call(SYS_close, loaded, 0, 0, 0);
 }
 
+/// Of the next exec. The file takes it only from the program that opened it, hence here.
+void set_profile(const Call& call) noexcept {
+  if (call.proc == 0) return;
+  open_how how{};
+  how.flags = O_WRONLY | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
+  long result = system_call(SYS_openat2, call.proc, address("self/attr/apparmor/exec"),
+                            address(&how), sizeof(how));
+  const int fd = static_cast<int>(result);
+  if (fd >= 0) {
+    constexpr char kExec[] = "exec ";
+    constexpr size_t kPrefix = sizeof(kExec) - 1;
+    const size_t size = length(call.profile);
+    if (size > kMaxProfile) {
+      result = -ENAMETOOLONG;
+    } else {
+      memcpy(profile_text, kExec, kPrefix);
+      memcpy(profile_text + kPrefix, call.profile, size);
+      result =
+          system_call(SYS_write, fd, address(profile_text), static_cast<long>(kPrefix + size), 0);
+    }
+    system_call(SYS_close, fd, 0, 0, 0);
+  }
+  if (result >= 0) return;
+  Report report;
+  report.step = Step::AppArmor;
+  report.error = static_cast<int>(-result);
+  end(call, report);
+}
+
 int own_descriptor(const char* text) noexcept {
   const int fd = parse_number(text);
   // Without it there is nobody to run anything for: the container called us itself.
@@ -370,7 +407,7 @@ int own_descriptor(const char* text) noexcept {
 }  // namespace
 
 extern "C" [[noreturn]] void freestanding_main(long* stack) noexcept {
-  constexpr int kFixed = 6;
+  constexpr int kFixed = 8;
   const long argc = stack[0];
   char** const argv = reinterpret_cast<char**>(stack + 1);
   if (argc < kFixed + 1) leave(127);
@@ -379,7 +416,9 @@ extern "C" [[noreturn]] void freestanding_main(long* stack) noexcept {
   call.gate = own_descriptor(argv[2]);
   call.seccomp = own_descriptor(argv[3]);
   call.seccomp_flags = static_cast<unsigned>(parse_number(argv[4]));
-  const long count = parse_number(argv[5]);
+  call.proc = own_descriptor(argv[5]);
+  call.profile = argv[6];
+  const long count = parse_number(argv[7]);
   if (call.report == 0 || count < 0 || count > argc - kFixed - 1) leave(127);
   call.count = static_cast<uint32_t>(count);
   call.candidates = argv + kFixed;
@@ -387,6 +426,7 @@ extern "C" [[noreturn]] void freestanding_main(long* stack) noexcept {
   call.envp = argv + argc + 1;
   const bool listens = (call.seccomp_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
   if (call.gate != 0 && count > 0) check_candidates(call);
+  set_profile(call);
   if (listens) load_filter(call);
   send(call.report, Report{});
   if (call.gate != 0) {

@@ -92,6 +92,8 @@ std::string doing(const Report& report, const Plan& plan) {
       return "setting up '/dev/console'";
     case Step::Seccomp:
       return "loading the seccomp filter";
+    case Step::AppArmor:
+      return "setting AppArmor profile " + quoted(spec.process.apparmor_profile);
     case Step::CloseDescriptors:
       return "closing the caller's descriptors";
     case Step::StandardStreams:
@@ -169,23 +171,8 @@ Error describe_hook(const char* kind,
                     const std::string& path,
                     const HookEnd& end,
                     std::string_view output) {
-  std::string reason;
-  switch (end.how) {
-    case HookEnd::How::NotStarted:
-      reason = errno_text(end.value);
-      break;
-    case HookEnd::How::Exited:
-      reason = fmt::format("exit status {}", end.value);
-      break;
-    case HookEnd::How::Signalled:
-      reason = fmt::format("killed by signal {}", end.value);
-      break;
-    default:
-      reason = "it took longer than its timeout";
-  }
-  if (!output.empty()) reason += fmt::format(", output: {}", output);
-  return Error(Errc::Io,
-               fmt::format("error running {} hook #{}: {}: {}", kind, index, quoted(path), reason));
+  return Error(Errc::Io, fmt::format("error running {} hook #{}: {}: {}", kind, index, quoted(path),
+                                     reason_of(end, output)));
 }
 
 Error describe(const Report& report, const Plan& plan) {

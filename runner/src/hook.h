@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace layerkit::runner {
 
@@ -31,6 +32,9 @@ HookEnd run_hook(const PlannedHook& hook, int state, int output) noexcept;
 
 /// `seconds` as PlannedHook has it.
 int hook_timeout(std::optional<unsigned> seconds) noexcept;
+
+/// Why it failed, with what it said: "exit status 1, output: ...".
+std::string reason_of(const HookEnd& end, std::string_view output);
 
 /// The beginning of what hooks said into `output`, a memfd; empty for -1.
 std::string read_hook_output(int output);

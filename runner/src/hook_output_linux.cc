@@ -4,6 +4,7 @@
 #include <array>
 
 #include "hook.h"
+#include "layerkit/base/error.h"
 
 namespace layerkit::runner {
 
@@ -12,6 +13,25 @@ int hook_timeout(std::optional<unsigned> seconds) noexcept {
   // Longer than anybody waits, and still a number of milliseconds.
   constexpr unsigned kMost = 2'000'000;
   return static_cast<int>(std::min(*seconds, kMost) * 1000);
+}
+
+std::string reason_of(const HookEnd& end, std::string_view output) {
+  std::string reason;
+  switch (end.how) {
+    case HookEnd::How::NotStarted:
+      reason = errno_text(end.value);
+      break;
+    case HookEnd::How::Exited:
+      reason = fmt::format("exit status {}", end.value);
+      break;
+    case HookEnd::How::Signalled:
+      reason = fmt::format("killed by signal {}", end.value);
+      break;
+    default:
+      reason = "it took longer than its timeout";
+  }
+  if (!output.empty()) reason += fmt::format(", output: {}", output);
+  return reason;
 }
 
 std::string read_hook_output(int output) {

@@ -354,12 +354,18 @@ void Plan::plan_exec() {
   const bool loads_seccomp = seccomp_program_.len > 0 && flat_.seccomp == nullptr;
   const char* const gate = for_stub(options_.gate ? options_.gate.duplicate() : Fd());
   const char* const seccomp = for_stub(loads_seccomp ? program_file(seccomp_) : Fd());
+  const std::string& profile = spec_.process.apparmor_profile;
+  // A descriptor to be replaced by one that only the child can have.
+  const char* const proc = for_stub(profile.empty() ? Fd() : open_at(AT_FDCWD, "/", O_PATH));
+  if (!profile.empty()) flat_.proc = for_stub_.back();
   flat_.for_stub = for_stub_;
   stub_argv_ = {"layerkit-exec",
                 keep_text(std::to_string(flat_.report)),
                 gate,
                 seccomp,
                 keep_text(std::to_string(seccomp_.flags)),
+                proc,
+                keep_text(profile),
                 keep_text(std::to_string(candidates_.size()))};
   for (const std::string& candidate : candidates_)
     stub_argv_.push_back(candidate.c_str());

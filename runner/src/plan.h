@@ -193,6 +193,7 @@ struct ChildPlan {
   bool seccomp_has_listener = false;
 
   std::span<const int> preserved;  ///< become 3, 4, ...
+  int proc = -1;  ///< what the child puts a proc file system at, for the stub; -1: it needs none
   const char* const* stub_argv = nullptr;
   const char* const* envp = nullptr;
 };

@@ -65,6 +65,7 @@ enum class Step : std::uint32_t {
   Capabilities,
   AmbientCapability,  ///< index: number of the capability
   Seccomp,
+  AppArmor,
   PreservedDescriptor,  ///< index: of the descriptor
   ExecStub,
   ExecNotFound,     ///< no candidate exists

@@ -1,33 +1,33 @@
-#include <algorithm>
-#include <array>
-#include <string_view>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
+#include "layerkit/runner/container.h"
 #include "spec_check.h"
 
-namespace layerkit::runner {
-namespace {
+namespace layerkit {
 
-struct Asked {
-  bool is_asked;
-  std::string_view what;
-};
-
-template <std::size_t Size>
-void refuse(const std::array<Asked, Size>& all) {
-  for (const Asked& each : all)
-    if (each.is_asked) fail(Errc::Unsupported, "starting the container: {}", each.what);
+bool has_apparmor() {
+  const std::optional<Fd> file =
+      open_at_if_exists(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", O_RDONLY);
+  char answer = 'N';
+  return file && ::read(file->get(), &answer, 1) == 1 && answer == 'Y';
 }
 
-}  // namespace
+}  // namespace layerkit
+
+namespace layerkit::runner {
 
 void check_supported(const ContainerSpec& spec) {
-  const ProcessSpec& process = spec.process;
-  refuse(std::array<Asked, 2>{{
-      {!process.apparmor_profile.empty(), "AppArmor is not supported"},
-      {!process.selinux_label.empty() || !spec.mount_label.empty(), "SELinux is not supported"},
-  }});
+  if (!spec.process.selinux_label.empty() || !spec.mount_label.empty())
+    fail(Errc::Unsupported, "starting the container: SELinux is not supported");
+  const std::string& profile = spec.process.apparmor_profile;
+  if (!profile.empty() && !has_apparmor()) {
+    fail(Errc::Unsupported, "setting AppArmor profile {}: this system has no AppArmor",
+         quoted(profile));
+  }
 }
 
 }  // namespace layerkit::runner

@@ -13,6 +13,7 @@ busybox mkdir -p /proc /sys /dev /tmp /run /etc /var/lib
 busybox mount -t proc proc /proc
 busybox mount -t sysfs sysfs /sys
 busybox mount -t devtmpfs devtmpfs /dev
+busybox mount -t securityfs securityfs /sys/kernel/security
 busybox mount -t cgroup2 cgroup2 /sys/fs/cgroup
 [ ! -e /overlay.ko ] || busybox insmod /overlay.ko
 busybox --install -s /bin

@@ -26,6 +26,31 @@ result pids-refused "$(grep -c fork /tmp/errors)"
 result cpu-throttled "$(imagetool run --rm --cpus 0.5 demo \
   sh -c 'timeout 3 sh -c "while :; do :; done"; grep nr_throttled /sys/fs/cgroup/cpu.stat')"
 
+# AppArmor, where a host has it: by imagetool, by the runtime, and by its exec.
+apparmor_parser --skip-cache --add <<'EOF'
+profile layerkit-test flags=(attach_disconnected,mediate_deleted) {
+  file, capability, signal, network, mount, ptrace,
+  deny /tmp/denied w,
+}
+EOF
+confined='--security-opt apparmor=layerkit-test'
+result apparmor-profile "$(imagetool run --rm $confined demo cat /proc/self/attr/apparmor/current)"
+result apparmor-denied "$(imagetool run --rm $confined demo touch /tmp/denied 2>&1)"
+result apparmor-unknown "$(imagetool run --rm --security-opt apparmor=no-such-profile demo true 2>&1)"
+
+# The runtime, with the root file system of the image and a config.json of its own.
+mkdir -p /bundle/rootfs
+cp -a "$(imagetool mount demo)/." /bundle/rootfs
+imagetool unmount demo
+runner spec -b /bundle
+sed -i -e 's/"terminal": true/"terminal": false/' -e 's/"sh"/"sleep", "1000"/' \
+  -e 's/"noNewPrivileges"/"apparmorProfile": "layerkit-test", "noNewPrivileges"/' /bundle/config.json
+runner run -d -b /bundle c1
+runner update --pids-limit 33 --cpu-quota 50000 --cpu-period 100000 c1
+result apparmor-exec "$(runner exec c1 cat /proc/self/attr/apparmor/current)"
+result runner-cgroup "$(runner exec c1 sh -c 'cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max' | tr '\n' ' ' | sed 's/ $//')"
+runner delete -f c1
+
 imagetool run -d --name sleeper demo sleep 1000 >/dev/null
 imagetool kill sleeper
 imagetool rm -f sleeper eater >/dev/null

@@ -27,14 +27,19 @@ class Guest:
         for name in ("bin", "tests", "usr/bin", "new", "proc"):
             os.makedirs(os.path.join(self.root, name))
 
-    def fetch_kernel(self):
-        """Debian's kernel for virtual machines, unpacked, not installed."""
-        meta = harness.run("apt-cache", "depends", "linux-image-cloud-amd64").stdout
-        package, = re.findall(r"Depends: (linux-image-[0-9]\S+)", meta)[:1]
+    def unpack(self, package):
+        """The directory with the files of Debian's package, which is not installed."""
         harness.run("apt-get", "-o", "APT::Sandbox::User=root", "-q", "download", package, cwd=self.directory)
         package_file, = glob.glob(os.path.join(self.directory, package + "_*.deb"))
-        tree = os.path.join(self.directory, "kernel")
+        tree = os.path.join(self.directory, package)
         harness.run("dpkg-deb", "-x", package_file, tree)
+        return tree
+
+    def fetch_kernel(self):
+        """Debian's kernel for virtual machines."""
+        meta = harness.run("apt-cache", "depends", "linux-image-cloud-amd64").stdout
+        package, = re.findall(r"Depends: (linux-image-[0-9]\S+)", meta)[:1]
+        tree = self.unpack(package)
         self.kernel, = glob.glob(os.path.join(tree, "boot", "vmlinuz-*"))
         for module in glob.glob(os.path.join(tree, "lib/modules/*/kernel/fs/overlayfs/overlay.ko")):
             shutil.copy(module, self.root)
@@ -43,7 +48,8 @@ class Guest:
         """A program with the libraries it is linked to."""
         target = os.path.join(self.root, place, os.path.basename(path))
         harness.run("strip", "-o", target, path)
-        for library in re.findall(r"(/\S+) \(0x", harness.run("ldd", path).stdout):
+        # A static program has none, which ldd calls an error.
+        for library in re.findall(r"(/\S+) \(0x", harness.run("ldd", path, check=False).stdout):
             copy = self.root + library
             os.makedirs(os.path.dirname(copy), exist_ok=True)
             shutil.copy(os.path.realpath(library), copy)
@@ -77,6 +83,8 @@ class VirtualMachineTest(harness.TestCase):
         guest = Guest(self.path("guest"))
         guest.fetch_kernel()
         guest.add_program(harness.IMAGETOOL)
+        guest.add_program(os.environ["RUNNER"])
+        guest.add_program(os.path.join(guest.unpack("apparmor"), "sbin", "apparmor_parser"))
         for program in TESTS:
             guest.add_program(program, "tests")
         guest.add_file(demo_image.archive(), "demo.tar")
@@ -97,6 +105,12 @@ class VirtualMachineTest(harness.TestCase):
         self.assertTrue(all(int(count) <= 20 for count in found["pids-count"].split()), console)
         self.assertGreater(int(found["pids-refused"]), 0, console)
         self.assertGreater(int(found["cpu-throttled"].split()[1]), 5, console)
+        self.assertEqual(found["apparmor-profile"], "layerkit-test (enforce)", console)
+        self.assertEqual(found["apparmor-denied"], "touch: /tmp/denied: Permission denied", console)
+        self.assertEqual(found["apparmor-exec"], "layerkit-test (enforce)", console)
+        self.assertIn("setting AppArmor profile 'no-such-profile': No such file or directory",
+                      found["apparmor-unknown"], console)
+        self.assertEqual(found["runner-cgroup"], "33 50000 100000", console)
         for program in TESTS:
             name = os.path.basename(program)
             failed = found.get("failed-of-" + name) or "none named, see the end of its output"

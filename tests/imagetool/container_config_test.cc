@@ -189,7 +189,8 @@ TEST(HostOptionsTest, SurviveTheRecord) {
   options.pid = options.ipc = options.uts = options.cgroup = NamespaceMode::Host;
   options.userns = "host";
   options.security.seccomp = R"({"defaultAction":"SCMP_ACT_ALLOW"})";
-  options.security.apparmor_unconfined = options.security.label_disable = true;
+  options.security.apparmor = "unconfined";
+  options.security.label_disable = true;
   const auto json = to_json(options);
   const HostOptions copy = host_options_from_json(json);
   EXPECT_EQ(to_json(copy), json);

@@ -162,8 +162,17 @@ TEST_F(ContainerSettingsTest, WhatIsNotDoneIsRefusedByName) {
                  [](ContainerSpec& spec) { spec.hooks.poststop.emplace_back(); });
   expect_refusal("starting the container: a terminal is given by Runtime alone",
                  [](ContainerSpec& spec) { spec.process.terminal = true; });
-  expect_refusal("starting the container: AppArmor is not supported",
-                 [](ContainerSpec& spec) { spec.process.apparmor_profile = "unconfined-like"; });
+  expect_refusal("starting the container: SELinux is not supported",
+                 [](ContainerSpec& spec) { spec.process.selinux_label = "a:b:c:d"; });
+}
+
+TEST_F(ContainerSettingsTest, AnAppArmorProfileThatCannotBeHadIsNamed) {
+  ContainerSpec spec = shell("true");
+  spec.process.apparmor_profile = "no-such-profile";
+  EXPECT_EQ(refused(rootfs(), std::move(spec)).message,
+            has_apparmor() ? "setting AppArmor profile 'no-such-profile': No such file or directory"
+                           : "setting AppArmor profile 'no-such-profile': this system has no "
+                             "AppArmor");
 }
 
 }  // namespace

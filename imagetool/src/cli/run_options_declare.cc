@@ -114,7 +114,7 @@ void declare_environment(CLI::App& command, RunOptions& options) {
            "Restart policy to apply when a container exits: only 'no', there is no daemon", "no");
   add_list(command, "--security-opt", options.security,
            "Security options: seccomp=unconfined, seccomp=PROFILE.json, "
-           "no-new-privileges[=true|false], apparmor=unconfined, label=disable, "
+           "no-new-privileges[=true|false], apparmor=PROFILE, label=disable, "
            "systempaths=unconfined",
            "OPTION");
   add_text(command, "--shm-size", options.shm_size, "Size of /dev/shm", "SIZE");

@@ -13,7 +13,10 @@ void add_create(CLI::App& app, Session& session) {
   add_create_options(*command, *options);
   command->callback([&session, options] {
     StartFailure failure = StartFailure::Setup;
-    session.runtime().create(options->take(), failure, session.context);
+    const Runtime runtime = session.runtime();  // its directory is the caller's
+    CreateRequest request = options->take();
+    request.rootless_owner = enter_user_namespace(request, session.context);
+    runtime.create(std::move(request), failure, session.context);
   });
 }
 

@@ -53,6 +53,7 @@ void run(Session& session, Arguments& arguments) {
   Receipt receipt(arguments.receipt);
   CreateRequest request = arguments.create.take();
   request.keeps_terminal = !arguments.detach && request.console_socket.empty();
+  request.rootless_owner = enter_user_namespace(request, session.context);
   StartFailure failure = StartFailure::Setup;
   const std::unique_ptr<StartedProcess> process =
       runtime.create(std::move(request), failure, session.context);

@@ -17,6 +17,11 @@ struct Bundle {
   Fd root;             ///< a detached mount of it, with what is mounted below
 };
 
+/// As open_bundle() reads it; nothing else is opened.
+OciConfig read_bundle_config(const std::string& directory,
+                             const std::string& config,
+                             const Context& context);
+
 /// `config` (a path; empty: config.json in `directory`). Throws Error.
 Bundle open_bundle(const std::string& directory, const std::string& config, const Context& context);
 

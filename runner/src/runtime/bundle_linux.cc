@@ -58,6 +58,13 @@ Fd open_rootfs(const std::string& path) {
 
 }  // namespace
 
+OciConfig read_bundle_config(const std::string& directory,
+                             const std::string& config,
+                             const Context& context) {
+  return read_oci_config(read_config(config.empty() ? below(directory, "config.json") : config),
+                         context);
+}
+
 Bundle open_bundle(const std::string& directory,
                    const std::string& config,
                    const Context& context) {

@@ -57,7 +57,7 @@ ContainerRecord make_record(const CreateRequest& request, const Bundle& bundle) 
   record.bundle = bundle.path;
   record.rootfs = bundle.rootfs;
   record.created = now();
-  record.owner = ::geteuid();
+  record.owner = request.rootless_owner.value_or(::geteuid());
   record.annotations = bundle.config.spec.annotations;
   record.cgroups_path = cgroup_path_of(bundle.config.spec.cgroups_path, request.id);
   const Hooks& hooks = bundle.config.spec.hooks;
@@ -92,13 +92,6 @@ void add_default_mappings(ContainerSpec& spec) {
   spec.gid_mappings = own_mappings("/proc/self/gid_map");
 }
 
-bool has_apparmor() {
-  const std::optional<Fd> file =
-      open_at_if_exists(AT_FDCWD, "/sys/module/apparmor/parameters/enabled", O_RDONLY);
-  char answer = 'N';
-  return file && ::read(file->get(), &answer, 1) == 1 && answer == 'Y';
-}
-
 /// Labels of a security module that this system does not have.
 void drop_labels_without_effect(ContainerSpec& spec, const Context& context) {
   const auto drop = [&](std::string& label, const char* module) {
@@ -126,6 +119,11 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
   ContainerSpec& spec = bundle.config.spec;
   spec.id = request.id;
   spec.cgroups_path = record.cgroups_path;
+  if (request.rootless_owner) {
+    spec.namespaces.user = {Namespace::From::Caller, {}};
+    spec.uid_mappings.clear();
+    spec.gid_mappings.clear();
+  }
   add_default_mappings(spec);
   drop_labels_without_effect(spec, context);
   LaunchOptions options;
@@ -173,8 +171,11 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
   });
 
   const CgroupLayout layout = uses_cgroups ? read_cgroup_layout() : CgroupLayout{};
+  // An ordinary user seldom has cgroups of its own; what needs one is refused.
+  Context about_cgroups = context;
+  if (request.rootless_owner) about_cgroups.warn = [](const std::string&) {};
   const std::unique_ptr<Cgroup> cgroup =
-      make_cgroup(layout, spec.cgroups_path, spec.resources, context);
+      make_cgroup(layout, spec.cgroups_path, spec.resources, about_cgroups);
   SeccompFilter filter;
   if (spec.seccomp) filter = SeccompCache(root + "/.seccomp").get(*spec.seccomp, context);
   ReportSocket socket = make_report_socket();

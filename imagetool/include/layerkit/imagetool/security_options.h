@@ -11,7 +11,8 @@ struct SecurityOptions {
   bool no_new_privileges = false;
   /// Empty: the default profile; "unconfined"; or a profile itself (docker_seccomp_profile.h).
   std::string seccomp;
-  bool apparmor_unconfined = false;
+  /// The AppArmor profile; empty: none was asked for.
+  std::string apparmor;
   bool label_disable = false;
   /// No path of /proc and /sys is masked or read-only.
   bool system_paths_unconfined = false;

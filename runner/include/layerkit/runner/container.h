@@ -45,6 +45,9 @@ class Container {
   virtual ExitStatus wait() = 0;
 };
 
+/// Whether AppArmor is enabled in this kernel, so that ProcessSpec::apparmor_profile can be had.
+bool has_apparmor();
+
 /// Starts `spec` on `rootfs`, a detached mount (fsmount, open_tree) that becomes the container's
 /// root. Returns once the program has been exec'ed.
 ///

@@ -46,7 +46,16 @@ struct CreateRequest {
   bool new_keyring = true;
   /// A terminal goes to the caller: Runtime::create gives its master.
   bool keeps_terminal = false;
+  /// What enter_user_namespace() gave: the caller is in the container's user namespace already, and
+  /// this is its user outside.
+  std::optional<uid_t> rootless_owner;
 };
+
+/// For a caller that may not mount: the process, which must have one thread, becomes root of the
+/// user namespace that the bundle's config.json asks for, with a mount namespace of its own, and is
+/// so from then on. Its ids are mapped by newuidmap(1) and newgidmap(1) where the caller may not do
+/// that itself. nullopt when the caller may mount: then nothing is done. Throws Error.
+std::optional<uid_t> enter_user_namespace(const CreateRequest& request, const Context& context);
 
 struct ExecRequest {
   std::string id;
