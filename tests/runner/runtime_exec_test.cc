@@ -1,6 +1,9 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <thread>
+
 #include "runtime_fixture.h"
 
 namespace layerkit::testing {
@@ -32,6 +35,24 @@ TEST_F(RuntimeExecTest, ItIsInTheContainersCgroup) {
   EXPECT_NE(std::find(pids.begin(), pids.end(), process->pid()), pids.end());
   runtime().kill(id(), SIGKILL, true);
   EXPECT_EQ(process->wait().signal, SIGKILL);
+}
+
+TEST_F(RuntimeExecTest, ItIsWhereTheFirstProcessIsWhenTheCgroupMayHaveNone) {
+  const runner::CgroupLayout layout = runner::read_cgroup_layout();
+  if (!layout.v1.empty() || !layout.v2) GTEST_SKIP() << "needs cgroup v2 alone";
+  Json config = script(
+      "cd /sys/fs/cgroup && busybox mkdir inner && echo 1 > inner/cgroup.procs && "
+      "echo +pids > cgroup.subtree_control && echo ready && exec sleep 1000000");
+  for (Json& mount : config["mounts"]) {
+    if (mount["type"] == "cgroup")
+      mount["options"] = Json::array({"rw", "nosuid", "noexec", "nodev"});
+  }
+  start(config);
+  constexpr int kTries = 1000;
+  for (int i = 0; i < kTries && output() != "ready\n"; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  ASSERT_EQ(output(), "ready\n");
+  EXPECT_EQ(exec("cat /proc/self/cgroup").output, "0::/inner\n");
 }
 
 TEST_F(RuntimeExecTest, ExitCodesAreThoseOfTheProcess) {

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 
+#include "cgroup_files.h"
 #include "home_directory.h"
 #include "join.h"
 #include "layerkit/base/error.h"
@@ -25,8 +26,27 @@ void check_status(const ContainerRecord& record, const Cgroup* cgroup, bool igno
        quoted(record.id));
 }
 
-std::unique_ptr<Cgroup> cgroup_for(const ContainerRecord& record, const std::string& nested) {
-  if (nested.empty()) return cgroup_of(record);
+/// Where the first process is below the container's own cgroup, if that has given controllers to
+/// others inside it and so may have no processes (cgroup v2). Empty: in the own one.
+std::string moved_to(const ContainerRecord& record, const Cgroup& own) {
+  const auto given = read_control(AT_FDCWD, own.directories().front() + "/cgroup.subtree_control");
+  if (!given || words_of(*given).empty()) return {};
+  const std::string place = "/" + record.cgroups_path + "/";
+  const auto text = read_control(AT_FDCWD, fmt::format("/proc/{}/cgroup", record.pid));
+  for (const std::string_view line : split(text.value_or(""), '\n')) {
+    const auto found = line.find(place);
+    if (line.starts_with("0::/") && found != line.npos)
+      return std::string(line.substr(found + place.size()));
+  }
+  return {};
+}
+
+std::unique_ptr<Cgroup> cgroup_for(const ContainerRecord& record, std::string nested) {
+  if (nested.empty()) {
+    std::unique_ptr<Cgroup> own = cgroup_of(record);
+    if (own != nullptr && !own->directories().empty()) nested = moved_to(record, *own);
+    if (nested.empty()) return own;
+  }
   for (const std::string_view part : split(nested, '/')) {
     if (part == "..")
       fail(Errc::Invalid, "bad sub cgroup path {}: `..` components are not allowed",
