@@ -12,6 +12,7 @@
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/docker_seccomp_profile.h"
 #include "layerkit/imagetool/user_lookup.h"
+#include "layerkit/runner/container.h"
 
 namespace layerkit {
 namespace {

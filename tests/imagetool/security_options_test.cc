@@ -1,9 +1,9 @@
 #include "layerkit/imagetool/security_options.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "expect_error.h"
+#include "layerkit/runner/container.h"
 
 namespace layerkit {
 namespace {

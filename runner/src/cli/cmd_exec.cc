@@ -1,6 +1,7 @@
 #include <fcntl.h>
 
 #include <memory>
+#include <optional>
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
@@ -108,6 +109,8 @@ void exec(Session& session, Arguments& arguments) {
   request.preserved = inherited_descriptors(arguments.preserved, &request.process.env);
   request.keeps_terminal = !arguments.detach && request.console_socket.empty();
   StartFailure failure = StartFailure::Setup;
+  std::optional<HeldSignals> held;
+  if (!arguments.detach) held.emplace();
   const std::unique_ptr<StartedProcess> process =
       runtime.exec(std::move(request), failure, session.context);
   if (arguments.detach) return;
