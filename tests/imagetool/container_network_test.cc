@@ -1,4 +1,5 @@
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "container_fixture.h"
 
@@ -80,13 +81,12 @@ class NetworkTest : public ContainerTest {
   std::string subnet_;  ///< "10.1.2."
 };
 
-std::string namespaces_left() {
-  return run_command("ls /run/layerkit/netns 2>/dev/null | wc -l").output;
+bool has_network_namespace(const std::string& id) {
+  return ::access(("/run/layerkit/netns/" + id).c_str(), F_OK) == 0;
 }
 
 TEST_P(NetworkTest, PluginsAreCalledInOrderAndBackwards) {
   write_two_plugins();
-  const std::string before = namespaces_left();
   EXPECT_EQ(run_output("--name one --network lan -h box1 -p 127.0.0.1:8080:80 --dns 10.9.9.9 box "
                        "sh -c 'tail -n 1 /etc/hosts; cat /etc/resolv.conf | head -n 1'"),
             "10.9.8.7\tbox1\nnameserver 10.9.9.9");
@@ -102,8 +102,9 @@ TEST_P(NetworkTest, PluginsAreCalledInOrderAndBackwards) {
   EXPECT_EQ(config_of("first-DEL")["prevResult"]["ips"][0]["address"], "10.9.8.7/24");
   EXPECT_EQ(inspect("one")["HostConfig"]["NetworkMode"], "lan");
   EXPECT_EQ(inspect("one")["NetworkSettings"]["IPAddress"], "");
+  const std::string id = inspect("one")["Id"];
   tool("rm one");
-  EXPECT_EQ(namespaces_left(), before);
+  EXPECT_FALSE(has_network_namespace(id));
   EXPECT_EQ(leftovers(), "");
 }
 
@@ -141,12 +142,12 @@ TEST_P(NetworkTest, WhatCannotBeConnectedIsRefused) {
 
 TEST_P(NetworkTest, ACrashedContainerIsDisconnectedLater) {
   write_two_plugins();
-  const std::string before = namespaces_left();
   run_output("-d --name one --network lan -p 7777:80 box sleep 1000");
   EXPECT_EQ(inspect("one")["NetworkSettings"]["IPAddress"], "10.9.8.7");
   EXPECT_EQ(output("ps --format '{{.Ports}}'"), "0.0.0.0:7777->80/tcp");
-  const std::string record =
-      dir_.path("images/containers/") + inspect("one")["Id"].get<std::string>();
+  const std::string id = inspect("one")["Id"];
+  EXPECT_TRUE(has_network_namespace(id));
+  const std::string record = dir_.path("images/containers/") + id;
   const auto state = nlohmann::json::parse(read_file_at(AT_FDCWD, record + "/state.json", 1 << 16));
   const pid_t init = inspect("one")["State"]["Pid"];
   kill_and_await(state["monitor"]["pid"]);
@@ -155,7 +156,7 @@ TEST_P(NetworkTest, ACrashedContainerIsDisconnectedLater) {
   tool("ps -a");
   EXPECT_EQ(calls(), "second DEL\nfirst DEL\n");
   tool("rm one");
-  EXPECT_EQ(namespaces_left(), before);
+  EXPECT_FALSE(has_network_namespace(id));
 }
 
 TEST_P(NetworkTest, ABridgeGivesAnAddressAndAWayToTheHost) {
