@@ -343,10 +343,28 @@ void open_rootfs_anew(const ChildPlan& plan) noexcept {
   close_fd(static_cast<int>(tree));
 }
 
+/// Without pivot_root the host's mounts stay in the container's namespace, out of reach; but the
+/// kernel lets users of a new user namespace mount a proc or sysfs of their own wherever a whole
+/// one is there, with nothing masked.
+void hide_kernel_mounts(const ChildPlan& plan) noexcept {
+  for (std::size_t i = 0; i < plan.kernel_mounts.size(); ++i) {
+    const char* const place = plan.kernel_mounts[i];
+    if (::syscall(SYS_umount2, place, MNT_DETACH | UMOUNT_NOFOLLOW) == 0) continue;
+    if (errno == ENOENT || errno == EACCES) continue;  // the caller does not see it either
+    // In a user namespace the host's mounts can only be covered; one above it has gone already.
+    const auto tree = static_cast<int>(new_filesystem("tmpfs", {}, MOUNT_ATTR_RDONLY));
+    check(plan, tree, Step::PivotRoot);
+    check(plan, ::syscall(SYS_move_mount, tree, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH),
+          Step::PivotRoot);
+    close_fd(tree);
+  }
+}
+
 /// Covers "/" for good, so that chroot will do; were "/" no mount point (the caller lives in a
 /// chroot), there were a way out.
 void change_root(const ChildPlan& plan, int error) noexcept {
   if (!is_mount_root("/")) give_up(plan, Step::PivotRoot, 0, error);
+  hide_kernel_mounts(plan);
   if (plan.rootfs_place != nullptr) {
     check(plan, ::syscall(SYS_move_mount, plan.rootfs, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH),
           Step::PivotRoot);
