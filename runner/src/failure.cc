@@ -185,12 +185,18 @@ Error describe(const Report& report, const Plan& plan) {
   const std::string_view detail = detail_of(report);
   if (report.step == Step::ExecInterpreter) {
     const std::string name = detail.empty() ? "" : " " + quoted(detail);
-    return Error(Errc::NotFound,
-                 what + ": its interpreter or loader" + name + " does not exist in the container");
+    return Error(Errc::NotFound, what + ": " + exec_reason(ENOENT) + ": its interpreter or loader" +
+                                     name + " does not exist in the container");
   }
   const bool searched = plan.spec().process.args.front().find('/') == std::string::npos;
   if (report.step == Step::ExecNotFound && searched) {
     return Error(Errc::NotFound, what + ": executable file not found in $PATH");
+  }
+  const bool is_exec = report.step == Step::ExecNotFound || report.step == Step::Exec;
+  if (is_exec && report.error != 0) {
+    const Error plain = Error::from_errno(report.error, what);
+    const std::string more = detail.empty() ? "" : ": " + std::string(detail);
+    return Error(plain.code(), plain.sys_errno(), what + ": " + exec_reason(report.error) + more);
   }
   if (!detail.empty() && report.error != 0)
     return Error(Errc::Io, what + ": " + errno_text(report.error) + ": " + std::string(detail));

@@ -1,4 +1,5 @@
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -67,9 +68,24 @@ TEST_F(RuntimeExecTest, WhatCannotBeExecutedIsSaidWithItsCode) {
   EXPECT_EQ(exec_refusal_of(exec_request({"absent"})),
             "executing 'absent': executable file not found in $PATH");
   EXPECT_EQ(exec_failure(), StartFailure::NotFound);
-  EXPECT_EQ(exec_refusal_of(exec_request({"/etc"})), "executing '/etc': Permission denied");
+  EXPECT_EQ(exec_refusal_of(exec_request({"/etc"})), "executing '/etc': permission denied");
   EXPECT_EQ(exec_failure(), StartFailure::NotExecutable);
   EXPECT_EQ(status(), ContainerStatus::Running);
+}
+
+/// The program's mode is not all: a capability may be enough.
+TEST_F(RuntimeExecTest, WhatACapabilityAllowsCanBeExecuted) {
+  rootfs().write("bin/mine", "#!/bin/sh\necho ran\n", 0744);
+  start(idle());
+  ExecRequest request = exec_request({"/bin/mine"});
+  request.process.uid = 1000;
+  Capabilities& all = request.process.capabilities;
+  for (auto* set : {&all.bounding, &all.effective, &all.permitted, &all.inheritable, &all.ambient})
+    set->emplace_back("CAP_DAC_OVERRIDE");
+  EXPECT_EQ(exec(std::move(request)).output, "ran\n");
+  request = exec_request({"/bin/mine"});
+  request.process.uid = 1000;
+  EXPECT_EQ(exec_refusal_of(std::move(request)), "executing '/bin/mine': permission denied");
 }
 
 TEST_F(RuntimeExecTest, TheEnvironmentIsTheContainersButForWhatIsSaid) {
