@@ -106,7 +106,7 @@ struct PlannedMemoryPolicy {
   unsigned long bits = 0;
 };
 
-/// sched_setaffinity(2); none: left as it is.
+/// sched_setaffinity(2)
 struct PlannedCpus {
   const unsigned long* words = nullptr;
   std::size_t bytes = 0;
@@ -135,8 +135,8 @@ struct ChildPlan {
   bool unshares_cgroup = false;
   bool raises_loopback = false;
   std::span<const int> join;  ///< v1 `tasks` files
-  PlannedCpus initial_cpus;   ///< until it is in its cgroup
-  PlannedCpus final_cpus;
+  PlannedCpus initial_cpus;   ///< until it is in its cgroup; none: the caller's
+  PlannedCpus final_cpus;     ///< none: all
 
   const char* oom_score = nullptr;
   const char* hostname = nullptr;

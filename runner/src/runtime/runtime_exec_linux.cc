@@ -86,6 +86,8 @@ std::unique_ptr<StartedProcess> Runtime::exec(ExecRequest request,
   spec.id = request.id;
   spec.process = std::move(request.process);
   spec.seccomp = std::move(config.spec.seccomp);
+  spec.personality = config.spec.personality;
+  spec.memory_policy = std::move(config.spec.memory_policy);
   check_process(spec.process);
   hand_down_streams(spec);
   spec.preserved = std::move(request.preserved);
