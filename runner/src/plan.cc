@@ -114,7 +114,7 @@ Plan::Plan(ContainerSpec spec,
   allows_devices_ = cgroup.filters_devices();
   makes_nodes_ = allows_devices_ && spec_.namespaces.user.from == Namespace::From::Caller;
   flat_.rootfs_attributes = allows_devices_ ? 0 : MOUNT_ATTR_NODEV;
-  prepare_rootfs(rootfs_.get(), flat_.rootfs_attributes);
+  prepare_rootfs(rootfs_.get(), flat_.rootfs_attributes, spec_.rootfs_propagation);
   plan_names();
   plan_namespaces();
   plan_cgroup(cgroup);
