@@ -94,6 +94,7 @@ std::unique_ptr<StartedProcess> Runtime::exec(ExecRequest request,
   const Fd root = open_at(AT_FDCWD, fmt::format("/proc/{}/root", init.pid), O_PATH);
   add_home(spec.process, root.get());
   StartEvents events(spec, request.console_socket, request.keeps_terminal);
+  const Fd pidfd_socket = connect_pidfd_socket(request.pidfd_socket);
   events.on_state([&](pid_t /*pid*/) { return state_json(state_of(record), false); });
   SeccompFilter filter;
   if (spec.seccomp) filter = SeccompCache(root_ + "/.seccomp").get(*spec.seccomp, context);
@@ -103,6 +104,7 @@ std::unique_ptr<StartedProcess> Runtime::exec(ExecRequest request,
   Process process = join_container(std::move(spec), init, cgroup.get(), std::move(options),
                                    std::move(filter), events, failure, context);
   write_pid_file(request.pid_file, process.pid());
+  send_pidfd(pidfd_socket, process);
   return started(std::move(process), events.terminal());
 }
 
