@@ -265,7 +265,9 @@ void Plan::plan_paths() {
   flat_.masked_paths = masked_paths_;
   flat_.read_only_paths = read_only_paths_;
   flat_.read_only_rootfs = spec_.read_only_rootfs;
-  flat_.rootfs_propagation = spec_.rootfs_propagation;
+  // Private is what it is already; asked for recursively, it would undo what single mounts have.
+  if ((spec_.rootfs_propagation & MS_PRIVATE) == 0)
+    flat_.rootfs_propagation = spec_.rootfs_propagation;
   flat_.pivots = options_.pivots;
   if (!options_.pivots || root_may_be_initramfs()) {
     for (std::string& place : whole_kernel_mounts(read_proc("/proc/self/mountinfo")))

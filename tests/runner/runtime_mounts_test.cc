@@ -240,6 +240,16 @@ TEST_F(RuntimeMountsTest, TheRootMayTakeWhatTheHostMountsLater) {
   }
 }
 
+TEST_F(RuntimeMountsTest, ASharedBindStaysSharedInAPrivateRoot) {
+  const std::string source = volume();
+  const HostMount bind(source.c_str(), source, nullptr, MS_BIND);
+  ASSERT_EQ(::mount(nullptr, source.c_str(), nullptr, MS_SHARED, nullptr), 0);
+  Json config = script("busybox grep ' /home ' /proc/self/mountinfo | busybox grep -o shared:");
+  config["linux"]["rootfsPropagation"] = "rprivate";
+  config["mounts"].push_back(mount_json("/home", "bind", source, {"bind", "rshared"}));
+  EXPECT_EQ(run(config).output, "shared:\n");
+}
+
 TEST_F(RuntimeMountsTest, TheMemoryPolicyIsThatOfTheProcess) {
   int mode = 0;
   if (::syscall(SYS_get_mempolicy, &mode, nullptr, 0, nullptr, 0) != 0)
