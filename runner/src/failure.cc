@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 
 #include "capabilities.h"
@@ -157,6 +158,18 @@ std::string doing(const Report& report, const Plan& plan) {
     default:
       return doing_indexed(report, plan);
   }
+}
+
+/// "No such file" -> "no such file"; "I/O error" stays.
+std::string in_small_letters(std::string text) {
+  if (text.size() > 1 && std::islower(static_cast<unsigned char>(text[1])) != 0)
+    text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+  return text;
+}
+
+/// Docker's client makes exit codes 126 and 127 of these words.
+std::string exec_reason(int error) {
+  return in_small_letters(errno_text(error));
 }
 
 std::string_view detail_of(const Report& report) {
