@@ -1,17 +1,14 @@
 #include "cgroup.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <array>
 
 #include "cgroup_files.h"
-#include "layerkit/base/byte_stream.h"
 #include "layerkit/base/error.h"
-#include "layerkit/base/file.h"
 #include "layerkit/base/rel_path.h"
 #include "layerkit/base/text.h"
 #include "layerkit/runner/container.h"
+#include "mount_table.h"
 
 namespace layerkit::runner {
 namespace {
@@ -21,36 +18,6 @@ constexpr std::array<std::string_view, 14> kControllersV1 = {
     "blkio",  "cpu",     "cpuacct",  "cpuset",     "devices", "freezer", "hugetlb",
     "memory", "net_cls", "net_prio", "perf_event", "pids",    "rdma",    "misc"};
 constexpr std::string_view kName = "name=";
-
-/// mountinfo writes blanks and backslashes as \ooo.
-std::string decode_octal(std::string_view text) {
-  std::string decoded;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\' || i + 3 >= text.size()) {
-      decoded += text[i];
-      continue;
-    }
-    const int value = (text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0');
-    decoded += static_cast<char>(value);
-    i += 3;
-  }
-  return decoded;
-}
-
-struct MountLine {
-  std::string root;
-  std::string mount_point;
-  std::string_view type;
-  std::string_view super_options;
-};
-
-/// proc(5): "36 35 98:0 /root /mnt options optional... - type source super_options".
-std::optional<MountLine> parse_mount_line(std::string_view line) {
-  const std::vector<std::string_view> fields = split(line, ' ');
-  const auto dash = std::find(fields.begin(), fields.end(), "-");
-  if (fields.size() < 10 || fields.end() - dash < 4) return std::nullopt;
-  return MountLine{decode_octal(fields[3]), decode_octal(fields[4]), dash[1], dash[3]};
-}
 
 /// A hierarchy that is only named has its name for a controller.
 std::vector<std::string> controllers_of(std::string_view super_options) {

@@ -1,30 +1,21 @@
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include "cgroup.h"
-#include "layerkit/base/byte_stream.h"
-#include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
+#include "mount_table.h"
 
 namespace layerkit::runner {
 namespace {
 
-constexpr std::size_t kMaxProcFile = 64U << 20U;
 constexpr char kUsualPlace[] = "/sys/fs/cgroup";
 constexpr std::string_view kName = "name=";
 /// Of every hierarchy's root directory, and of the cgroup namespace that the system starts with
 /// (linux/nsfs.h).
 constexpr ino_t kRootInode = 1;
 constexpr ino_t kInitialCgroupNamespace = 0xEFFFFFFB;
-
-std::string read_proc(const char* path) {
-  const Fd file = open_at(AT_FDCWD, path, O_RDONLY);
-  FdSource source(file.get(), path);
-  return read_all(source, kMaxProcFile, path);
-}
 
 /// Paths in /proc/self/cgroup begin at the root of the hierarchy.
 bool in_initial_cgroup_namespace() {

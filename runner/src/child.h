@@ -59,7 +59,9 @@ void drop_privileges(const ChildPlan& plan) noexcept;
 int open_in_root(int root, const char* path, int flags, unsigned mode = 0) noexcept;
 /// The directory of `path`, made where it is missing, as O_PATH; `*name`: the rest of the path.
 int open_parent(int root, const char* path, const char** name) noexcept;
-/// As open_in_root; missing directories, or the missing empty file, are made.
-int open_target(int root, const char* path, bool is_directory, int flags) noexcept;
+/// As open_in_root; missing directories, or the missing empty file, are made, and `*was_made` is
+/// set.
+int open_target(
+    int root, const char* path, bool is_directory, int flags, bool* was_made = nullptr) noexcept;
 
 }  // namespace layerkit::runner

@@ -66,12 +66,27 @@ void enter_user_namespace(const ChildPlan& plan) noexcept {
   ::syscall(SYS_setresuid, 0, 0, 0);
 }
 
+/// The caller's affinity is its own business, and one from before the process was in its cgroup
+/// would stay though the cpuset has more (Linux 6.2). The kernel takes those that are there and in
+/// the cpuset; one that refuses leaves what is inherited.
+void use_all_cpus() noexcept {
+  constexpr std::size_t kMost = 8192;  // CONFIG_NR_CPUS
+  unsigned char all[kMost / 8];
+  for (unsigned char& byte : all)
+    byte = 0xff;
+  ::syscall(SYS_sched_setaffinity, 0, sizeof(all), all);
+}
+
 /// Before the cgroup namespace: its root is the cgroup of that moment.
 void join_cgroups(const ChildPlan& plan) noexcept {
   for (std::size_t i = 0; i < plan.join.size(); ++i) {
     check(plan, ::syscall(SYS_write, plan.join[i], "0", 1UL), Step::JoinCgroup, i);
   }
-  set_affinity(plan, plan.final_cpus);
+  if (plan.final_cpus.bytes != 0) {
+    set_affinity(plan, plan.final_cpus);
+  } else {
+    use_all_cpus();
+  }
   if (plan.unshares_cgroup) {
     check(plan, ::syscall(SYS_unshare, CLONE_NEWCGROUP), Step::CgroupNamespace);
   }

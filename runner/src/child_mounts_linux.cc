@@ -40,17 +40,20 @@ long add_attributes(int tree, std::uint64_t attributes, unsigned flags) noexcept
   return ::syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | flags, &change, sizeof(change));
 }
 
-/// A new, detached file system; -1 and errno.
+/// A new, detached file system; -1 and errno. `mode`: that of its root, unless null.
 long new_filesystem(const char* type,
                     std::span<const FsOption> options,
-                    std::uint64_t attributes) noexcept {
+                    std::uint64_t attributes,
+                    const char* mode = nullptr) noexcept {
   const long context = ::syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
   if (context < 0) return -1;
   long result = 0;
+  if (mode != nullptr)
+    result = ::syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, "mode", mode, 0);
   for (const FsOption& option : options) {
+    if (result < 0) break;
     const unsigned command = option.value != nullptr ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG;
     result = ::syscall(SYS_fsconfig, context, command, option.key, option.value, 0);
-    if (result < 0) break;
   }
   if (result == 0) {
     result = ::syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0);
@@ -80,9 +83,10 @@ void check_target(const ChildPlan& plan, std::size_t index, int target) noexcept
   const PlannedMount& mount = plan.mounts[index];
   struct stat stat {};
   check(plan, ::fstat(target, &stat), Step::Mount, index);
-  if (mount.refuses_symlink && !S_ISDIR(stat.st_mode)) {
-    give_up(plan, Step::Mount, index, S_ISLNK(stat.st_mode) ? ELOOP : ENOTDIR);
-  }
+  // The words are runc's.
+  if (mount.refuses_symlink && S_ISLNK(stat.st_mode))
+    give_up_because(plan, Step::Mount, index,
+                    "must be mounted on ordinary directory, not on a symlink");
   // move_mount would say EINVAL.
   if (S_ISDIR(stat.st_mode) != mount.target_is_directory) {
     give_up(plan, Step::Mount, index, mount.target_is_directory ? ENOTDIR : EISDIR);
@@ -173,22 +177,29 @@ void make_link(const ChildPlan& plan, std::size_t index) noexcept {
   close_fd(dir);
 }
 
-/// A new file system takes over what the rootfs has at its place, where that was asked for.
-void take_over(const ChildPlan& plan, std::size_t index, int tree, int target) noexcept {
-  const PlannedMount& mount = plan.mounts[index];
-  if (!mount.keeps_mode && !mount.copies_up) return;
+/// The mode of what is at `target`, in octal.
+struct OctalMode {
+  char text[6];
+};
+
+OctalMode mode_of(const ChildPlan& plan, std::size_t index, int target) noexcept {
+  struct stat stat {};
+  check(plan, ::fstat(target, &stat), Step::Mount, index);
+  OctalMode mode{};
+  for (unsigned i = 0; i < 4; ++i)
+    mode.text[i] = static_cast<char>('0' + (stat.st_mode >> 3 * (3 - i) & 7U));
+  return mode;
+}
+
+/// Into the new file system `tree`.
+void copy_up(const ChildPlan& plan, std::size_t index, int tree, int target) noexcept {
   struct stat stat {};
   check(plan, ::fstat(target, &stat), Step::Mount, index);
   const auto root =
       static_cast<int>(::syscall(SYS_openat, tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0));
   check(plan, root, Step::Mount, index);
-  if (mount.copies_up) {
-    if (const int error = copy_tree_contents(target, root))
-      give_up(plan, Step::CopyUp, index, error);
-    check(plan, ::syscall(SYS_fchown, root, stat.st_uid, stat.st_gid), Step::CopyUp, index);
-  }
-  if (mount.keeps_mode)
-    check(plan, ::syscall(SYS_fchmod, root, stat.st_mode & 07777), Step::Mount, index);
+  if (const int error = copy_tree_contents(target, root)) give_up(plan, Step::CopyUp, index, error);
+  check(plan, ::syscall(SYS_fchown, root, stat.st_uid, stat.st_gid), Step::CopyUp, index);
   close_fd(root);
 }
 
@@ -214,15 +225,20 @@ void mount_one(const ChildPlan& plan, std::size_t index) noexcept {
     return;
   }
   const bool nofollow = mount.refuses_symlink || mount.covers_symlink;
-  const int target =
-      open_target(plan.rootfs, mount.target, mount.target_is_directory, nofollow ? O_NOFOLLOW : 0);
+  bool was_made = false;
+  const int target = open_target(plan.rootfs, mount.target, mount.target_is_directory,
+                                 nofollow ? O_NOFOLLOW : 0, &was_made);
   check(plan, target, Step::Mount, index);
   check_target(plan, index, target);
   int tree = mount.tree;
   if (mount.filesystem != nullptr) {
-    tree = static_cast<int>(new_filesystem(mount.filesystem, mount.options, mount.attributes));
+    OctalMode mode{};
+    const bool takes_mode = mount.keeps_mode && !was_made;
+    if (takes_mode) mode = mode_of(plan, index, target);
+    tree = static_cast<int>(new_filesystem(mount.filesystem, mount.options, mount.attributes,
+                                           takes_mode ? mode.text : nullptr));
     check(plan, tree, Step::Mount, index);
-    take_over(plan, index, tree, target);
+    if (mount.copies_up) copy_up(plan, index, tree, target);
     if (mount.propagation != 0)
       check(plan, set_propagation(tree, mount.propagation), Step::Mount, index);
   }
@@ -343,10 +359,28 @@ void open_rootfs_anew(const ChildPlan& plan) noexcept {
   close_fd(static_cast<int>(tree));
 }
 
+/// Without pivot_root the host's mounts stay in the container's namespace, out of reach; but the
+/// kernel lets users of a new user namespace mount a proc or sysfs of their own wherever a whole
+/// one is there, with nothing masked.
+void hide_kernel_mounts(const ChildPlan& plan) noexcept {
+  for (std::size_t i = 0; i < plan.kernel_mounts.size(); ++i) {
+    const char* const place = plan.kernel_mounts[i];
+    if (::syscall(SYS_umount2, place, MNT_DETACH | UMOUNT_NOFOLLOW) == 0) continue;
+    if (errno == ENOENT || errno == EACCES) continue;  // the caller does not see it either
+    // In a user namespace the host's mounts can only be covered; one above it has gone already.
+    const auto tree = static_cast<int>(new_filesystem("tmpfs", {}, MOUNT_ATTR_RDONLY));
+    check(plan, tree, Step::PivotRoot);
+    check(plan, ::syscall(SYS_move_mount, tree, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH),
+          Step::PivotRoot);
+    close_fd(tree);
+  }
+}
+
 /// Covers "/" for good, so that chroot will do; were "/" no mount point (the caller lives in a
 /// chroot), there were a way out.
 void change_root(const ChildPlan& plan, int error) noexcept {
   if (!is_mount_root("/")) give_up(plan, Step::PivotRoot, 0, error);
+  hide_kernel_mounts(plan);
   if (plan.rootfs_place != nullptr) {
     check(plan, ::syscall(SYS_move_mount, plan.rootfs, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH),
           Step::PivotRoot);

@@ -165,9 +165,10 @@ int open_parent(int root, const char* path, const char** name) noexcept {
   return open_in_root(root, parent, O_PATH | O_DIRECTORY);
 }
 
-int open_target(int root, const char* path, bool is_directory, int flags) noexcept {
+int open_target(int root, const char* path, bool is_directory, int flags, bool* was_made) noexcept {
   const int found = open_in_root(root, path, O_PATH | flags);
   if (found >= 0 || errno != ENOENT) return found;
+  if (was_made != nullptr) *was_made = true;
   if (is_directory) {
     if (!make_directories(root, path, 0)) return -1;
   } else {

@@ -306,11 +306,21 @@ Report not_found() noexcept {
   end(call, failure);
 }
 
+/// 0 or an errno. access(2) asks for the user without its capabilities; the second call, with them,
+/// is made only where it matters: a seccomp filter may know the first alone.
+int may_execute(const char* path) noexcept {
+  constexpr int kExecute = 1;        // X_OK
+  constexpr int kEffective = 0x200;  // AT_EACCESS
+  const long access = system_call(SYS_faccessat, AT_FDCWD, address(path), kExecute, 0);
+  if (access != -EACCES) return static_cast<int>(-access);
+  const bool may = system_call(SYS_faccessat2, AT_FDCWD, address(path), kExecute, kEffective) == 0;
+  return may ? 0 : EACCES;
+}
+
 /// 0 when the file can be executed as far as one can tell without doing it, or an errno.
 int try_file(const char* path) noexcept {
-  constexpr int kExecute = 1;  // X_OK
-  const long access = system_call(SYS_faccessat, AT_FDCWD, address(path), kExecute, 0);
-  if (access != 0) return static_cast<int>(-access);
+  const int error = may_execute(path);
+  if (error != 0) return error;
   const int fd = static_cast<int>(system_call(SYS_openat, AT_FDCWD, address(path),
                                               O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECTORY, 0));
   if (fd < 0) return 0;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 
 #include "capabilities.h"
@@ -159,6 +160,18 @@ std::string doing(const Report& report, const Plan& plan) {
   }
 }
 
+/// "No such file" -> "no such file"; "I/O error" stays.
+std::string in_small_letters(std::string text) {
+  if (text.size() > 1 && std::islower(static_cast<unsigned char>(text[1])) != 0)
+    text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
+  return text;
+}
+
+/// Docker's client makes exit codes 126 and 127 of these words.
+std::string exec_reason(int error) {
+  return in_small_letters(errno_text(error));
+}
+
 std::string_view detail_of(const Report& report) {
   const auto* end = std::find(std::begin(report.detail), std::end(report.detail), '\0');
   return {report.detail, static_cast<std::size_t>(end - report.detail)};
@@ -185,12 +198,18 @@ Error describe(const Report& report, const Plan& plan) {
   const std::string_view detail = detail_of(report);
   if (report.step == Step::ExecInterpreter) {
     const std::string name = detail.empty() ? "" : " " + quoted(detail);
-    return Error(Errc::NotFound,
-                 what + ": its interpreter or loader" + name + " does not exist in the container");
+    return Error(Errc::NotFound, what + ": " + exec_reason(ENOENT) + ": its interpreter or loader" +
+                                     name + " does not exist in the container");
   }
   const bool searched = plan.spec().process.args.front().find('/') == std::string::npos;
   if (report.step == Step::ExecNotFound && searched) {
     return Error(Errc::NotFound, what + ": executable file not found in $PATH");
+  }
+  const bool is_exec = report.step == Step::ExecNotFound || report.step == Step::Exec;
+  if (is_exec && report.error != 0) {
+    const Error plain = Error::from_errno(report.error, what);
+    const std::string more = detail.empty() ? "" : ": " + std::string(detail);
+    return Error(plain.code(), plain.sys_errno(), what + ": " + exec_reason(report.error) + more);
   }
   if (!detail.empty() && report.error != 0)
     return Error(Errc::Io, what + ": " + errno_text(report.error) + ": " + std::string(detail));

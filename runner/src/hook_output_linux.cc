@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <cstring>
 
 #include "hook.h"
 #include "layerkit/base/error.h"
@@ -15,6 +17,20 @@ int hook_timeout(std::optional<unsigned> seconds) noexcept {
   return static_cast<int>(std::min(*seconds, kMost) * 1000);
 }
 
+namespace {
+
+/// " (bad system call)"
+std::string signal_text(int number) {
+  const char* const text = ::sigdescr_np(number);
+  if (text == nullptr) return {};
+  std::string words = text;
+  for (char& c : words)
+    c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return " (" + words + ")";
+}
+
+}  // namespace
+
 std::string reason_of(const HookEnd& end, std::string_view output) {
   std::string reason;
   switch (end.how) {
@@ -25,7 +41,7 @@ std::string reason_of(const HookEnd& end, std::string_view output) {
       reason = fmt::format("exit status {}", end.value);
       break;
     case HookEnd::How::Signalled:
-      reason = fmt::format("killed by signal {}", end.value);
+      reason = fmt::format("killed by signal {}{}", end.value, signal_text(end.value));
       break;
     default:
       reason = "it took longer than its timeout";

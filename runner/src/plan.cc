@@ -15,6 +15,7 @@
 #include "layerkit/base/file.h"
 #include "layerkit/base/rel_path.h"
 #include "layerkit/base/text.h"
+#include "mount_table.h"
 #include "spec_check.h"
 #include "trees.h"
 
@@ -113,7 +114,7 @@ Plan::Plan(ContainerSpec spec,
   allows_devices_ = cgroup.filters_devices();
   makes_nodes_ = allows_devices_ && spec_.namespaces.user.from == Namespace::From::Caller;
   flat_.rootfs_attributes = allows_devices_ ? 0 : MOUNT_ATTR_NODEV;
-  prepare_rootfs(rootfs_.get(), flat_.rootfs_attributes);
+  prepare_rootfs(rootfs_.get(), flat_.rootfs_attributes, spec_.rootfs_propagation);
   plan_names();
   plan_namespaces();
   plan_cgroup(cgroup);
@@ -253,8 +254,10 @@ void Plan::plan_seccomp() {
 }
 
 void Plan::plan_paths() {
+  std::set<std::string> masked;
   for (const std::string& path : spec_.masked_paths) {
-    masked_paths_.push_back(keep_text(relative_path(path)));
+    std::string relative = relative_path(path);
+    if (masked.insert(relative).second) masked_paths_.push_back(keep_text(std::move(relative)));
   }
   for (const std::string& path : spec_.read_only_paths) {
     read_only_paths_.push_back(keep_text(relative_path(path)));
@@ -262,8 +265,15 @@ void Plan::plan_paths() {
   flat_.masked_paths = masked_paths_;
   flat_.read_only_paths = read_only_paths_;
   flat_.read_only_rootfs = spec_.read_only_rootfs;
-  flat_.rootfs_propagation = spec_.rootfs_propagation;
+  // Private is what it is already; asked for recursively, it would undo what single mounts have.
+  if ((spec_.rootfs_propagation & MS_PRIVATE) == 0)
+    flat_.rootfs_propagation = spec_.rootfs_propagation;
   flat_.pivots = options_.pivots;
+  if (!options_.pivots || root_may_be_initramfs()) {
+    for (std::string& place : whole_kernel_mounts(read_proc("/proc/self/mountinfo")))
+      kernel_mounts_.push_back(keep_text(std::move(place)));
+  }
+  flat_.kernel_mounts = kernel_mounts_;
   // Without a mount namespace the tree serves as it is, unless that is another's.
   const bool is_needed = flat_.owns_mounts || spec_.namespaces.mount.is_joined();
   if (is_needed && !options_.rootfs_place.empty())

@@ -106,7 +106,7 @@ struct PlannedMemoryPolicy {
   unsigned long bits = 0;
 };
 
-/// sched_setaffinity(2); none: left as it is.
+/// sched_setaffinity(2)
 struct PlannedCpus {
   const unsigned long* words = nullptr;
   std::size_t bytes = 0;
@@ -135,8 +135,8 @@ struct ChildPlan {
   bool unshares_cgroup = false;
   bool raises_loopback = false;
   std::span<const int> join;  ///< v1 `tasks` files
-  PlannedCpus initial_cpus;   ///< until it is in its cgroup
-  PlannedCpus final_cpus;
+  PlannedCpus initial_cpus;   ///< until it is in its cgroup; none: the caller's
+  PlannedCpus final_cpus;     ///< none: all
 
   const char* oom_score = nullptr;
   const char* hostname = nullptr;
@@ -152,8 +152,9 @@ struct ChildPlan {
   std::uint64_t rootfs_attributes = 0;  ///< MOUNT_ATTR_* that it has
   const char* rootfs_place = nullptr;   ///< where the rootfs is attached; null: on "/"
   bool pivots = true;
-  bool asks_for_hooks = false;         ///< the parent runs hooks before the root changes
-  std::span<const PlannedHook> hooks;  ///< createContainer
+  std::span<const char* const> kernel_mounts;  ///< the host's proc and sysfs, if it may not pivot
+  bool asks_for_hooks = false;                 ///< the parent runs hooks before the root changes
+  std::span<const PlannedHook> hooks;          ///< createContainer
   int hook_state = -1;
   int hook_output = -1;
   bool has_terminal = false;
@@ -323,6 +324,7 @@ class Plan {
   std::vector<PlannedSysctl> sysctls_;
   std::vector<const char*> masked_paths_;
   std::vector<const char*> read_only_paths_;
+  std::vector<const char*> kernel_mounts_;
   std::vector<PlannedRlimit> rlimits_;
   std::vector<gid_t> groups_;
   std::vector<const char*> stub_argv_;

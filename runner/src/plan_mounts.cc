@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mount.h>
 
 #include <algorithm>
@@ -60,13 +61,18 @@ void Plan::plan_mounts(const Cgroup& cgroup) {
   flat_.links = links_;
 }
 
-/// A user namespace with the mappings of the mount, or else those of the container; unset for a
+/// A user namespace with the mappings of the mount, or else that of the container; unset for a
 /// mount that shows owners as they are.
 Fd Plan::owners_of(const ContainerMount& mount) const {
   if (!mount.is_id_mapped) return {};
   const bool own = !mount.uid_mappings.empty();
   const std::vector<IdMapping>& uids = own ? mount.uid_mappings : spec_.uid_mappings;
   const std::vector<IdMapping>& gids = own ? mount.gid_mappings : spec_.gid_mappings;
+  if (!own && spec_.namespaces.user.is_joined()) {
+    for (const PlannedJoin& join : namespaces_) {
+      if (join.type == CLONE_NEWUSER) return Fd(::fcntl(join.fd, F_DUPFD_CLOEXEC, 3));
+    }
+  }
   if (uids.empty() || gids.empty())
     fail(Errc::Invalid, "mounting {} on {}: mapping owners needs mappings, and there are none",
          quoted(mount.source), quoted(mount.target));

@@ -106,8 +106,9 @@ Fd DeviceNodes::make(const ContainerDevice& device, std::uint32_t uid, std::uint
   return tree;
 }
 
-void prepare_rootfs(int rootfs, std::uint64_t attributes) {
-  set_attributes(rootfs, {attributes, 0}, MS_PRIVATE, AT_RECURSIVE, "the root file system");
+void prepare_rootfs(int rootfs, std::uint64_t attributes, unsigned long propagation) {
+  const unsigned long wanted = (propagation & MS_SLAVE) != 0 ? MS_SLAVE : MS_PRIVATE;
+  set_attributes(rootfs, {attributes, 0}, wanted, AT_RECURSIVE, "the root file system");
 }
 
 }  // namespace layerkit::runner

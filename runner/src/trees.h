@@ -30,7 +30,8 @@ class DeviceNodes {
 
 /// A detached copy of the host's device node of that path; checked to be that device.
 Fd clone_device(const ContainerDevice& device);
-/// Cuts the container's root off from mount events of the host and applies `attributes`.
-void prepare_rootfs(int rootfs, std::uint64_t attributes);
+/// Cuts the container's root off from mount events of the host, or makes it take but not give them
+/// (MS_SLAVE), and applies `attributes`.
+void prepare_rootfs(int rootfs, std::uint64_t attributes, unsigned long propagation);
 
 }  // namespace layerkit::runner

@@ -57,6 +57,20 @@ class RootlessTest(harness.TestCase):
         environment = {**os.environ, "XDG_RUNTIME_DIR": self.path("runtime")}
         return run(*self.command(*arguments), check=check, env=environment, cwd=self.path("bundle"))
 
+    def test_root_of_a_user_namespace_has_the_states_of_its_user(self):
+        box = self.path("runtime", "runner", "box")
+        os.makedirs(box)
+        with open(os.path.join(box, "state.json"), "w", encoding="utf-8") as file:
+            file.write("{}")
+        for path in (self.path("runtime", "runner"), box, os.path.join(box, "state.json")):
+            os.chown(path, NOBODY, NOBODY)
+        environment = {**os.environ, "XDG_RUNTIME_DIR": self.path("runtime")}
+        command = self.command("list")
+        command.insert(command.index(self.program), "unshare")
+        command.insert(command.index(self.program), "--map-root-user")
+        self.assertIn("box", run(*command, env=environment, cwd=self.path("bundle")).stderr)
+        shutil.rmtree(box)
+
     def detached(self, *arguments):
         """What leaves a process behind, which must not keep our pipes open."""
         environment = {**os.environ, "XDG_RUNTIME_DIR": self.path("runtime")}

@@ -223,6 +223,14 @@ class ControlTest(RunnerTestCase):
         self.assert_refused(self.runner("start", "box", check=False), "cannot start an already running container")
         self.assert_refused(self.runner("delete", "box", check=False), "that is not stopped: running")
 
+    def test_kill_with_0_asks_whether_it_runs(self):
+        self.start_box()
+        self.runner("kill", "box", "0")
+        self.assertEqual(self.status(), "running")
+        self.runner("kill", "box", "KILL")
+        wait_until(lambda: self.status() == "stopped", "it stops")
+        self.assert_refused(self.runner("kill", "box", "0", check=False), "container not running")
+
     def test_kill_knows_signals_by_name_and_number(self):
         for word in ("KILL", "SIGKILL", "kill", "9"):
             self.start_box()

@@ -24,20 +24,20 @@ TEST_F(ContainerFailureTest, AMissingProgramIs127) {
 
 TEST_F(ContainerFailureTest, AMissingPathIs127) {
   const Refusal refusal = refused(rootfs(), spec_of({"/bin/nonsense"}));
-  EXPECT_EQ(refusal.message, "executing '/bin/nonsense': No such file or directory");
+  EXPECT_EQ(refusal.message, "executing '/bin/nonsense': no such file or directory");
   EXPECT_EQ(refusal.failure, StartFailure::NotFound);
 }
 
 TEST_F(ContainerFailureTest, ADirectoryIs126) {
   const Refusal refusal = refused(rootfs(), spec_of({"/etc"}));
-  EXPECT_EQ(refusal.message, "executing '/etc': Permission denied");
+  EXPECT_EQ(refusal.message, "executing '/etc': permission denied");
   EXPECT_EQ(refusal.failure, StartFailure::NotExecutable);
 }
 
 TEST_F(ContainerFailureTest, AFileWithoutExecuteBitIs126) {
   rootfs().write("bin/data", "#!/bin/sh\n", 0644);
   const Refusal refusal = refused(rootfs(), spec_of({"data"}));
-  EXPECT_EQ(refusal.message, "executing '/bin/data': Permission denied");
+  EXPECT_EQ(refusal.message, "executing '/bin/data': permission denied");
   EXPECT_EQ(refusal.failure, StartFailure::NotExecutable);
 }
 
@@ -45,7 +45,7 @@ TEST_F(ContainerFailureTest, AFormatTheKernelDoesNotKnowIs126) {
   rootfs().write("bin/data", "nonsense", 0755);
   const Refusal refusal = refused(rootfs(), spec_of({"data"}));
   EXPECT_EQ(refusal.message,
-            "executing '/bin/data': Exec format error: it is neither a program of this system nor "
+            "executing '/bin/data': exec format error: it is neither a program of this system nor "
             "a script "
             "that begins with #!");
   EXPECT_EQ(refusal.failure, StartFailure::NotExecutable);
@@ -55,7 +55,8 @@ TEST_F(ContainerFailureTest, AMissingScriptInterpreterIsNamed) {
   rootfs().write("bin/script", "#! /usr/bin/python3 -u\n", 0755);
   const Refusal refusal = refused(rootfs(), spec_of({"script"}));
   EXPECT_EQ(refusal.message,
-            "executing '/bin/script': its interpreter or loader '/usr/bin/python3' does not exist "
+            "executing '/bin/script': no such file or directory: its interpreter or loader "
+            "'/usr/bin/python3' does not exist "
             "in the container");
   EXPECT_EQ(refusal.failure, StartFailure::NotFound);
 }
@@ -66,8 +67,9 @@ TEST_F(ContainerFailureTest, AMissingLoaderIsNamedAlsoBehindAScript) {
   rootfs().write("bin/script", "#!/bin/dynamic\n", 0755);
   for (const std::string program : {"dynamic", "script"}) {
     const Refusal refusal = refused(rootfs(), spec_of({program}));
-    EXPECT_TRUE(refusal.message.starts_with("executing '/bin/" + program +
-                                            "': its interpreter or loader '/lib"))
+    EXPECT_TRUE(refusal.message.starts_with(
+        "executing '/bin/" + program +
+        "': no such file or directory: its interpreter or loader '/lib"))
         << refusal.message;
     EXPECT_EQ(refusal.failure, StartFailure::NotFound);
   }

@@ -16,13 +16,13 @@ TEST_F(ContainerSecurityTest, RefusesAProcThatIsASymlink) {
   make_dir_at(rootfs().fd(), "fake", 0755);
   rootfs().replace_by_link("proc", "fake");
   EXPECT_EQ(refused(rootfs(), shell("true")).message,
-            "mounting 'proc' on '/proc': Too many levels of symbolic links");
+            "mounting 'proc' on '/proc': must be mounted on ordinary directory, not on a symlink");
 }
 
 TEST_F(ContainerSecurityTest, RefusesASysThatIsASymlink) {
   rootfs().replace_by_link("sys", "/etc");
   EXPECT_EQ(refused(rootfs(), shell("true")).message,
-            "mounting 'sysfs' on '/sys': Too many levels of symbolic links");
+            "mounting 'sysfs' on '/sys': must be mounted on ordinary directory, not on a symlink");
 }
 
 TEST_F(ContainerSecurityTest, RefusesAProcThatIsAFile) {

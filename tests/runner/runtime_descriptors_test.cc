@@ -1,3 +1,6 @@
+#include <sys/syscall.h>
+
+#include "descriptor_socket.h"
 #include "runtime_fixture.h"
 
 namespace layerkit::testing {
@@ -34,6 +37,23 @@ TEST_F(RuntimeDescriptorsTest, FurtherVariablesOverrideThoseOfTheConfig) {
   CreateRequest request = request_of(script("echo $LISTEN_FDS $LISTEN_PID $HOME"));
   request.env = {"LISTEN_FDS=2", "LISTEN_PID=1", "HOME=/elsewhere"};
   EXPECT_EQ(run(std::move(request)).output, "2 1 /elsewhere\n");
+}
+
+TEST_F(RuntimeDescriptorsTest, ASocketGetsThePidfdOfTheProcess) {
+  DescriptorSocket socket(path("socket"));
+  CreateRequest request = request_of(idle());
+  request.pidfd_socket = socket.path();
+  const auto container = start(std::move(request));
+  ExecRequest joining = exec_request({"sleep", "1000000"});
+  joining.pidfd_socket = socket.path();
+  const Capture output;
+  const auto process = start_exec(std::move(joining), output.end().get());
+  const Fd first = socket.receive();
+  const Fd second = socket.receive();
+  ASSERT_EQ(::syscall(SYS_pidfd_send_signal, second.get(), SIGTERM, nullptr, 0), 0);
+  EXPECT_EQ(process->wait().signal, SIGTERM);
+  ASSERT_EQ(::syscall(SYS_pidfd_send_signal, first.get(), SIGKILL, nullptr, 0), 0);
+  EXPECT_EQ(container->wait().signal, SIGKILL);
 }
 
 TEST_F(RuntimeDescriptorsTest, TheStreamsAreTheCallers) {

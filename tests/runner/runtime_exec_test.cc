@@ -1,4 +1,5 @@
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -67,9 +68,24 @@ TEST_F(RuntimeExecTest, WhatCannotBeExecutedIsSaidWithItsCode) {
   EXPECT_EQ(exec_refusal_of(exec_request({"absent"})),
             "executing 'absent': executable file not found in $PATH");
   EXPECT_EQ(exec_failure(), StartFailure::NotFound);
-  EXPECT_EQ(exec_refusal_of(exec_request({"/etc"})), "executing '/etc': Permission denied");
+  EXPECT_EQ(exec_refusal_of(exec_request({"/etc"})), "executing '/etc': permission denied");
   EXPECT_EQ(exec_failure(), StartFailure::NotExecutable);
   EXPECT_EQ(status(), ContainerStatus::Running);
+}
+
+/// The program's mode is not all: a capability may be enough.
+TEST_F(RuntimeExecTest, WhatACapabilityAllowsCanBeExecuted) {
+  rootfs().write("bin/mine", "#!/bin/sh\necho ran\n", 0744);
+  start(idle());
+  ExecRequest request = exec_request({"/bin/mine"});
+  request.process.uid = 1000;
+  Capabilities& all = request.process.capabilities;
+  for (auto* set : {&all.bounding, &all.effective, &all.permitted, &all.inheritable, &all.ambient})
+    set->emplace_back("CAP_DAC_OVERRIDE");
+  EXPECT_EQ(exec(std::move(request)).output, "ran\n");
+  request = exec_request({"/bin/mine"});
+  request.process.uid = 1000;
+  EXPECT_EQ(exec_refusal_of(std::move(request)), "executing '/bin/mine': permission denied");
 }
 
 TEST_F(RuntimeExecTest, TheEnvironmentIsTheContainersButForWhatIsSaid) {
@@ -96,6 +112,18 @@ TEST_F(RuntimeExecTest, HomeIsThatOfItsUser) {
   request = exec_script("echo $HOME");
   request.process.uid = 1001;
   EXPECT_EQ(exec(std::move(request)).output, "/\n");
+}
+
+TEST_F(RuntimeExecTest, OfSeveralHomesTheLastCountsUnlessItIsEmpty) {
+  rootfs().write("etc/passwd", "root:x:0:0::/root:/bin/sh\n", 0644);
+  start(idle());
+  const auto home = [&](std::vector<std::string> env) {
+    ExecRequest request = exec_script("echo $HOME; busybox env | busybox grep -c ^HOME=");
+    request.process.env = std::move(env);
+    return exec(std::move(request)).output;
+  };
+  EXPECT_EQ(home({"PATH=/bin", "HOME=/a", "HOME="}), "/root\n1\n");
+  EXPECT_EQ(home({"PATH=/bin", "HOME=", "HOME=/a"}), "/a\n1\n");
 }
 
 TEST_F(RuntimeExecTest, WorkingDirectoryUserAndGroups) {
@@ -253,6 +281,45 @@ TEST_F(RuntimeExecTest, ItRunsOnTheCpusThatAreSaid) {
   request = exec_script("busybox grep Cpus_allowed_list /proc/self/status");
   request.process.final_cpu_affinity = "0,x";
   EXPECT_NE(exec_refusal_of(std::move(request)).find("0,x"), std::string::npos);
+}
+
+/// The caller's affinity holds neither for the container nor for what joins it.
+TEST_F(RuntimeExecTest, ItRunsOnAllCpusUnlessSomeAreSaid) {
+  cpu_set_t all;
+  CPU_ZERO(&all);
+  ASSERT_EQ(::sched_getaffinity(0, sizeof(all), &all), 0);
+  if (CPU_COUNT(&all) < 2 || !CPU_ISSET(0, &all)) GTEST_SKIP() << "needs CPU 0 and another";
+  cpu_set_t first;
+  CPU_ZERO(&first);
+  CPU_SET(0, &first);
+  const std::string show = "busybox grep Cpus_allowed_list /proc/self/status";
+  ASSERT_EQ(::sched_setaffinity(0, sizeof(first), &first), 0);
+  const std::string narrow = read_text("/proc/thread-self/status");
+  start(script(show + "; exec sleep 1000000"));
+  const std::string seen = exec(show).output;
+  ASSERT_EQ(::sched_setaffinity(0, sizeof(all), &all), 0);
+  ASSERT_NE(narrow.find("Cpus_allowed_list:\t0\n"), std::string::npos);
+  EXPECT_NE(seen, "Cpus_allowed_list:\t0\n");
+  EXPECT_EQ(output(), seen);
+}
+
+TEST_F(RuntimeExecTest, ItHasThePersonalityOfTheContainer) {
+  Json config = idle();
+  config["linux"]["personality"]["domain"] = "LINUX32";
+  start(config);
+  EXPECT_EQ(exec("busybox uname -m").output, "i686\n");
+}
+
+TEST_F(RuntimeExecTest, ItHasTheMemoryPolicyOfTheContainer) {
+  int mode = 0;
+  if (::syscall(SYS_get_mempolicy, &mode, nullptr, 0, nullptr, 0) != 0)
+    GTEST_SKIP() << "needs a kernel with memory policies";
+  if (!std::filesystem::exists("/proc/self/numa_maps"))
+    GTEST_SKIP() << "needs /proc/self/numa_maps";
+  Json config = idle();
+  config["linux"]["memoryPolicy"] = {{"mode", "MPOL_BIND"}, {"nodes", "0"}};
+  start(config);
+  EXPECT_NE(exec("cat /proc/self/numa_maps").output.find(" bind:0 "), std::string::npos);
 }
 
 TEST_F(RuntimeExecTest, ItJoinsAUserNamespaceAsItsRoot) {

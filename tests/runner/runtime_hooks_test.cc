@@ -117,6 +117,20 @@ TEST_F(RuntimeHooksTest, StartContainerHooksRunInTheContainerBeforeTheProgram) {
   EXPECT_EQ(run(config).output, "process bin\ndev\netc\nhome\nproc\nsys\ntmp box\n");
 }
 
+TEST_F(RuntimeHooksTest, TheContainersSeccompFilterHoldsForStartContainerHooks) {
+  Json config = idle();
+  Json rule;
+  rule["names"] = {"mkdir", "mkdirat"};
+  rule["action"] = "SCMP_ACT_ERRNO";
+  rule["errnoRet"] = EXDEV;
+  config["linux"]["seccomp"]["defaultAction"] = "SCMP_ACT_ALLOW";
+  config["linux"]["seccomp"]["syscalls"] = {rule};
+  config["hooks"]["startContainer"] = {shell_hook("busybox mkdir /tmp/made")};
+  EXPECT_EQ(refusal_of(config),
+            "error running startContainer hook #0: '/bin/sh': exit status 1, output: mkdir: can't "
+            "create directory '/tmp/made': Invalid cross-device link");
+}
+
 TEST_F(RuntimeHooksTest, AFailingHookBeforeTheStartEndsTheContainer) {
   for (const std::string kind :
        {"prestart", "createRuntime", "createContainer", "startContainer", "poststart"}) {
@@ -143,7 +157,7 @@ TEST_F(RuntimeHooksTest, AHookThatIsKilledOrDoesNotExistIsNamed) {
     Json config = idle();
     config["hooks"][kind] = {shell_hook("kill -KILL $$")};
     EXPECT_EQ(refusal_of(config),
-              "error running " + kind + " hook #0: '/bin/sh': killed by signal 9");
+              "error running " + kind + " hook #0: '/bin/sh': killed by signal 9 (killed)");
     config["hooks"][kind][0]["path"] = "/no/such/hook";
     EXPECT_EQ(refusal_of(config),
               "error running " + kind + " hook #0: '/no/such/hook': No such file or directory");

@@ -85,6 +85,29 @@ TEST_F(RuntimeLifecycleTest, KillingAllReachesProcessesWithoutAPidNamespace) {
   runtime().remove(id(), false, context());
 }
 
+TEST_F(RuntimeLifecycleTest, KillingItEndsAllItsProcessesWithoutAPidNamespace) {
+  for (const bool has_first : {true, false}) {
+    Json config = script("sleep 1000000 & echo $! > /tmp/pid; echo > /tmp/written; " +
+                         std::string(has_first ? "exec sleep 1000000" : "exit 0"));
+    drop_namespace(config, "pid");
+    const auto process = start(config);
+    if (!has_first) {
+      EXPECT_EQ(process->wait().code, 0);
+    }
+    while (!std::filesystem::exists(rootfs().path("tmp/written"))) {
+    }
+    EXPECT_EQ(runtime().processes(id()).size(), has_first ? 2U : 1U);
+    runtime().kill(id(), SIGKILL, false);
+    if (has_first) {
+      EXPECT_EQ(process->wait().signal, SIGKILL);
+    }
+    EXPECT_EQ(exit_code_of(std::stoi(read_text(rootfs().path("tmp/pid")))), 128 + SIGKILL);
+    expect_error(Errc::NotFound, "container not running: '" + id() + "'",
+                 [&] { runtime().kill(id(), SIGKILL, false); });
+    runtime().remove(id(), false, context());
+  }
+}
+
 TEST_F(RuntimeLifecycleTest, StartingTwiceIsRefused) {
   const auto process = start(idle());
   expect_error(Errc::Invalid, "cannot start an already running container: '" + id() + "'",

@@ -4,10 +4,27 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "process.h"
 #include "runtime_fixture.h"
 
 namespace layerkit::testing {
 namespace {
+
+/// Of the host, while it lives.
+class HostMount {
+ public:
+  HostMount(const char* source, std::string target, const char* type, unsigned long flags)
+      : target_(std::move(target)) {
+    if (::mount(source, target_.c_str(), type, flags, nullptr) != 0)
+      fail_errno(errno, "mounting for the test");
+  }
+  HostMount(const HostMount&) = delete;
+  HostMount& operator=(const HostMount&) = delete;
+  ~HostMount() { ::umount2(target_.c_str(), MNT_DETACH); }
+
+ private:
+  std::string target_;
+};
 
 class RuntimeMountsTest : public RuntimeTest {
  protected:
@@ -111,6 +128,16 @@ TEST_F(RuntimeMountsTest, AnIdMappedBindMayHaveMappingsOfItsOwn) {
   EXPECT_EQ(run(config).output, "77:78\n");
 }
 
+TEST_F(RuntimeMountsTest, AnIdMappedBindHasTheMappingsOfAUserNamespaceThatIsJoined) {
+  if (!has_id_mapped_mounts())
+    GTEST_SKIP() << "needs a file system with id-mapped mounts in " << path("");
+  const Fd user = runner::make_user_namespace({{0, 100000, 65536}}, {{0, 100000, 65536}});
+  Json config = script("stat -c %u:%g /home/file");
+  replace_namespace(config, "user", fmt::format("/proc/{}/fd/{}", ::getpid(), user.get()));
+  config["mounts"].push_back(mount_json("/home", "bind", volume(), {"bind", "idmap"}));
+  EXPECT_EQ(run(config).output, "0:0\n");
+}
+
 TEST_F(RuntimeMountsTest, WithoutMappingOwnersAreNobody) {
   Json config = in_user_namespace(script("stat -c %u:%g /home/file"));
   config["mounts"].push_back(mount_json("/home", "bind", volume(), {"bind"}));
@@ -133,10 +160,18 @@ TEST_F(RuntimeMountsTest, ATmpfsMayCopyUpWhatIsThere) {
 
 TEST_F(RuntimeMountsTest, ATmpfsWithoutAModeTakesThatOfItsPlace) {
   ::chmod(rootfs().path("home").c_str(), 01750);
-  Json config = script("stat -c %a /home /tmp");
+  Json config =
+      script("stat -c %a /home /tmp; busybox grep -c '^tmpfs /home .*mode=1750' /proc/mounts");
   config["mounts"].push_back(mount_json("/home", "tmpfs", "tmpfs"));
   config["mounts"].push_back(mount_json("/tmp", "tmpfs", "tmpfs", {"mode=1711"}));
-  EXPECT_EQ(run(config).output, "1750\n1711\n");
+  EXPECT_EQ(run(config).output, "1750\n1711\n1\n");
+}
+
+TEST_F(RuntimeMountsTest, ATmpfsWithoutAModeOrAPlaceIsForEverybody) {
+  Json config = script("stat -c %a /new/place /new/other");
+  config["mounts"].push_back(mount_json("/new/place", "tmpfs", "tmpfs"));
+  config["mounts"].push_back(mount_json("/new/other", "tmpfs", "tmpfs", {"mode=711"}));
+  EXPECT_EQ(run(config).output, "1777\n711\n");
 }
 
 TEST_F(RuntimeMountsTest, AMountOnTheRootReplacesIt) {
@@ -185,6 +220,34 @@ TEST_F(RuntimeMountsTest, AReadOnlyRootfsKeepsItsVolumesWritable) {
   config["root"]["readonly"] = true;
   config["mounts"].push_back(mount_json("/home", "bind", volume(), {"bind"}));
   EXPECT_EQ(run(config).output, "sh: can't create /etc/new: Read-only file system\nx\n");
+}
+
+TEST_F(RuntimeMountsTest, TheRootMayTakeWhatTheHostMountsLater) {
+  const std::string root = rootfs().path();
+  const HostMount bind(root.c_str(), root, nullptr, MS_BIND);
+  ASSERT_EQ(::mount(nullptr, root.c_str(), nullptr, MS_SHARED, nullptr), 0);
+  for (const bool takes : {true, false}) {
+    Json config = idle();
+    config["linux"]["rootfsPropagation"] = takes ? "slave" : "private";
+    const auto process = start(config);
+    {
+      const HostMount later("tmpfs", rootfs().path("home"), "tmpfs", 0);
+      EXPECT_EQ(exec("busybox grep -c ' /home ' /proc/self/mountinfo").output,
+                takes ? "1\n" : "0\n");
+    }
+    runtime().remove(id(), true, context());
+    process->wait();
+  }
+}
+
+TEST_F(RuntimeMountsTest, ASharedBindStaysSharedInAPrivateRoot) {
+  const std::string source = volume();
+  const HostMount bind(source.c_str(), source, nullptr, MS_BIND);
+  ASSERT_EQ(::mount(nullptr, source.c_str(), nullptr, MS_SHARED, nullptr), 0);
+  Json config = script("busybox grep ' /home ' /proc/self/mountinfo | busybox grep -o shared:");
+  config["linux"]["rootfsPropagation"] = "rprivate";
+  config["mounts"].push_back(mount_json("/home", "bind", source, {"bind", "rshared"}));
+  EXPECT_EQ(run(config).output, "shared:\n");
 }
 
 TEST_F(RuntimeMountsTest, TheMemoryPolicyIsThatOfTheProcess) {

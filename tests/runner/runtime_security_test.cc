@@ -264,6 +264,30 @@ TEST_F(RuntimeSecurityTest, AMaskedDirectoryIsEmptyAndHasNoRoom) {
   EXPECT_EQ(run(config).output, "sh: can't create /home/x: Read-only file system\n");
 }
 
+TEST_F(RuntimeSecurityTest, APathThatIsMaskedTwiceIsOneMount) {
+  Json config = script("busybox grep -c ' /home ' /proc/self/mountinfo");
+  config["linux"]["maskedPaths"] = std::vector<std::string>{"/home", "/home"};
+  EXPECT_EQ(run(config).output, "1\n");
+}
+
+/// Were the host's own /proc left in the container's mount namespace, though out of reach, then a
+/// new user namespace could mount one with nothing masked.
+TEST_F(RuntimeSecurityTest, WithoutPivotRootNobodyCanMountABareProc) {
+  Json config = script(
+      "busybox unshare -Urmpf sh -c 'busybox mount -t proc none /proc' 2>&1; "
+      "busybox unshare -Urmn sh -c 'busybox mount -t sysfs none /sys' 2>&1; echo end");
+  config["process"]["capabilities"]["bounding"].push_back("CAP_SETFCAP");
+  config["process"]["capabilities"]["permitted"].push_back("CAP_SETFCAP");
+  for (const bool pivots : {true, false}) {
+    CreateRequest request = request_of(config);
+    request.pivots = pivots;
+    EXPECT_EQ(run(std::move(request)).output,
+              "mount: permission denied (are you root?)\n"
+              "mount: permission denied (are you root?)\nend\n")
+        << pivots;
+  }
+}
+
 /// CVE-2026-41579 (runc), CVE-2026-47766 (crun).
 TEST_F(RuntimeSecurityTest, ADevThatIsASymlinkPopulatesNothingOutside) {
   rootfs().replace_by_link("dev", canary());

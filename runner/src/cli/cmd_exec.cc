@@ -168,6 +168,10 @@ void add_exec(CLI::App& app, Session& session) {
   command->add_option("--pid-file", arguments->request.pid_file, "File for the process ID")
       ->type_name("FILE");
   command
+      ->add_option("--pidfd-socket", arguments->request.pidfd_socket,
+                   "Unix socket that gets a pidfd of the process")
+      ->type_name("FILE");
+  command
       ->add_option("--preserve-fds", arguments->preserved,
                    "Descriptors that the process gets beside its standard streams")
       ->type_name("NUMBER")

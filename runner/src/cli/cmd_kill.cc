@@ -21,7 +21,9 @@ void add_kill(CLI::App& app, Session& session) {
       ->default_str("SIGTERM");
   command->add_flag("-a,--all", arguments->all, "Send it to all processes of the container");
   command->callback([&session, arguments] {
-    session.runtime().kill(arguments->id, parse_signal(arguments->signal), arguments->all);
+    // 0, as kill(2) has it: is there somebody to send one to?
+    const int signal_number = arguments->signal == "0" ? 0 : parse_signal(arguments->signal);
+    session.runtime().kill(arguments->id, signal_number, arguments->all);
   });
 }
 

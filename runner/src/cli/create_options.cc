@@ -27,6 +27,10 @@ void add_create_options(CLI::App& command, CreateOptions& options) {
       ->type_name("FILE");
   command.add_option("--pid-file", request.pid_file, "File for the process ID")->type_name("FILE");
   command
+      .add_option("--pidfd-socket", request.pidfd_socket,
+                  "Unix socket that gets a pidfd of the process")
+      ->type_name("FILE");
+  command
       .add_option("--preserve-fds", options.preserved,
                   "Descriptors that the process gets beside its standard streams")
       ->type_name("NUMBER")

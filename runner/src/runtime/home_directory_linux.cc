@@ -46,13 +46,13 @@ std::string home_in(const std::string& passwd, std::uint32_t uid) {
 }  // namespace
 
 void add_home(ProcessSpec& process, int root) {
-  const auto found =
-      std::find_if(process.env.begin(), process.env.end(),
-                   [](const std::string& variable) { return variable.starts_with("HOME="); });
-  if (found != process.env.end() && *found != "HOME=") return;
+  const auto is_home = [](const std::string& variable) { return variable.starts_with("HOME="); };
+  // Of several the last one counts.
+  const auto found = std::find_if(process.env.rbegin(), process.env.rend(), is_home);
+  if (found != process.env.rend() && *found != "HOME=") return;
   std::string home = home_in(read_passwd(root), process.uid);
   if (home.empty() || home.find('\0') != std::string::npos) home = "/";
-  if (found != process.env.end()) process.env.erase(found);
+  std::erase_if(process.env, is_home);
   process.env.push_back("HOME=" + home);
 }
 

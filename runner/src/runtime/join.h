@@ -1,13 +1,13 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
 #include "container_record.h"
 #include "launch.h"
 #include "layerkit/base/context.h"
 #include "layerkit/runner/oci_config.h"
 #include "plan.h"
+#include "seccomp/seccomp_cache.h"
 
 namespace layerkit::runner {
 
@@ -23,10 +23,11 @@ Process join_container(ContainerSpec spec,
                        const Context& context);
 
 /// The hooks of that kind, as processes of the container that is not started yet; the first that
-/// fails is an Error.
+/// fails is an Error. Its seccomp profile, from `filters`, holds for them.
 void run_start_container_hooks(const OciConfig& config,
                                const ContainerRecord& record,
-                               std::string_view state,
+                               const std::string& state,
+                               const SeccompCache& filters,
                                const Context& context);
 
 }  // namespace layerkit::runner

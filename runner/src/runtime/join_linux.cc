@@ -62,7 +62,8 @@ Process join_container(ContainerSpec spec,
 
 void run_start_container_hooks(const OciConfig& config,
                                const ContainerRecord& record,
-                               std::string_view state,
+                               const std::string& state,
+                               const SeccompCache& filters,
                                const Context& context) {
   constexpr const char* kKind = "startContainer";
   const std::vector<Hook>& hooks = config.spec.hooks.start_container;
@@ -72,14 +73,18 @@ void run_start_container_hooks(const OciConfig& config,
   ProcessSpec process_spec = config.spec.process;
   const Fd root = open_at(AT_FDCWD, fmt::format("/proc/{}/root", init.pid), O_PATH);
   add_home(process_spec, root.get());
+  SeccompFilter filter;
+  if (config.spec.seccomp) filter = filters.get(*config.spec.seccomp, context);
   for (std::size_t i = 0; i < hooks.size(); ++i) {
     const Hook& hook = hooks[i];
     ContainerSpec spec = hook_spec(process_spec, hook);
+    spec.seccomp = config.spec.seccomp;
     const Fd output = hook_output();
     spec.standard_input = hook_input(state);
     spec.standard_output = output.duplicate();
     spec.standard_error = output.duplicate();
     StartEvents events(spec, {}, false);
+    events.on_state([&](pid_t /*pid*/) { return state; });
     StartFailure failure = StartFailure::Setup;
     LaunchOptions options;
     options.program = hook.path;
@@ -87,7 +92,7 @@ void run_start_container_hooks(const OciConfig& config,
       return fmt::format("error running {} hook #{}: {}", kKind, i, quoted(hook.path));
     };
     Process process = with_context(name, [&] {
-      return join_container(std::move(spec), init, cgroup.get(), std::move(options), {}, events,
+      return join_container(std::move(spec), init, cgroup.get(), std::move(options), filter, events,
                             failure, context);
     });
     const bool ended = await_end(process, hook_timeout(hook.timeout));

@@ -31,6 +31,22 @@ void send_signal(const ContainerRecord& record, int signal_number) {
   fail_errno(errno, "sending signal {} to container {}", signal_number, quoted(record.id));
 }
 
+/// Without a pid namespace of its own, processes of a container may outlive its first one.
+bool has_orphans(const StateDirectory& directory,
+                 const ContainerRecord& record,
+                 const Cgroup* cgroup) {
+  return cgroup != nullptr && state_of(record).status == ContainerStatus::Stopped &&
+         !cgroup->processes().empty() && !config_of(directory).spec.namespaces.pid.is_new();
+}
+
+/// SIGKILL ends the container, not its first process alone. On v1 a frozen one is killed when it is
+/// thawed.
+void end_container(const StateDirectory& directory, const ContainerRecord& record) {
+  const std::unique_ptr<Cgroup> cgroup = cgroup_of(record);
+  if (!has_orphans(directory, record, cgroup.get())) send_signal(record, SIGKILL);
+  if (cgroup != nullptr) cgroup->signal_all(SIGKILL);
+}
+
 std::unique_ptr<Cgroup> need_cgroup(const ContainerRecord& record) {
   std::unique_ptr<Cgroup> cgroup = cgroup_of(record);
   if (cgroup == nullptr) fail(Errc::NotFound, "container {} has no cgroup", quoted(record.id));
@@ -86,12 +102,12 @@ using namespace runner;  // NOLINT(google-build-using-namespace)
 void Runtime::kill(const std::string& id, int signal_number, bool all) const {
   const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Read);
   const ContainerRecord record = directory.record();
+  if (!all && signal_number == SIGKILL) {
+    end_container(directory, record);
+    return;
+  }
   if (!all) {
     send_signal(record, signal_number);
-    // On v1 a frozen process is killed when it is thawed.
-    if (signal_number != SIGKILL) return;
-    const std::unique_ptr<Cgroup> cgroup = cgroup_of(record);
-    if (cgroup != nullptr && cgroup->frozen()) cgroup->thaw();
     return;
   }
   if (const std::unique_ptr<Cgroup> cgroup = cgroup_of(record)) {

@@ -143,6 +143,7 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
   const Hooks hooks = spec.hooks;
 
   StartEvents events(spec, request.console_socket, request.keeps_terminal);
+  const Fd pidfd_socket = connect_pidfd_socket(request.pidfd_socket);
   options.gate = directory.make_gate();
   options.rootfs_place = bundle.rootfs;
   options.pivots = request.pivots;
@@ -185,6 +186,7 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
   set_pid(record, process.pid());
   directory.write_record(record);
   write_pid_file(request.pid_file, process.pid());
+  send_pidfd(pidfd_socket, process);
   cgroup->keep();
   return started(std::move(process), events.terminal());
 }

@@ -86,12 +86,15 @@ std::unique_ptr<StartedProcess> Runtime::exec(ExecRequest request,
   spec.id = request.id;
   spec.process = std::move(request.process);
   spec.seccomp = std::move(config.spec.seccomp);
+  spec.personality = config.spec.personality;
+  spec.memory_policy = std::move(config.spec.memory_policy);
   check_process(spec.process);
   hand_down_streams(spec);
   spec.preserved = std::move(request.preserved);
   const Fd root = open_at(AT_FDCWD, fmt::format("/proc/{}/root", init.pid), O_PATH);
   add_home(spec.process, root.get());
   StartEvents events(spec, request.console_socket, request.keeps_terminal);
+  const Fd pidfd_socket = connect_pidfd_socket(request.pidfd_socket);
   events.on_state([&](pid_t /*pid*/) { return state_json(state_of(record), false); });
   SeccompFilter filter;
   if (spec.seccomp) filter = SeccompCache(root_ + "/.seccomp").get(*spec.seccomp, context);
@@ -101,6 +104,7 @@ std::unique_ptr<StartedProcess> Runtime::exec(ExecRequest request,
   Process process = join_container(std::move(spec), init, cgroup.get(), std::move(options),
                                    std::move(filter), events, failure, context);
   write_pid_file(request.pid_file, process.pid());
+  send_pidfd(pidfd_socket, process);
   return started(std::move(process), events.terminal());
 }
 

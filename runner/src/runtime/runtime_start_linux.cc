@@ -26,7 +26,8 @@ void Runtime::start(const std::string& id, const Context& context) const {
   if (record.has_start_hooks) config = config_of(directory);
   const std::vector<Hook>& poststart = config.spec.hooks.poststart;
   try {
-    run_start_container_hooks(config, record, state_json(state, false), context);
+    run_start_container_hooks(config, record, state_json(state, false),
+                              SeccompCache(root_ + "/.seccomp"), context);
     // Poststart hooks are for when the program runs.
     directory.open_gate(!poststart.empty());
     record.started = true;

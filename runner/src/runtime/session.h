@@ -37,6 +37,10 @@ class StartEvents : public LaunchEvents {
 /// The process, with its terminal where the caller keeps that.
 std::unique_ptr<StartedProcess> started(Process process, Fd terminal);
 
+/// A connection to the socket at `path`, if there is one, and a pidfd of the process for it.
+Fd connect_pidfd_socket(const std::string& path);
+void send_pidfd(const Fd& socket, const Process& process);
+
 /// The pid in decimal, at once or not at all.
 void write_pid_file(const std::string& path, pid_t pid);
 

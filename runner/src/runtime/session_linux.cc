@@ -16,6 +16,7 @@ namespace {
 
 constexpr const char* kConsoleSocket = "console socket";
 constexpr const char* kListenerSocket = "seccomp listener";
+constexpr const char* kPidfdSocket = "pidfd socket";
 
 class RunningProcess final : public StartedProcess {
  public:
@@ -88,6 +89,14 @@ void StartEvents::take_seccomp_listener(Fd listener, pid_t pid) {
 
 std::unique_ptr<StartedProcess> started(Process process, Fd terminal) {
   return std::make_unique<RunningProcess>(std::move(process), std::move(terminal));
+}
+
+Fd connect_pidfd_socket(const std::string& path) {
+  return path.empty() ? Fd() : connect_to(path, kPidfdSocket);
+}
+
+void send_pidfd(const Fd& socket, const Process& process) {
+  if (socket) send_descriptor(socket, process.pidfd(), "pidfd", kPidfdSocket);
 }
 
 void write_pid_file(const std::string& path, pid_t pid) {

@@ -40,6 +40,7 @@ struct CreateRequest {
   std::string config;          ///< path; empty: config.json of the bundle
   std::string console_socket;  ///< AF_UNIX; gets the terminal's master
   std::string pid_file;
+  std::string pidfd_socket;      ///< AF_UNIX; gets a pidfd of the process
   std::vector<Fd> preserved;     ///< become 3, 4, ... of the process; unset: closed there
   std::vector<std::string> env;  ///< further variables of the process
   bool pivots = true;
@@ -63,6 +64,7 @@ struct ExecRequest {
   std::string cgroup;  ///< below the container's: "a/b"; empty: the container's own
   std::string console_socket;
   std::string pid_file;
+  std::string pidfd_socket;
   std::vector<Fd> preserved;  ///< as CreateRequest has them
   bool ignores_pause = false;
   bool keeps_terminal = false;
