@@ -90,10 +90,16 @@ std::unique_ptr<Cgroup> make_cgroup(const CgroupLayout& layout,
   return make_cgroup_v1(layout.v1, path, resources, context);
 }
 
-std::unique_ptr<Cgroup> find_cgroup(const CgroupLayout& layout, const std::string& path) {
+std::unique_ptr<Cgroup> find_cgroup(const CgroupLayout& layout,
+                                    const std::string& path,
+                                    const std::vector<std::string>* directories) {
   check_path(path);
-  if (layout.v1.empty() && layout.v2) return find_cgroup_v2(*layout.v2, path);
-  return find_cgroup_v1(layout.v1, path, "");
+  const IsOurs is_ours = [directories](const std::string& directory) {
+    return directories == nullptr ||
+           std::find(directories->begin(), directories->end(), directory) != directories->end();
+  };
+  if (layout.v1.empty() && layout.v2) return find_cgroup_v2(*layout.v2, path, is_ours);
+  return find_cgroup_v1(layout.v1, path, "", is_ours);
 }
 
 std::unique_ptr<Cgroup> find_nested_cgroup(const CgroupLayout& layout,
@@ -101,8 +107,10 @@ std::unique_ptr<Cgroup> find_nested_cgroup(const CgroupLayout& layout,
                                            const std::string& nested) {
   check_path(path);
   check_path(nested);
-  if (layout.v1.empty() && layout.v2) return find_cgroup_v2(*layout.v2, path + "/" + nested);
-  return find_cgroup_v1(layout.v1, path, nested);
+  const IsOurs is_any = [](const std::string&) { return true; };
+  if (layout.v1.empty() && layout.v2)
+    return find_cgroup_v2(*layout.v2, path + "/" + nested, is_any);
+  return find_cgroup_v1(layout.v1, path, nested, is_any);
 }
 
 }  // namespace layerkit::runner

@@ -103,8 +103,11 @@ std::unique_ptr<Cgroup> make_cgroup(const CgroupLayout& layout,
                                     const Resources& resources,
                                     const Context& context);
 
-/// The existing cgroup, or null.
-std::unique_ptr<Cgroup> find_cgroup(const CgroupLayout& layout, const std::string& path);
+/// The existing cgroup, or null. `directories`: those that may belong to it; null: all of that
+/// path.
+std::unique_ptr<Cgroup> find_cgroup(const CgroupLayout& layout,
+                                    const std::string& path,
+                                    const std::vector<std::string>* directories = nullptr);
 
 /// The cgroup `nested` inside the existing cgroup `path`: in hierarchies where only `path` exists,
 /// that one, so that who joins it is under all limits of `path`. Null when `nested` is nowhere. To

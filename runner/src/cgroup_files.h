@@ -106,13 +106,18 @@ std::unique_ptr<Cgroup> make_cgroup_v1(const std::vector<CgroupHierarchy>& hiera
                                        const Resources& resources,
                                        const Context& context);
 /// `nested` may be empty; see find_nested_cgroup.
+/// Whether a directory may belong to the cgroup that is looked for.
+using IsOurs = std::function<bool(const std::string& directory)>;
 std::unique_ptr<Cgroup> find_cgroup_v1(const std::vector<CgroupHierarchy>& hierarchies,
                                        const std::string& path,
-                                       const std::string& nested);
+                                       const std::string& nested,
+                                       const IsOurs& is_ours);
 std::unique_ptr<Cgroup> make_cgroup_v2(const CgroupHierarchy& hierarchy,
                                        const std::string& path,
                                        const Resources& resources,
                                        const Context& context);
-std::unique_ptr<Cgroup> find_cgroup_v2(const CgroupHierarchy& hierarchy, const std::string& path);
+std::unique_ptr<Cgroup> find_cgroup_v2(const CgroupHierarchy& hierarchy,
+                                       const std::string& path,
+                                       const IsOurs& is_ours);
 
 }  // namespace layerkit::runner

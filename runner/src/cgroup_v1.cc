@@ -275,12 +275,14 @@ std::unique_ptr<Cgroup> make_cgroup_v1(const std::vector<CgroupHierarchy>& hiera
 
 std::unique_ptr<Cgroup> find_cgroup_v1(const std::vector<CgroupHierarchy>& hierarchies,
                                        const std::string& path,
-                                       const std::string& nested) {
+                                       const std::string& nested,
+                                       const IsOurs& is_ours) {
   auto cgroup = std::make_unique<CgroupV1>();
   bool is_found = false;
   const std::string whole = nested.empty() ? path : fmt::format("{}/{}", path, nested);
   for (const CgroupHierarchy& hierarchy : hierarchies) {
     CgroupPlace place{hierarchy.mount_point, whole};
+    if (!is_ours(place.path())) continue;
     std::optional<Fd> directory = open_cgroup_directory(place);
     if (directory) {
       is_found = true;

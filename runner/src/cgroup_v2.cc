@@ -254,9 +254,12 @@ std::unique_ptr<Cgroup> make_cgroup_v2(const CgroupHierarchy& hierarchy,
   return make_cgroup_v1({}, path, {}, context);
 }
 
-std::unique_ptr<Cgroup> find_cgroup_v2(const CgroupHierarchy& hierarchy, const std::string& path) {
+std::unique_ptr<Cgroup> find_cgroup_v2(const CgroupHierarchy& hierarchy,
+                                       const std::string& path,
+                                       const IsOurs& is_ours) {
   for (const std::string& base : bases(hierarchy)) {
     const CgroupPlace place{base, path};
+    if (!is_ours(place.path())) continue;
     if (auto directory = open_cgroup_directory(place)) {
       auto cgroup = std::make_unique<CgroupV2>(place, MadeDirectory{std::move(*directory), false});
       cgroup->keep();

@@ -133,16 +133,17 @@ void place_preserved(const ChildPlan& plan) noexcept {
 }
 
 /// The user of the process may open them anew, as /proc/self/fd/1. Devices stay as they are: others
-/// use them, too.
+/// use them, too; and so does a file that it only reads.
 void give_streams_away(const ChildPlan& plan) noexcept {
   for (int fd = 0; fd < 3; ++fd) {
     struct stat stat {};
     if (::fstat(fd, &stat) != 0) continue;
     const mode_t type = stat.st_mode & S_IFMT;
-    const bool is_ours = stat.st_uid == plan.uid && stat.st_gid == plan.gid;
-    if (is_ours || (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK)) continue;
+    const bool is_read_only = (::syscall(SYS_fcntl, fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
+    if (stat.st_uid == plan.uid || (type == S_IFREG && is_read_only)) continue;
+    if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK) continue;
     // A file system that knows no owners, or not these.
-    ::syscall(SYS_fchown, fd, plan.uid, plan.gid);
+    ::syscall(SYS_fchown, fd, plan.uid, -1);
   }
 }
 

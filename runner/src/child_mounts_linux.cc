@@ -432,7 +432,9 @@ void enter_working_directory(const ChildPlan& plan, int root) noexcept {
 /// (CVE-2019-16884), unless the user namespace allows no other.
 void place_proc(const ChildPlan& plan, int root) noexcept {
   if (plan.proc < 0) return;
-  auto proc = static_cast<int>(new_filesystem("proc", {}, 0));
+  static constexpr FsOption kOwnProcesses[] = {{"subset", "pid"}};
+  auto proc = static_cast<int>(new_filesystem(
+      "proc", kOwnProcesses, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
   if (proc < 0 && errno == EPERM && plan.enters_container) {
     open_how how{};
     how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;

@@ -16,6 +16,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "freestanding.h"
@@ -421,6 +422,8 @@ extern "C" [[noreturn]] void freestanding_main(long* stack) noexcept {
   const long argc = stack[0];
   char** const argv = reinterpret_cast<char**>(stack + 1);
   if (argc < kFixed + 1) leave(127);
+  // What it holds is the runtime's, until the next exec.
+  system_call(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0);
   Call call{};
   call.report = own_descriptor(argv[1]);
   call.gate = own_descriptor(argv[2]);

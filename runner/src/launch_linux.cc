@@ -79,6 +79,8 @@ bool answer(Received received,
       process.write_mappings(plan.spec().uid_mappings, plan.spec().gid_mappings);
       break;
     case Step::Cloned:
+      if (!plan.flat().has_stage || process.is_adopted())
+        fail(Errc::Invalid, "starting the container: its process was told of twice");
       process.adopt(static_cast<pid_t>(received.report.index), std::move(received.fd));
       break;
     case Step::Terminal:

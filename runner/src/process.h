@@ -31,6 +31,7 @@ class Process {
 
   /// The process came from a stage: it takes its place.
   void adopt(pid_t pid, Fd pidfd);
+  bool is_adopted() const noexcept { return is_adopted_; }
   /// The process lives on when the object goes.
   void release() noexcept { is_owned_ = false; }
 
@@ -46,6 +47,7 @@ class Process {
   Fd pidfd_;
   bool reaped_ = false;
   bool is_owned_ = true;
+  bool is_adopted_ = false;
 };
 
 }  // namespace layerkit::runner

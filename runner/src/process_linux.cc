@@ -82,6 +82,7 @@ void Process::adopt(pid_t pid, Fd pidfd) {
   pid_ = pid;
   pidfd_ = std::move(pidfd);
   reaped_ = false;
+  is_adopted_ = true;
 }
 
 void Process::write_mappings(const std::vector<IdMapping>& uids,

@@ -2,6 +2,7 @@
 #include <regex>
 
 #include "cli/commands.h"
+#include "cli/output.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 
@@ -24,8 +25,13 @@ void remove_matching(Session& session, const Arguments& arguments) {
   }
   const Runtime runtime = session.runtime();
   for (const ContainerState& state : runtime.list(session.context)) {
-    if (std::regex_search(state.id, pattern))
+    if (!std::regex_search(state.id, pattern)) continue;
+    try {
       runtime.remove(state.id, arguments.force, session.context);
+    } catch (const Error& error) {
+      print_error(error.message());
+      session.exit_code = session.failure_exit_code;
+    }
   }
 }
 
@@ -33,7 +39,8 @@ void remove_matching(Session& session, const Arguments& arguments) {
 
 void add_delete(CLI::App& app, Session& session) {
   CLI::App* command =
-      app.add_subcommand("delete", "Delete a container that has stopped, and what it left")
+      app.add_subcommand("delete",
+                         "Delete a container that has stopped or was not started, and what it left")
           ->group(kContainers);
   auto arguments = std::make_shared<Arguments>();
   add_container(*command, arguments->id);

@@ -128,7 +128,7 @@ void add_exec(CLI::App& app, Session& session) {
       ->type_name("CONTAINER")
       ->required();
   command->add_option(kCommandPositional, arguments->command, "Command and its arguments")
-      ->type_name("COMMAND [ARG...]");
+      ->type_name("COMMAND [ARG]");
   command
       ->add_option("-p,--process", arguments->process_file,
                    "File with the process as config.json has it, instead of a command")

@@ -47,6 +47,28 @@ class Removal {
   const Context& context_;
 };
 
+/// What cannot be written is told: the exit code is the container's.
+void write_receipt(const Receipt& receipt,
+                   const Runtime& runtime,
+                   const std::string& id,
+                   ExitStatus status,
+                   bool timed_out,
+                   const Context& context) {
+  std::optional<CgroupStats> stats;
+  try {
+    status.out_of_memory = runtime.out_of_memory(id);
+    stats = runtime.stats(id);
+  } catch (const Error& error) {
+    // Without a cgroup nothing was counted.
+    if (error.code() != Errc::NotFound) context.warn(error.message());
+  }
+  try {
+    receipt.write(status, timed_out, stats);
+  } catch (const Error& error) {
+    context.warn(error.message());
+  }
+}
+
 void run(Session& session, Arguments& arguments) {
   const Runtime runtime = session.runtime();
   const std::string id = arguments.create.request.id;
@@ -60,6 +82,7 @@ void run(Session& session, Arguments& arguments) {
   Removal removal(runtime, id, session.context);
   receipt.created();
   const HeldSignals held;
+  session.context.check_interrupted();  // by one that came before
   runtime.start(id, session.context);
   receipt.started();
   if (arguments.detach) {
@@ -76,10 +99,7 @@ void run(Session& session, Arguments& arguments) {
     runtime.kill(id, SIGKILL, true);
   });
   session.exit_code = timed_out ? kTimedOut : status.code;
-  if (receipt.is_wanted()) {
-    status.out_of_memory = runtime.out_of_memory(id);
-    receipt.write(status, timed_out, runtime.stats(id));
-  }
+  if (receipt.is_wanted()) write_receipt(receipt, runtime, id, status, timed_out, session.context);
   if (arguments.keep) {
     removal.never();
   } else {

@@ -36,18 +36,24 @@ void Receipt::started() {
   started_ = microseconds_now();
 }
 
-void Receipt::write(const ExitStatus& status, bool timed_out, const CgroupStats& stats) const {
+void Receipt::write(const ExitStatus& status,
+                    bool timed_out,
+                    const std::optional<CgroupStats>& stats) const {
   const std::int64_t end = microseconds_now();
   nlohmann::ordered_json receipt;
   receipt["exitCode"] = status.code;
   receipt["signal"] = status.signal;
   receipt["oomKilled"] = status.out_of_memory;
   receipt["timedOut"] = timed_out;
-  receipt["memoryPeakBytes"] = stats.memory.usage.max;
-  receipt["cpuNanoseconds"] = {{"total", stats.cpu.usage.total},
-                               {"user", stats.cpu.usage.user},
-                               {"kernel", stats.cpu.usage.kernel}};
-  receipt["ioBytes"] = {{"read", bytes_of(stats, "Read")}, {"write", bytes_of(stats, "Write")}};
+  receipt["memoryPeakBytes"] = nullptr;
+  receipt["cpuNanoseconds"] = nullptr;
+  receipt["ioBytes"] = nullptr;
+  if (stats) {
+    const auto& cpu = stats->cpu.usage;
+    receipt["memoryPeakBytes"] = stats->memory.usage.max;
+    receipt["cpuNanoseconds"] = {{"total", cpu.total}, {"user", cpu.user}, {"kernel", cpu.kernel}};
+    receipt["ioBytes"] = {{"read", bytes_of(*stats, "Read")}, {"write", bytes_of(*stats, "Write")}};
+  }
   receipt["wallMicroseconds"] = {{"create", created_ - begin_},
                                  {"start", started_ - created_},
                                  {"run", end - started_},

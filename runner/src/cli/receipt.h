@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "layerkit/runner/cgroup_stats.h"
@@ -17,8 +18,10 @@ class Receipt {
   bool is_wanted() const noexcept { return !path_.empty(); }
   void created();
   void started();
-  /// REQUIRES: is_wanted(), and what `stats` counts is still there.
-  void write(const ExitStatus& status, bool timed_out, const CgroupStats& stats) const;
+  /// REQUIRES: is_wanted(). Without `stats` what they would say is null.
+  void write(const ExitStatus& status,
+             bool timed_out,
+             const std::optional<CgroupStats>& stats) const;
 
  private:
   std::string path_;

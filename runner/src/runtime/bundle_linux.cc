@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "bundle.h"
 #include "layerkit/base/byte_stream.h"
@@ -14,9 +15,20 @@
 namespace layerkit::runner {
 namespace {
 
+bool is_utf8(const std::string& text) {
+  try {
+    static_cast<void>(nlohmann::json(text).dump());
+    return true;
+  } catch (const nlohmann::json::exception&) {
+    return false;
+  }
+}
+
 std::string real_path(const std::string& path) {
   const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.c_str(), nullptr), &::free);
   if (real == nullptr) fail_errno(errno, "opening {}", quoted(path));
+  // It becomes part of JSON documents.
+  if (!is_utf8(real.get())) fail(Errc::Invalid, "opening {}: the path is not UTF-8", quoted(path));
   return real.get();
 }
 

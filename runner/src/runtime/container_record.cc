@@ -36,6 +36,7 @@ std::string to_json(const ContainerRecord& record) {
   json["created"] = record.created;
   json["owner"] = record.owner;
   json["cgroupsPath"] = record.cgroups_path;
+  json["cgroups"] = record.cgroups;
   json["started"] = record.started;
   json["hasProcess"] = record.has_process;
   json["hasStartHooks"] = record.has_start_hooks;
@@ -57,6 +58,8 @@ ContainerRecord parse_record(std::string_view json, const std::string& name) {
   record.created = view.at("created").string();
   record.owner = static_cast<std::uint32_t>(view.at("owner").unsigned_number());
   record.cgroups_path = view.at("cgroupsPath").string();
+  for (const JsonView& directory : view.at("cgroups").items())
+    record.cgroups.push_back(directory.string());
   record.started = view.at("started").boolean();
   record.has_process = view.at("hasProcess").boolean();
   record.has_start_hooks = view.at("hasStartHooks").boolean();

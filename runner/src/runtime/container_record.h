@@ -19,6 +19,7 @@ struct ContainerRecord {
   std::string created;
   std::uint32_t owner = 0;
   std::string cgroups_path;
+  std::vector<std::string> cgroups;  ///< the directories that were made for it; there may be none
   bool started = false;
   // What config.json has, so that it is read again only where that matters.
   bool has_process = true;

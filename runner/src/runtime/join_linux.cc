@@ -73,11 +73,14 @@ void run_start_container_hooks(const OciConfig& config,
   ProcessSpec process_spec = config.spec.process;
   const Fd root = open_at(AT_FDCWD, fmt::format("/proc/{}/root", init.pid), O_PATH);
   add_home(process_spec, root.get());
+  Context quiet = context;  // create has told of it
+  quiet.warn = [](const std::string&) {};
   SeccompFilter filter;
   if (config.spec.seccomp) filter = filters.get(*config.spec.seccomp, context);
   for (std::size_t i = 0; i < hooks.size(); ++i) {
     const Hook& hook = hooks[i];
     ContainerSpec spec = hook_spec(process_spec, hook);
+    drop_labels_without_effect(spec, quiet);
     spec.seccomp = config.spec.seccomp;
     const Fd output = hook_output();
     spec.standard_input = hook_input(state);

@@ -129,8 +129,8 @@ void Runtime::remove(const std::string& id, bool force, const Context& context) 
   try {
     record = directory->record();
   } catch (const Error& error) {
-    // Whoever made it died on the way.
-    if (!force) throw;
+    // Whoever made it died on the way. What cannot be read may be of a container that lives.
+    if (!force || error.code() != Errc::NotFound) throw;
     directory->remove();
     return;
   }

@@ -92,19 +92,11 @@ void add_default_mappings(ContainerSpec& spec) {
   spec.gid_mappings = own_mappings("/proc/self/gid_map");
 }
 
-/// Labels of a security module that this system does not have.
-void drop_labels_without_effect(ContainerSpec& spec, const Context& context) {
-  const auto drop = [&](std::string& label, const char* module) {
-    if (label.empty()) return;
-    context.warn(
-        fmt::format("label {} has no effect: this system has no {}", quoted(label), module));
-    label.clear();
-  };
-  if (!has_apparmor()) drop(spec.process.apparmor_profile, "AppArmor");
-  if (stat_at(AT_FDCWD, "/sys/fs/selinux/enforce")) return;
-  drop(spec.process.selinux_label, "SELinux");
-  drop(spec.mount_label, "SELinux");
-}
+/// What a failure has to undo beside what undoes itself: runtime-spec, "Lifecycle", step 12.
+struct AfterFailure {
+  std::vector<Hook> poststop;  ///< once other hooks were begun
+  std::string state;           ///< what they are told
+};
 
 /// Starts the process of a container whose state directory is there.
 std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
@@ -112,6 +104,7 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
                                           bool uses_cgroups,
                                           CreateRequest& request,
                                           Bundle bundle,
+                                          AfterFailure& after,
                                           StartFailure& failure,
                                           const Context& context) {
   ContainerRecord record = make_record(request, bundle);
@@ -162,6 +155,7 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
   });
   events.on_hooks([&](pid_t pid) {
     set_pid(record, pid);
+    after.poststop = hooks.poststop;
     // Hooks may ask for it.
     directory.write_record(record);
     const std::string state = hook_state_of(record, ContainerStatus::Creating);
@@ -179,6 +173,10 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
       make_cgroup(layout, spec.cgroups_path, spec.resources, about_cgroups);
   SeccompFilter filter;
   if (spec.seccomp) filter = SeccompCache(root + "/.seccomp").get(*spec.seccomp, context);
+  record.cgroups = cgroup->directories();
+  // Should this process be killed, it is known what there is to remove.
+  directory.write_record(record);
+  after.state = hook_state_of(record, ContainerStatus::Stopped);
   ReportSocket socket = make_report_socket();
   Plan plan(std::move(spec), std::move(bundle.root), std::move(socket.child), *cgroup,
             std::move(options), std::move(filter));
@@ -201,11 +199,18 @@ std::unique_ptr<StartedProcess> Runtime::create(CreateRequest request,
   failure = StartFailure::Setup;
   check_id(request.id);
   const StateDirectory directory = StateDirectory::make(root_, request.id);
+  AfterFailure after;
   try {
     Bundle bundle = open_bundle(request.bundle, request.config, context);
-    return create_in(directory, root_, uses_cgroups_, request, std::move(bundle), failure, context);
-  } catch (const Error&) {
-    directory.remove();
+    return create_in(directory, root_, uses_cgroups_, request, std::move(bundle), after, failure,
+                     context);
+  } catch (...) {
+    try {
+      directory.remove();
+      run_poststop_hooks(after.poststop, after.state, context);
+    } catch (const Error& error) {
+      context.warn(error.message());
+    }
     throw;
   }
 }

@@ -54,6 +54,7 @@ std::unique_ptr<Cgroup> cgroup_for(const ContainerRecord& record, std::string ne
   }
   const std::string doing =
       fmt::format("joining cgroup {} of container {}", quoted(nested), quoted(record.id));
+  if (record.cgroups.empty()) fail(Errc::NotFound, "{}: it has no cgroup", doing);
   std::unique_ptr<Cgroup> cgroup = with_context(
       [&] { return doing; },
       [&] { return find_nested_cgroup(read_cgroup_layout(), record.cgroups_path, nested); });
@@ -89,6 +90,8 @@ std::unique_ptr<StartedProcess> Runtime::exec(ExecRequest request,
   spec.personality = config.spec.personality;
   spec.memory_policy = std::move(config.spec.memory_policy);
   check_process(spec.process);
+  drop_labels_without_effect(spec, context);
+  check_supported(spec);
   hand_down_streams(spec);
   spec.preserved = std::move(request.preserved);
   const Fd root = open_at(AT_FDCWD, fmt::format("/proc/{}/root", init.pid), O_PATH);

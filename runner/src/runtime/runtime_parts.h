@@ -22,6 +22,9 @@ bool keeps_groups(const ContainerSpec& spec);
 /// Null when it is gone.
 std::unique_ptr<Cgroup> cgroup_of(const ContainerRecord& record);
 
+/// Removes labels of a security module that this system does not have; each is told.
+void drop_labels_without_effect(ContainerSpec& spec, const Context& context);
+
 /// As state_of(), and whether it is paused.
 ContainerState full_state_of(const ContainerRecord& record);
 

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -6,6 +7,7 @@
 #include "failure.h"
 #include "hook_run.h"
 #include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
 #include "layerkit/base/rel_path.h"
 #include "layerkit/base/text.h"
 #include "runtime_parts.h"
@@ -31,7 +33,22 @@ bool keeps_groups(const ContainerSpec& spec) {
 }
 
 std::unique_ptr<Cgroup> cgroup_of(const ContainerRecord& record) {
-  return find_cgroup(read_cgroup_layout(), record.cgroups_path);
+  // Others may have cgroups of that name elsewhere.
+  if (record.cgroups.empty()) return nullptr;
+  return find_cgroup(read_cgroup_layout(), record.cgroups_path, &record.cgroups);
+}
+
+void drop_labels_without_effect(ContainerSpec& spec, const Context& context) {
+  const auto drop = [&](std::string& label, const char* module) {
+    if (label.empty()) return;
+    context.warn(
+        fmt::format("label {} has no effect: this system has no {}", quoted(label), module));
+    label.clear();
+  };
+  if (!has_apparmor()) drop(spec.process.apparmor_profile, "AppArmor");
+  if (stat_at(AT_FDCWD, "/sys/fs/selinux/enforce")) return;
+  drop(spec.process.selinux_label, "SELinux");
+  drop(spec.mount_label, "SELinux");
 }
 
 ContainerState full_state_of(const ContainerRecord& record) {

@@ -26,11 +26,21 @@ constexpr std::size_t kMaxRecord = 8U << 20U;
   fail(Errc::NotFound, "container {} does not exist", quoted(id));
 }
 
+/// Whoever may write there could have us run hooks.
+void check_owner(const Fd& root_fd, const std::string& root) {
+  const FileStat stat = stat_fd(root_fd.get());
+  if (stat.uid != ::geteuid() || (stat.mode & (S_IWGRP | S_IWOTH)) != 0) {
+    fail(Errc::Invalid, "using {} for states: it is not the caller's own, or others may write it",
+         quoted(root));
+  }
+}
+
 }  // namespace
 
 StateDirectory StateDirectory::make(const std::string& root, const std::string& id) {
   make_dirs(root, 0700);
   Fd root_fd = open_dir_at(AT_FDCWD, root);
+  check_owner(root_fd, root);
   if (::mkdirat(root_fd.get(), id.c_str(), 0700) != 0) {
     if (errno == EEXIST)
       fail(Errc::Exists, "container with given ID already exists: {}", quoted(id));
@@ -47,6 +57,7 @@ StateDirectory StateDirectory::open(const std::string& root, const std::string& 
   for (;;) {
     std::optional<Fd> root_fd = open_at_if_exists(AT_FDCWD, root, O_RDONLY | O_DIRECTORY);
     if (!root_fd) fail_absent(id);
+    check_owner(*root_fd, root);
     std::optional<Fd> fd =
         open_at_if_exists(root_fd->get(), id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!fd) fail_absent(id);

@@ -38,6 +38,7 @@ class Mapper {
     const pid_t caller = ::getpid();
     pid_ = ::fork();
     if (pid_ < 0) fail_errno(errno, "creating the user namespace");
+    if (pid_ == 0) ours_.reset();  // else it would wait for itself
     if (pid_ == 0) map_when_told(caller, theirs.get(), uids, gids);
   }
   Mapper(const Mapper&) = delete;
@@ -118,7 +119,16 @@ std::optional<uid_t> enter_user_namespace(const CreateRequest& request, const Co
          "namespace");
   }
   Mapper mapper(spec.uid_mappings, spec.gid_mappings);
-  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) fail_errno(errno, "creating the user namespace");
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) {
+    const int error = errno;
+    if (error == ENOSPC || error == EPERM) {
+      fail(Errc::Unsupported,
+           "creating the user namespace: {}: this system lets ordinary users make none, or no more "
+           "(user.max_user_namespaces)",
+           errno_text(error));
+    }
+    fail_errno(error, "creating the user namespace");
+  }
   mapper.map();
   if (::setresgid(0, 0, 0) != 0 || ::setresuid(0, 0, 0) != 0)
     fail_errno(errno, "becoming root of the user namespace");
