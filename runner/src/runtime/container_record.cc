@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <cerrno>
 #include <nlohmann/json.hpp>
 
 #include "layerkit/base/byte_stream.h"
@@ -89,8 +90,9 @@ std::uint64_t start_time_of(pid_t pid) {
     if (!file) return 0;
     FdSource source(file->get(), path);
     text = read_all(source, kMaxStat, path);
-  } catch (const Error&) {
-    return 0;
+  } catch (const Error& error) {
+    if (error.sys_errno() == ESRCH) return 0;
+    throw;
   }
   // The name, in parentheses, may have blanks and parentheses itself.
   const std::size_t end = text.rfind(')');
