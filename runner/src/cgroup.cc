@@ -90,6 +90,12 @@ std::unique_ptr<Cgroup> make_cgroup(const CgroupLayout& layout,
   return make_cgroup_v1(layout.v1, path, resources, context);
 }
 
+void remove_empty_parents(const CgroupLayout& layout, const std::string& path) noexcept {
+  for (const CgroupHierarchy& hierarchy : layout.v1)
+    remove_parents(CgroupPlace{hierarchy.mount_point, path});
+  if (layout.v2) remove_parents(CgroupPlace{layout.v2->mount_point, path});
+}
+
 std::unique_ptr<Cgroup> find_cgroup(const CgroupLayout& layout,
                                     const std::string& path,
                                     const std::vector<std::string>* directories) {

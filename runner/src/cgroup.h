@@ -90,8 +90,8 @@ class Cgroup {
   /// From now on the destructor leaves the cgroup alone.
   virtual void keep() noexcept = 0;
   /// Kills what is in it, removes it and parents that became empty. Idempotent. Gives up after some
-  /// seconds on processes that do not die.
-  virtual void remove() noexcept = 0;
+  /// seconds on processes that do not die. False when something of it is left.
+  virtual bool remove() noexcept = 0;
 };
 
 /// Creates `path`, relative to each hierarchy, with the limits of `resources`. One that is there

@@ -21,9 +21,10 @@ std::string inherit(const std::string& base, std::string_view relative, const ch
   std::string path = base;
   if (!relative.empty()) path.append("/").append(relative);
   path.append("/").append(file);
-  std::string value = read_control(AT_FDCWD, path).value_or("");
-  if (!is_blank(value) || relative.empty()) return value;
-  value = inherit(base, parent_of(relative), file);
+  const std::optional<std::string> own = read_control(AT_FDCWD, path);
+  if (!own) fail_errno(errno, "creating cgroup: reading {}", quoted(path));
+  if (!is_blank(*own) || relative.empty()) return *own;
+  std::string value = inherit(base, parent_of(relative), file);
   if (const int error = write_control(AT_FDCWD, path, value))
     fail_errno(error, "creating cgroup: writing {} to {}", quoted(value), quoted(path));
   return value;

@@ -95,7 +95,8 @@ int filter_devices_v2(int directory, const DeviceFilter& filter, const FilterMod
 
 /// Whether a container can do without its rules where this user may not filter devices: in a user
 /// namespace, where device nodes are dead unless the host's are bound in; when they come to the
-/// usual devices, which are bound in then; or when they only allow.
-bool can_go_unfiltered(const std::vector<Resources::DeviceRule>& rules);
+/// usual devices, which are bound in then; or when they only allow. `error`: why it may not; what
+/// is no refusal is a failure like others.
+bool can_go_unfiltered(const std::vector<Resources::DeviceRule>& rules, int error);
 
 }  // namespace layerkit::runner

@@ -13,6 +13,9 @@
 
 namespace layerkit::runner {
 
+/// As remove_parents(), in every hierarchy.
+void remove_empty_parents(const CgroupLayout& layout, const std::string& path) noexcept;
+
 /// Whether `words`, separated by blanks, has `word`.
 bool has_word(std::string_view words, std::string_view word);
 /// Pieces between blanks and line ends.
@@ -63,6 +66,9 @@ std::optional<Fd> open_cgroup_directory(const CgroupPlace& place);
 /// Removes the directory, cgroups inside it, and parents that became empty. Waits until `deadline`
 /// for killed processes to go. False when it had to give up.
 bool remove_cgroup_directory(const CgroupPlace& place, const Deadline& deadline) noexcept;
+
+/// Those of a cgroup that is not there, as far as they are empty.
+void remove_parents(const CgroupPlace& place) noexcept;
 
 /// A millisecond.
 void pause_briefly() noexcept;

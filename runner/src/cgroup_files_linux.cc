@@ -62,6 +62,16 @@ int remove_nested(const std::string& path) noexcept {
   return ::rmdir(path.c_str()) == 0 || errno == ENOENT ? 0 : errno;
 }
 
+Fd open_new(const CgroupPlace& place) {
+  try {
+    return open_at(AT_FDCWD, place.path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  } catch (const Error&) {
+    ::rmdir(place.path().c_str());
+    remove_parents(place);
+    throw;
+  }
+}
+
 /// What is alive is not ours; what was inside it, a crash left.
 Fd take_over(const CgroupPlace& place) {
   Fd directory = open_at(AT_FDCWD, place.path(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -162,13 +172,21 @@ std::optional<std::uint64_t> number_file(int directory, const std::string& file)
   }
 }
 
+void remove_parents(const CgroupPlace& place) noexcept {
+  // Those that others still use stay: rmdir says EBUSY or ENOTEMPTY.
+  std::string parent(parent_of(place.relative));
+  while (!parent.empty() && ::rmdir((place.base + "/" + parent).c_str()) == 0)
+    parent = parent_of(parent);
+}
+
 MadeDirectory make_cgroup_directory(const CgroupPlace& place) {
   const std::string path = place.path();
   for (int attempt = 0;; ++attempt) {
     int error = ::mkdir(path.c_str(), 0755) == 0 ? 0 : errno;
-    if (error == 0) return {open_at(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW), true};
+    if (error == 0) return {open_new(place), true};
     if (error == ENOENT) error = make_parents(place);
     if (attempt == kMakeAttempts || (error != 0 && error != EEXIST && error != ENOENT)) {
+      remove_parents(place);
       fail_errno(error, "creating cgroup {}", quoted(path));
     }
     if (error != EEXIST) continue;
@@ -190,10 +208,7 @@ bool remove_cgroup_directory(const CgroupPlace& place, const Deadline& deadline)
     pause_briefly();
     error = remove_nested(place.path());
   }
-  // Parents that others still use stay: rmdir says EBUSY or ENOTEMPTY.
-  std::string parent(parent_of(place.relative));
-  while (!parent.empty() && ::rmdir((place.base + "/" + parent).c_str()) == 0)
-    parent = parent_of(parent);
+  remove_parents(place);
   return error == 0;
 }
 

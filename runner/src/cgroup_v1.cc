@@ -77,7 +77,7 @@ class CgroupV1 final : public Cgroup, private SettingWriter {
     const int error = filter_devices(
         resources.devices, {devices != nullptr && devices->is_new, resources.devices.empty()});
     filters_devices_ = error == 0;
-    if (error != 0 && !can_go_unfiltered(resources.devices)) refuse_devices(error);
+    if (error != 0 && !can_go_unfiltered(resources.devices, error)) refuse_devices(error);
     is_made_ = true;
   }
 
@@ -169,13 +169,15 @@ class CgroupV1 final : public Cgroup, private SettingWriter {
 
   void keep() noexcept override { is_kept_ = true; }
 
-  void remove() noexcept override {
-    if (members_.empty()) return;
+  bool remove() noexcept override {
+    if (members_.empty()) return true;
     const Deadline deadline(kRemoveSeconds);
     kill_v1(process_directory(), find("freezer") != nullptr, deadline);
+    bool is_gone = true;
     for (const Member& member : members_)
-      remove_cgroup_directory(member.place, deadline);
+      is_gone = remove_cgroup_directory(member.place, deadline) && is_gone;
     members_.clear();
+    return is_gone;
   }
 
  private:

@@ -54,7 +54,7 @@ class CgroupV2 final : public Cgroup, private SettingWriter {
     const int error = filter_devices_v2(directory_.get(), device_filter(resources.devices),
                                         {is_new_, resources.devices.empty()});
     filters_devices_ = error == 0;
-    if (error != 0 && !can_go_unfiltered(resources.devices)) refuse_devices(error);
+    if (error != 0 && !can_go_unfiltered(resources.devices, error)) refuse_devices(error);
     is_made_ = true;
   }
 
@@ -98,13 +98,13 @@ class CgroupV2 final : public Cgroup, private SettingWriter {
 
   void keep() noexcept override { is_kept_ = true; }
 
-  void remove() noexcept override {
-    if (!directory_) return;
+  bool remove() noexcept override {
+    if (!directory_) return true;
     const Deadline deadline(kRemoveSeconds);
     kill_v2(directory_.get(), deadline);
     await_event_v2(directory_.get(), "populated", 0, deadline);
     directory_.reset();
-    remove_cgroup_directory(place_, deadline);
+    return remove_cgroup_directory(place_, deadline);
   }
 
  private:

@@ -13,7 +13,8 @@ namespace layerkit::runner {
 /// Sets the container up and executes the program. What fails is reported, and ends the process.
 [[noreturn]] void run_child(const ChildPlan& plan) noexcept;
 /// The process that comes first where namespaces are joined: it clones the one that runs run_child.
-[[noreturn]] void run_stage(const ChildPlan& plan) noexcept;
+/// `*made` gets its pid.
+[[noreturn]] void run_stage(const ChildPlan& plan, pid_t* made) noexcept;
 
 // The parts of it, one file each.
 

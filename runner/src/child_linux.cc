@@ -208,8 +208,9 @@ void send_report(const ChildPlan& plan, const Report& report, int fd) noexcept {
     header->cmsg_len = CMSG_LEN(sizeof(fd));
     *reinterpret_cast<int*>(CMSG_DATA(header)) = fd;
   }
-  // Without the parent there is nobody to tell.
-  ::syscall(SYS_sendmsg, plan.report, &message, MSG_NOSIGNAL);
+  // Nobody would answer what did not arrive. The end of this process tells that something is wrong.
+  if (::syscall(SYS_sendmsg, plan.report, &message, MSG_NOSIGNAL) < 0)
+    ::syscall(SYS_exit_group, 125);
 }
 
 void await_byte(const ChildPlan& plan) noexcept {

@@ -31,7 +31,9 @@ void shrink_bounding_set(const ChildPlan& plan) noexcept {
   for (std::size_t number = 0; number < kCapabilities; ++number) {
     if ((plan.bounding >> number & 1U) != 0) continue;
     const long is_there = process_control(PR_CAPBSET_READ, number, 0);
-    if (is_there < 0) break;  // the kernel knows no more
+    // The kernel knows no more.
+    if (is_there < 0 && errno == EINVAL && number > CAP_CHECKPOINT_RESTORE) break;
+    check(plan, is_there, Step::BoundingSet, number);
     if (is_there == 0) continue;
     check(plan, process_control(PR_CAPBSET_DROP, number, 0), Step::BoundingSet, number);
   }
@@ -94,7 +96,8 @@ void load_seccomp(const ChildPlan& plan) noexcept {
   report.step = Step::SeccompListener;
   report.index = static_cast<std::uint32_t>(listener);
   // write(2), which no profile may send to the listener: nobody would answer yet.
-  ::syscall(SYS_write, plan.report, &report, sizeof(report));
+  if (::syscall(SYS_write, plan.report, &report, sizeof(report)) < 0)
+    ::syscall(SYS_exit_group, 125);
   await_byte(plan);
   ::syscall(SYS_close, listener);
 }

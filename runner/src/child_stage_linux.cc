@@ -64,7 +64,7 @@ void make_time_namespace(const ChildPlan& plan, int offsets) noexcept {
 
 }  // namespace
 
-void run_stage(const ChildPlan& plan) noexcept {
+void run_stage(const ChildPlan& plan, pid_t* made) noexcept {
   write_oom_score(plan);
   const int offsets = open_time_offsets(plan);
   set_affinity(plan, plan.initial_cpus);
@@ -79,8 +79,10 @@ void run_stage(const ChildPlan& plan) noexcept {
   int pidfd = -1;
   clone_args args{};
   // A child of the caller's, as one without a stage is.
-  args.flags = plan.clone_flags | CLONE_PIDFD | CLONE_PARENT;
+  args.flags = plan.clone_flags | CLONE_PIDFD | CLONE_PARENT | CLONE_PARENT_SETTID;
   args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
+  // So that the caller knows of it even if this process is killed now.
+  args.parent_tid = reinterpret_cast<std::uintptr_t>(made);
   const long pid = ::syscall(SYS_clone3, &args, sizeof(args));
   if (pid == 0) run_child(plan);
   check(plan, pid, Step::CloneProcess);

@@ -67,8 +67,9 @@ int parse_number(const char* text) noexcept {
   return value;
 }
 
+/// Nobody would answer what did not arrive. The end of this process tells that something is wrong.
 void send(int fd, const Report& report) noexcept {
-  system_call(SYS_write, fd, address(&report), sizeof(report), 0);
+  if (system_call(SYS_write, fd, address(&report), sizeof(report), 0) < 0) leave(125);
 }
 
 void say(const char* text) noexcept {
@@ -105,6 +106,15 @@ const char* reason(int error) noexcept {
   }
 }
 
+void say_error(int error) noexcept {
+  if (const char* text = reason(error)) {
+    say(text);
+  } else {
+    say("error ");
+    say_number(error);
+  }
+}
+
 /// One line for whoever reads the container's output.
 void tell(const char* path, const Report& failure) noexcept {
   say("exec ");
@@ -114,11 +124,8 @@ void tell(const char* path, const Report& failure) noexcept {
     say("its interpreter or loader ");
     say(failure.detail);
     say(" does not exist in the container");
-  } else if (const char* text = reason(failure.error)) {
-    say(text);
   } else {
-    say("error ");
-    say_number(failure.error);
+    say_error(failure.error);
   }
   if (failure.error == ENOEXEC && failure.detail[0] != '\0') {
     say(": ");
@@ -345,13 +352,27 @@ void check_candidates(const Call& call) noexcept {
   end(call, failure);
 }
 
-void await_byte(int fd) noexcept {
-  char byte = 0;
+/// 0 or an errno. Without somebody at the other end there is nobody to do anything for.
+int await_byte(int fd, char& byte) noexcept {
   long got = 0;
   do {
     got = system_call(SYS_read, fd, address(&byte), 1, 0);
   } while (got == -EINTR);
-  if (got != 1) leave(125);
+  if (got == 0) leave(125);
+  return got < 0 ? static_cast<int>(-got) : 0;
+}
+
+void pass_gate(int gate) noexcept {
+  char byte = 0;
+  if (const int error = await_byte(gate, byte)) {
+    say("exec: waiting for the container's start: ");
+    say_error(error);
+    say("\n");
+    leave(125);
+  }
+  // Sent away: its creator died before it said that it had made a container.
+  if (byte != '0') leave(125);
+  is_past_gate = true;
 }
 
 /// The listener, if the filter has one, is with the parent before anything waits for its answer.
@@ -374,7 +395,8 @@ void load_filter(const Call& call) noexcept {
   report.step = Step::SeccompListener;
   report.index = static_cast<uint32_t>(loaded);
   send(call.report, report);
-  await_byte(call.report);
+  char byte = 0;
+  if (await_byte(call.report, byte) != 0) leave(125);
   system_call(SYS_close, loaded, 0, 0, 0);
 }
 
@@ -442,10 +464,7 @@ extern "C" [[noreturn]] void freestanding_main(long* stack) noexcept {
   set_profile(call);
   if (listens) load_filter(call);
   send(call.report, Report{});
-  if (call.gate != 0) {
-    await_byte(call.gate);
-    is_past_gate = true;
-  }
+  if (call.gate != 0) pass_gate(call.gate);
   if (count == 0) leave(0);  // a container without a process
   if (!listens) load_filter(call);
   execute(call);

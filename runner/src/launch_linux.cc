@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,28 +20,43 @@ struct Received {
 
 void let_go_on(int socket) {
   const char byte = 1;
+  if (::send(socket, &byte, sizeof(byte), MSG_NOSIGNAL) >= 0) return;
+  const int error = errno;
   // A child that died meanwhile says so by the end of the stream.
-  (void)::send(socket, &byte, sizeof(byte), MSG_NOSIGNAL);
+  if (error == EPIPE || error == ECONNRESET) return;
+  fail_errno(error, "letting the container's process go on");
+}
+
+/// Until there is something to receive, or the child has died.
+void await_report(int socket, const Process& process, const Context& context) {
+  pollfd polls[2] = {{socket, POLLIN, 0}, {process.pidfd(), POLLIN, 0}};
+  while (::poll(polls, 2, -1) < 0) {
+    if (errno != EINTR) fail_errno(errno, "waiting for the container's report");
+    context.check_interrupted();
+  }
 }
 
 /// nullopt at the end of the stream: the program was executed, or the child died.
-std::optional<Received> receive(int socket, const Context& context) {
+std::optional<Received> receive(int socket, const Process& process, const Context& context) {
   Received received;
   iovec text{&received.report, sizeof(received.report)};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
   for (;;) {
+    await_report(socket, process, context);
     msghdr message{};
     message.msg_iov = &text;
     message.msg_iovlen = 1;
     message.msg_control = control;
     message.msg_controllen = sizeof(control);
-    const ssize_t got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    const ssize_t got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) {
       context.check_interrupted();
       continue;
     }
-    // ECONNRESET: it died with a byte of ours unread.
-    if (got < 0 && errno != ECONNRESET) fail_errno(errno, "reading the container's report");
+    // ECONNRESET: it died with a byte of ours unread. EAGAIN: the process that joins namespaces
+    // died without a word of the one that it had made, which ends when nobody listens any more.
+    if (got < 0 && errno != ECONNRESET && errno != EAGAIN)
+      fail_errno(errno, "reading the container's report");
     if (got < 0) return std::nullopt;
     if (const cmsghdr* header = CMSG_FIRSTHDR(&message);
         header != nullptr && header->cmsg_type == SCM_RIGHTS) {
@@ -124,7 +140,7 @@ Process launch(Plan& plan,
     let_go_on(socket.get());
   }
   bool is_ready = false;
-  while (auto received = receive(socket.get(), context)) {
+  while (auto received = receive(socket.get(), process, context)) {
     is_ready = answer(std::move(*received), socket.get(), plan, process, events, failure);
     if (is_ready && is_gated) break;
   }

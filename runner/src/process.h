@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <utility>
 #include <vector>
 
 #include "layerkit/base/fd.h"
@@ -16,6 +17,24 @@ void write_id_maps(pid_t pid,
                    const std::vector<IdMapping>& gids);
 /// A new user namespace with those mappings, as a file of nsfs.
 Fd make_user_namespace(const std::vector<IdMapping>& uids, const std::vector<IdMapping>& gids);
+
+/// A number that a child of this process writes and this process reads; 0 before.
+class SharedPid {
+ public:
+  SharedPid() = default;
+  SharedPid(SharedPid&& other) noexcept : place_(std::exchange(other.place_, nullptr)) {}
+  SharedPid& operator=(SharedPid&&) = delete;
+  SharedPid(const SharedPid&) = delete;
+  SharedPid& operator=(const SharedPid&) = delete;
+  ~SharedPid();
+
+  void make();
+  /// Null unless it was made.
+  pid_t* get() const noexcept { return place_; }
+
+ private:
+  pid_t* place_ = nullptr;
+};
 
 /// The container's first process: killed and reaped when the object goes, unless it was before.
 class Process {
@@ -45,6 +64,8 @@ class Process {
  private:
   pid_t pid_ = -1;
   Fd pidfd_;
+  /// What the stage has cloned: a child of this process, whether it was told of it or not.
+  SharedPid made_;
   bool reaped_ = false;
   bool is_owned_ = true;
   bool is_adopted_ = false;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,7 +34,24 @@ class BlockedSignals {
   sigset_t before_{};
 };
 
+void reap(idtype_t type, int id) noexcept {
+  siginfo_t info{};
+  while (::waitid(type, static_cast<id_t>(id), &info, WEXITED) != 0 && errno == EINTR) {
+  }
+}
+
 }  // namespace
+
+SharedPid::~SharedPid() {
+  if (place_ != nullptr) ::munmap(place_, sizeof(*place_));
+}
+
+void SharedPid::make() {
+  void* const page =
+      ::mmap(nullptr, sizeof(*place_), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) fail_errno(errno, "creating the container's process and namespaces");
+  place_ = static_cast<pid_t*>(page);
+}
 
 Process::Process(const Plan& plan, int cgroup_directory) {
   int pidfd = -1;
@@ -46,9 +64,10 @@ Process::Process(const Plan& plan, int cgroup_directory) {
     args.flags |= CLONE_INTO_CGROUP;
     args.cgroup = static_cast<__u64>(cgroup_directory);
   }
+  if (flat.has_stage) made_.make();
   const BlockedSignals blocked;
   const long pid = ::syscall(SYS_clone3, &args, sizeof(args));
-  if (pid == 0 && flat.has_stage) run_stage(flat);
+  if (pid == 0 && flat.has_stage) run_stage(flat, made_.get());
   if (pid == 0) run_child(flat);
   if (pid < 0) fail_errno(errno, "creating the container's process and namespaces");
   pid_ = static_cast<pid_t>(pid);
@@ -58,16 +77,21 @@ Process::Process(const Plan& plan, int cgroup_directory) {
 Process::Process(Process&& other) noexcept
     : pid_(other.pid_),
       pidfd_(std::move(other.pidfd_)),
+      made_(std::move(other.made_)),
       reaped_(std::exchange(other.reaped_, true)),
       is_owned_(other.is_owned_) {}
 
 Process::~Process() {
-  if (reaped_ || !is_owned_) return;
-  ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
-  siginfo_t info{};
-  while (::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED) != 0 &&
-         errno == EINTR) {
+  if (!is_owned_) return;
+  if (!reaped_) {
+    ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+    reap(P_PIDFD, pidfd_.get());
   }
+  // Unreaped, it would keep the pid namespace that it is in from ending.
+  const pid_t made = made_.get() == nullptr ? 0 : *made_.get();
+  if (made <= 0) return;
+  ::kill(made, SIGKILL);
+  reap(P_PID, made);
 }
 
 void Process::adopt(pid_t pid, Fd pidfd) {
@@ -75,10 +99,7 @@ void Process::adopt(pid_t pid, Fd pidfd) {
   Process stage(std::move(*this));
   stage.release();
   // It ends by itself.
-  siginfo_t info{};
-  while (::waitid(P_PIDFD, static_cast<id_t>(stage.pidfd()), &info, WEXITED) != 0 &&
-         errno == EINTR) {
-  }
+  reap(P_PIDFD, stage.pidfd());
   pid_ = pid;
   pidfd_ = std::move(pidfd);
   reaped_ = false;

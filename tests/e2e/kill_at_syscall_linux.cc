@@ -31,17 +31,9 @@
 #include <string>
 #include <vector>
 
+#include "tracing_linux.h"
+
 namespace {
-
-[[noreturn]] void die(const char* what) {
-  std::perror(what);
-  std::_Exit(2);
-}
-
-/// What ptrace takes as a pointer: an address in the other process, a signal, options.
-void* as_pointer(std::uint64_t value) {
-  return reinterpret_cast<void*>(value);  // NOLINT(performance-no-int-to-ptr): ptrace wants it
-}
 
 /// When a system call changes a file system.
 enum class When {
@@ -173,21 +165,6 @@ const Call* changing_call(pid_t pid) {
   return nullptr;
 }
 
-void report(const char* path, const std::string& line) {
-  std::FILE* file = std::fopen(path, "we");
-  if (file == nullptr) die(path);
-  if (std::fprintf(file, "%s\n", line.c_str()) < 0 || std::fclose(file) != 0) die(path);
-}
-
-/// What PTRACE_O_TRACESYSGOOD makes of SIGTRAP.
-constexpr int kSystemCallStop = SIGTRAP | 0x80;
-
-/// The signal that a stop delivers; stops of the tracer's own deliver none.
-std::uint64_t signal_of(int status) {
-  const auto signal = static_cast<std::uint64_t>(WSTOPSIG(status));
-  return signal == SIGTRAP || signal == kSystemCallStop || signal == SIGSTOP ? 0 : signal;
-}
-
 bool is_before_call(int status) {
   return status >> 8 == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8) ||
          (WIFSTOPPED(status) && WSTOPSIG(status) == kSystemCallStop);
@@ -207,7 +184,8 @@ struct Tracer {
       const pid_t pid = ::waitpid(-1, &status, __WALL);
       if (pid < 0) die("waitpid");
       if (WIFEXITED(status) || WIFSIGNALED(status)) {
-        if (pid == child) return "finished " + std::to_string(calls) + " " + exit_code(status);
+        if (pid == child)
+          return "finished " + std::to_string(calls) + " " + std::to_string(exit_code_of(status));
         continue;
       }
       if (is_before_call(status)) {
@@ -220,10 +198,6 @@ struct Tracer {
   }
 
  private:
-  static std::string exit_code(int status) {
-    return std::to_string(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-  }
-
   std::string kill(const Call& call) const {
     if (::kill(child, SIGKILL) != 0) die("kill");
     // The program is gone, with its locks, before anybody looks at what it left.
@@ -294,6 +268,6 @@ int main(int argc, char** argv) {
   const bool attaches = argc == 5 && std::strcmp(argv[3], "-p") == 0;
   Tracer tracer = attaches ? attach(static_cast<pid_t>(std::strtol(argv[4], nullptr, 10)), kill_at)
                            : start(argv + 3, kill_at);
-  report(argv[2], tracer.run());
+  write_report(argv[2], tracer.run());
   return 0;
 }

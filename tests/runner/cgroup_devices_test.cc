@@ -164,9 +164,10 @@ TEST(DeviceProgramTest, ComparesLargeNumbersUnsigned) {
 }
 
 TEST(DeviceFilterTest, RulesThatOnlyAllowCanBeDoneWithout) {
-  EXPECT_TRUE(can_go_unfiltered({}));
-  EXPECT_TRUE(can_go_unfiltered({{true, 'c', 10, 229, "rwm"}}));
-  EXPECT_TRUE(can_go_unfiltered({kDenyAll}));
+  EXPECT_TRUE(can_go_unfiltered({}, EPERM));
+  EXPECT_TRUE(can_go_unfiltered({{true, 'c', 10, 229, "rwm"}}, EPERM));
+  EXPECT_TRUE(can_go_unfiltered({kDenyAll}, EPERM));
+  EXPECT_FALSE(can_go_unfiltered({kDenyAll}, EIO));
 }
 
 }  // namespace

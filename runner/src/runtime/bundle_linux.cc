@@ -26,16 +26,17 @@ bool is_utf8(const std::string& text) {
 
 std::string real_path(const std::string& path) {
   const std::unique_ptr<char, decltype(&::free)> real(::realpath(path.c_str(), nullptr), &::free);
-  if (real == nullptr) fail_errno(errno, "opening {}", quoted(path));
+  if (real == nullptr) fail_errno(errno, "opening {}", layerkit::quoted(path));
   // It becomes part of JSON documents.
-  if (!is_utf8(real.get())) fail(Errc::Invalid, "opening {}: the path is not UTF-8", quoted(path));
+  if (!is_utf8(real.get()))
+    fail(Errc::Invalid, "opening {}: the path is not UTF-8", layerkit::quoted(path));
   return real.get();
 }
 
 std::string read_config(const std::string& path) {
   const Fd file = open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK);
   if (stat_fd(file.get()).type != FileType::Regular)
-    fail(Errc::Invalid, "reading {}: it is no regular file", quoted(path));
+    fail(Errc::Invalid, "reading {}: it is no regular file", layerkit::quoted(path));
   FdSource source(file.get(), path);
   return read_all(source, kMaxOciConfig, path);
 }
@@ -53,8 +54,8 @@ void open_sources(ContainerSpec& spec, const std::string& bundle) {
     const int flags = O_PATH | O_CLOEXEC | (follows ? 0 : O_NOFOLLOW);
     mount.source_fd = Fd(::open(path.c_str(), flags));
     if (!mount.source_fd) {
-      fail_errno(errno, "mounting {} on {}: opening the source", quoted(mount.source),
-                 quoted(mount.target));
+      fail_errno(errno, "mounting {} on {}: opening the source", layerkit::quoted(mount.source),
+                 layerkit::quoted(mount.target));
     }
   }
 }
@@ -62,9 +63,10 @@ void open_sources(ContainerSpec& spec, const std::string& bundle) {
 Fd open_rootfs(const std::string& path) {
   Fd tree(::open_tree(AT_FDCWD, path.c_str(),
                       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | static_cast<unsigned>(AT_RECURSIVE)));
-  if (!tree) fail_errno(errno, "opening the root file system {}", quoted(path));
+  if (!tree) fail_errno(errno, "opening the root file system {}", layerkit::quoted(path));
   if (stat_fd(tree.get()).type != FileType::Directory)
-    fail(Errc::Invalid, "opening the root file system {}: it is no directory", quoted(path));
+    fail(Errc::Invalid, "opening the root file system {}: it is no directory",
+         layerkit::quoted(path));
   return tree;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <cerrno>
 #include <nlohmann/json.hpp>
 
 #include "layerkit/base/byte_stream.h"
@@ -92,8 +93,9 @@ std::uint64_t start_time_of(pid_t pid) {
     if (!file) return 0;
     FdSource source(file->get(), path);
     text = read_all(source, kMaxStat, path);
-  } catch (const Error&) {
-    return 0;
+  } catch (const Error& error) {
+    if (error.sys_errno() == ESRCH) return 0;
+    throw;
   }
   // The name, in parentheses, may have blanks and parentheses itself.
   const std::size_t end = text.rfind(')');
@@ -116,6 +118,7 @@ ContainerState state_of(const ContainerRecord& record) {
   state.created = record.created;
   state.owner = record.owner;
   state.annotations = record.annotations;
+  if (record.pid == 0) state.status = ContainerStatus::Creating;
   const std::uint64_t start_time = start_time_of(record.pid);
   if (start_time == 0 || start_time != record.start_time) return state;
   state.pid = record.pid;

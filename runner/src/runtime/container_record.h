@@ -38,7 +38,8 @@ std::string state_json(const ContainerState& state, bool pretty);
 /// The state of a container with `record`, as of now but for being paused.
 ContainerState state_of(const ContainerRecord& record);
 
-/// Field 22 of /proc/PID/stat; 0 when the process is gone or a zombie.
+/// Field 22 of /proc/PID/stat; 0 when the process is gone or a zombie. Throws
+/// Error when that cannot be found out.
 std::uint64_t start_time_of(pid_t pid);
 
 }  // namespace layerkit::runner

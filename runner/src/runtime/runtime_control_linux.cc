@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "cgroup_files.h"
 #include "hook_run.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
@@ -18,6 +19,7 @@ namespace runner {
 namespace {
 
 constexpr int kKillPatience = 10'000;  ///< milliseconds for a killed process to go
+constexpr int kAbandonedSeconds = 3;   ///< for the process of a killed `create` to go
 
 void send_signal(const ContainerRecord& record, int signal_number) {
   ContainerInit init;
@@ -53,6 +55,29 @@ std::unique_ptr<Cgroup> need_cgroup(const ContainerRecord& record) {
   return cgroup;
 }
 
+/// That of a `create` that was killed. Its process, unless it was dismissed from the gate, ends by
+/// itself, since nobody listens to it any more; what does not end is somebody else's.
+void remove_abandoned_cgroup(const StateDirectory& directory,
+                             const std::string& id,
+                             const Context& context) {
+  std::string path;
+  try {
+    path = cgroup_path_of(config_of(directory).spec.cgroups_path, id);
+  } catch (const Error&) {
+    return;  // it did not get as far as a cgroup
+  }
+  const CgroupLayout layout = read_cgroup_layout();
+  remove_empty_parents(layout, path);
+  const std::unique_ptr<Cgroup> cgroup = find_cgroup(layout, path);
+  if (cgroup == nullptr) return;
+  const Deadline deadline(kAbandonedSeconds);
+  while (!cgroup->processes().empty() && !deadline.has_passed())
+    pause_briefly();
+  if (cgroup->processes().empty() && cgroup->remove()) return;
+  context.warn(
+      fmt::format("cgroup {} of container {} is left: it has processes", quoted(path), quoted(id)));
+}
+
 }  // namespace
 
 void kill_container(const ContainerRecord& record, Cgroup* cgroup) {
@@ -80,8 +105,12 @@ void destroy_container(const StateDirectory& directory,
                        const ContainerRecord& record,
                        const Context& context) {
   const std::unique_ptr<Cgroup> cgroup = cgroup_of(record);
+  // Its creator died before it wrote down which process waits there.
+  if (record.pid == 0) directory.dismiss();
   kill_container(record, cgroup.get());
-  if (cgroup != nullptr) cgroup->remove();
+  if (cgroup != nullptr && !cgroup->remove())
+    fail(Errc::Busy, "deleting container {}: its cgroup {} cannot be removed", quoted(record.id),
+         quoted(record.cgroups_path));
   ContainerState state = state_of(record);
   state.status = ContainerStatus::Stopped;
   state.pid = 0;
@@ -129,8 +158,10 @@ void Runtime::remove(const std::string& id, bool force, const Context& context) 
   try {
     record = directory->record();
   } catch (const Error& error) {
-    // Whoever made it died on the way. What cannot be read may be of a container that lives.
+    // Whoever made it died on the way. One that cannot be read may belong to a living container.
     if (!force || error.code() != Errc::NotFound) throw;
+    directory->dismiss();
+    if (uses_cgroups_) remove_abandoned_cgroup(*directory, id, context);
     directory->remove();
     return;
   }

@@ -106,8 +106,13 @@ void write_pid_file(const std::string& path, pid_t pid) {
   const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
   const Fd fd = open_at(AT_FDCWD, directory, O_PATH | O_DIRECTORY);
   const std::string temporary = "." + name + "." + std::to_string(pid);
-  write_file_at(fd.get(), temporary, std::to_string(pid), 0644);
-  rename_at(fd.get(), temporary, fd.get(), name);
+  try {
+    write_file_at(fd.get(), temporary, std::to_string(pid), 0644);
+    rename_at(fd.get(), temporary, fd.get(), name);
+  } catch (const Error&) {
+    ::unlinkat(fd.get(), temporary.c_str(), 0);
+    throw;
+  }
 }
 
 void hand_down_streams(ContainerSpec& spec) {

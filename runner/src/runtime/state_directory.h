@@ -33,6 +33,8 @@ class StateDirectory {
   /// Lets the process that waits at the gate go; Error{NotFound} when none does. `waits`: until it
   /// has executed its program, or has ended.
   void open_gate(bool waits) const;
+  /// Ends the process that waits at the gate, if one does.
+  void dismiss() const noexcept;
 
   /// The files above, then the directory; Error when there is anything else in it.
   void remove() const;

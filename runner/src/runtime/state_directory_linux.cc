@@ -46,9 +46,14 @@ StateDirectory StateDirectory::make(const std::string& root, const std::string& 
       fail(Errc::Exists, "container with given ID already exists: {}", quoted(id));
     fail_errno(errno, "creating the state of container {}", quoted(id));
   }
-  Fd fd = open_dir_at(root_fd.get(), id);
-  StateDirectory made(std::move(root_fd), id, std::move(fd));
-  made.lock();
+  StateDirectory made(std::move(root_fd), id, {});
+  try {
+    made.fd_ = open_dir_at(made.root_.get(), id);
+    made.lock();
+  } catch (const Error&) {
+    ::unlinkat(made.root_.get(), id.c_str(), AT_REMOVEDIR);
+    throw;
+  }
   return made;
 }
 
@@ -119,6 +124,11 @@ void StateDirectory::open_gate(bool waits) const {
   pollfd poll{gate.get(), 0, 0};
   while (::poll(&poll, 1, kExecPatience) < 0 && errno == EINTR) {
   }
+}
+
+void StateDirectory::dismiss() const noexcept {
+  const Fd gate(::openat(fd_.get(), kGate, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+  if (gate) (void)!::write(gate.get(), "x", 1);
 }
 
 void StateDirectory::remove() const {
