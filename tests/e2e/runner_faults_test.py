@@ -242,13 +242,18 @@ HOME = ("parent (openat2|fstat|newfstatat|read) .*/etc/passwd", "HOME is / where
 FREEZER = ("parent (openat|read) .*/freezer.state", "what cannot be read is not frozen")
 STAGE = ("parent waitid ", "the process that joined the namespaces has ended; nobody needs its exit code")
 NAMESPACES = ("parent newfstatat /proc/self/ns/", "a namespace that cannot be compared with one's own is joined")
+CGROUPS = ("parent (newfstatat|statfs) /sys/fs/cgroup(/[a-z,_]+)?$",
+           "a hierarchy that is not seen at its usual place is looked for in mountinfo")
+SUBTREE = ("parent (openat|read) .*/cgroup.subtree_control",
+           "exec takes the container's own cgroup; v2 refuses where not")
 SECCOMP = ("parent ([a-z0-9]+ .*/states/.seccomp|(seccomp|call-63|getrandom) )",
            "the cache of filters is not needed; libseccomp does without what it cannot try")
 PARENT_HOOKS = ("parent (lseek /memfd:state|pread64 /memfd:hook-output|read pipe:|p?poll )",
                 "a hook reads from the start, and how it ended is asked afterwards")
 DELETION = ("parent ", "there are many ways to kill; what counts is that nothing is left")
 HOOKS = ("child (read pipe:|ppoll )", "how the hook ended is asked afterwards, and decides")
-PARENT = (MEMORY, CAPABILITIES, LOCAL_TIME, HOME, FREEZER, STAGE, NAMESPACES, SECCOMP, PARENT_HOOKS)
+PARENT = (MEMORY, CAPABILITIES, LOCAL_TIME, HOME, FREEZER, STAGE, NAMESPACES, CGROUPS, SUBTREE, SECCOMP,
+          PARENT_HOOKS)
 LOOK_AHEAD = ("child (openat|pread64) /bin/(true|busybox)", "a look ahead: exec itself says what is wrong")
 
 
@@ -352,8 +357,8 @@ class ChildTest(FaultsTest):
              after=gone_after_failure).go()
 
     def test_everything(self):
-        Walk(self, "child", ["run", "--bundle", "{bundle}", "box"], with_everything, harmless=(STREAMS, LOOK_AHEAD, HOOKS),
-             after=gone_after_failure).go()
+        Walk(self, "child", ["run", "--bundle", "{bundle}", "box"], with_everything,
+             harmless=(STREAMS, LOOK_AHEAD, HOOKS), after=gone_after_failure).go()
 
 
 class ParentTest(FaultsTest):
