@@ -226,8 +226,8 @@ int filter_devices_v1(int directory, const DeviceFilter& filter, const FilterMod
 }
 
 bool can_go_unfiltered(const std::vector<Resources::DeviceRule>& rules, int error) {
-  constexpr std::array<int, 7> kRefusals = {EPERM,  EACCES, EROFS,     ENOENT,
-                                            EINVAL, ENOSYS, EOPNOTSUPP};
+  constexpr std::array<int, 8> kRefusals = {EPERM,  EACCES, EROFS,      ENOENT,
+                                            EINVAL, ENOSYS, EOPNOTSUPP, EBADF};
   if (std::find(kRefusals.begin(), kRefusals.end(), error) == kRefusals.end()) return false;
   const bool is_all_allowed =
       std::all_of(rules.begin(), rules.end(), [](const Resources::DeviceRule& rule) {

@@ -10,7 +10,15 @@
 namespace layerkit::testing {
 namespace {
 
-using RuntimeExecTest = RuntimeTest;
+class RuntimeExecTest : public RuntimeTest {
+ protected:
+  /// Until the container's process has said something.
+  void await_output() const {
+    constexpr int kTries = 1000;
+    for (int i = 0; i < kTries && output().empty(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+};
 
 constexpr std::array<const char*, 6> kNamespaces = {"mnt", "pid", "net", "ipc", "uts", "cgroup"};
 
@@ -49,9 +57,7 @@ TEST_F(RuntimeExecTest, ItIsWhereTheFirstProcessIsWhenTheCgroupMayHaveNone) {
       mount["options"] = Json::array({"rw", "nosuid", "noexec", "nodev"});
   }
   start(config);
-  constexpr int kTries = 1000;
-  for (int i = 0; i < kTries && output() != "ready\n"; ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  await_output();
   ASSERT_EQ(output(), "ready\n");
   EXPECT_EQ(exec("cat /proc/self/cgroup").output, "0::/inner\n");
 }
@@ -300,6 +306,7 @@ TEST_F(RuntimeExecTest, ItRunsOnAllCpusUnlessSomeAreSaid) {
   ASSERT_EQ(::sched_setaffinity(0, sizeof(all), &all), 0);
   ASSERT_NE(narrow.find("Cpus_allowed_list:\t0\n"), std::string::npos);
   EXPECT_NE(seen, "Cpus_allowed_list:\t0\n");
+  await_output();
   EXPECT_EQ(output(), seen);
 }
 

@@ -158,8 +158,10 @@ void Runtime::remove(const std::string& id, bool force, const Context& context) 
   try {
     record = directory->record();
   } catch (const Error& error) {
-    // Whoever made it died on the way. One that cannot be read may belong to a living container.
-    if (!force || error.code() != Errc::NotFound) throw;
+    // Whoever made it died on the way, or it is damaged. One that cannot be read now may belong to
+    // a living container.
+    const bool is_lost = error.code() == Errc::NotFound || error.code() == Errc::Invalid;
+    if (!force || !is_lost) throw;
     directory->dismiss();
     if (uses_cgroups_) remove_abandoned_cgroup(*directory, id, context);
     directory->remove();
