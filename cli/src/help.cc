@@ -128,7 +128,7 @@ bool takes_value(const CLI::Option& option) {
 std::string value_name(const CLI::Option& option) {
   // CLI11 appends what its validators say, such as ":{image,container}" or ":INT in [1 - 64]".
   std::string name = option.get_type_name();
-  for (const char* validator : {":{", ":INT in ", ":UINT in ", ":FLOAT in "})
+  for (const char* validator : {":{", ":INT in ", ":UINT in ", ":FLOAT in ", ":invalid "})
     name.resize(std::min(name.size(), name.find(validator)));
   return name;
 }

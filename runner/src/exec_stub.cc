@@ -430,6 +430,16 @@ void set_profile(const Call& call) noexcept {
   end(call, report);
 }
 
+/// What this process holds is the runtime's, until the next exec.
+void hide_from_others(const Call& call) noexcept {
+  const long result = system_call(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0);
+  if (result >= 0) return;
+  Report report;
+  report.step = Step::ExecStub;
+  report.error = static_cast<int>(-result);
+  end(call, report);
+}
+
 int own_descriptor(const char* text) noexcept {
   const int fd = parse_number(text);
   // Without it there is nobody to run anything for: the container called us itself.
@@ -444,8 +454,6 @@ extern "C" [[noreturn]] void freestanding_main(long* stack) noexcept {
   const long argc = stack[0];
   char** const argv = reinterpret_cast<char**>(stack + 1);
   if (argc < kFixed + 1) leave(127);
-  // What it holds is the runtime's, until the next exec.
-  system_call(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0);
   Call call{};
   call.report = own_descriptor(argv[1]);
   call.gate = own_descriptor(argv[2]);
@@ -459,6 +467,7 @@ extern "C" [[noreturn]] void freestanding_main(long* stack) noexcept {
   call.candidates = argv + kFixed;
   call.argv = argv + kFixed + count;
   call.envp = argv + argc + 1;
+  hide_from_others(call);
   const bool listens = (call.seccomp_flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
   if (call.gate != 0 && count > 0) check_candidates(call);
   set_profile(call);

@@ -8,7 +8,7 @@ import subprocess
 
 import harness
 from harness import run
-from runner_bundle import RUNNER, RunnerTestCase, read_json, read_text, wait_until
+from runner_bundle import RUNNER, RunnerTestCase, leftover_cgroups, read_json, read_text, wait_until
 
 
 class ExitCodeTest(RunnerTestCase):
@@ -259,6 +259,10 @@ class ControlTest(RunnerTestCase):
             self.detached("run", "-d", "--bundle", self.bundle, name)
         self.runner("delete", "--force", "--regex", "^box-[0-9]$")
         self.assertEqual(self.runner("list", "-q").stdout, "other\n")
+        # One that stands in the way is told, and the others go.
+        self.detached("create", "--bundle", self.bundle, "yet-another")
+        self.assert_refused(self.runner("delete", "--regex", "other$", check=False), "'other' that is not stopped")
+        self.assertEqual(self.runner("list", "-q").stdout, "other\n")
         self.assert_refused(self.runner("delete", "--regex", "(", check=False), "reading pattern '('")
 
     def test_update(self):
@@ -333,6 +337,28 @@ class RunOptionTest(RunnerTestCase):
         receipt = read_json(receipt_path)
         self.assertIs(receipt["timedOut"], True)
         self.assertEqual(receipt["signal"], signal.SIGKILL)
+
+    def test_the_receipt_without_a_cgroup(self):
+        receipt_path = self.path("receipt.json")
+        result = self.run_box(self.config("sh", "-c", "exit 5"), "--receipt", receipt_path,
+                              before=["--cgroup-manager", "disabled"])
+        self.assertEqual((result.returncode, result.stderr), (5, ""))
+        receipt = read_json(receipt_path)
+        self.assertEqual(receipt["exitCode"], 5)
+        self.assertIsNone(receipt["memoryPeakBytes"])
+
+    def test_cgroups_of_others_are_left_alone(self):
+        """One that has the name by accident is not what was made for the container."""
+        self.start_box()
+        strangers = [os.path.join(cgroup, "box") for cgroup in leftover_cgroups()]
+        self.assertNotEqual(strangers, [])
+        pid = self.state()["pid"]
+        self.detached("--cgroup-manager", "disabled", "run", "--detach", "--bundle", self.bundle, "another")
+        self.assertEqual(self.runner("ps", "another", "--format", "json").stdout.strip(), "[]")
+        self.runner("delete", "--force", "another")
+        self.assertEqual(self.state()["pid"], pid)
+        self.assertEqual([os.path.join(cgroup, "box") for cgroup in leftover_cgroups()], strangers)
+        self.runner("delete", "--force", "box")
 
     def test_the_receipt_tells_of_the_oom_killer(self):
         config = self.config("sh", "-c", "head -c 100m /dev/zero | cat > /dev/null; x=$(head -c 100m /dev/zero | cat -v)")

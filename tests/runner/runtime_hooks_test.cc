@@ -140,7 +140,9 @@ TEST_F(RuntimeHooksTest, AFailingHookBeforeTheStartEndsTheContainer) {
     EXPECT_EQ(refusal_of(config),
               "error running " + kind + " hook #1: '/bin/sh': exit status 3, output: what it said");
   }
-  // Once there was a container to be stopped, its poststop hooks ran.
+  // Once hooks had run, those that clean up after them do.
+  for (const char* kind : {"createRuntime", "createContainer"})
+    EXPECT_EQ(read_text(path(fmt::format("{}-stopped", kind))), "poststop\n") << kind;
   EXPECT_EQ(read_text(path("startContainer-stopped")), "poststop\n");
   EXPECT_EQ(read_text(path("poststart-stopped")), "poststop\n");
 }

@@ -123,7 +123,7 @@ TEST_F(RuntimeSecurityTest, AWorkingDirectoryThroughADescriptorIsRefused) {
 
 TEST_F(RuntimeSecurityTest, NoDescriptorOfTheRuntimeReachesAProcess) {
   const LeakedDescriptors leak;
-  start(privileged(script("ls /proc/1/fd > /tmp/fds; sleep 1000000")));
+  start(privileged(script("exec > /tmp/fds; ls /proc/1/fd; exec sleep 1000000")));
   EXPECT_EQ(exec("ls /proc/$$/fd; exit 0").output, "0\n1\n2\n");
   EXPECT_EQ(exec("while ! [ -s /tmp/fds ]; do :; done; cat /tmp/fds").output, "0\n1\n2\n");
   EXPECT_EQ(exec("ls /proc/1/fd").output, "0\n1\n2\n");

@@ -20,7 +20,7 @@ void add_ps(CLI::App& app, Session& session) {
   auto arguments = std::make_shared<Arguments>();
   add_container(*command, arguments->id);
   command->add_option(kCommandPositional, arguments->options, "Options of ps(1); -ef when none")
-      ->type_name("OPTION...");
+      ->type_name("OPTION");
   command->add_option("-f,--format", arguments->format, "How they are listed")
       ->type_name("table|json")
       ->default_str("table")
