@@ -65,7 +65,11 @@ void Plan::plan_usual_devices() {
     const bool is_replaced =
         std::any_of(spec_.devices.begin(), spec_.devices.end(),
                     [&](const ContainerDevice& device) { return device.path == usual.path; });
-    if (is_replaced) continue;
+    // Podman without root binds the host's.
+    const bool is_covered =
+        std::any_of(spec_.mounts.begin(), spec_.mounts.end(),
+                    [&](const ContainerMount& mount) { return mount.target == usual.path; });
+    if (is_replaced || is_covered) continue;
     ContainerDevice device;
     device.path = usual.path;
     device.major = usual.major;

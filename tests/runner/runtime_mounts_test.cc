@@ -144,6 +144,15 @@ TEST_F(RuntimeMountsTest, WithoutMappingOwnersAreNobody) {
   EXPECT_EQ(run(config).output, "65534:65534\n");
 }
 
+TEST_F(RuntimeMountsTest, AUsualDeviceMayBeABind) {
+  for (const bool is_mapped : {false, true}) {
+    Json config = script("stat -c %t:%T /dev/zero /dev/null; echo x > /dev/null && echo written");
+    if (is_mapped) config = in_user_namespace(config);
+    config["mounts"].push_back(mount_json("/dev/zero", "bind", "/dev/null", {"bind"}));
+    EXPECT_EQ(run(config).output, "1:3\n1:3\nwritten\n");
+  }
+}
+
 TEST_F(RuntimeMountsTest, ATmpfsMayCopyUpWhatIsThere) {
   rootfs().write("etc/conf", "of the image\n", 0640);
   ASSERT_EQ(::chown(rootfs().path("etc/conf").c_str(), 12, 13), 0);
