@@ -36,7 +36,7 @@ class RootlessTest(harness.TestCase):
         for name in ("bundle", "runtime"):
             os.mkdir(self.path(name))
         runner_bundle.make_rootfs(self.path("bundle", "rootfs"))
-        os.mkdir(self.path("bundle", "rootfs", "work"))
+        os.mkdir(self.path("bundle", "rootfs", "data"))
         for directory, _, files in os.walk(self.path("bundle")):
             os.chown(directory, NOBODY, NOBODY)
             for name in files:
@@ -106,18 +106,18 @@ class RootlessTest(harness.TestCase):
             self.assertIn(text, result.stderr)
 
     def test_root_inside_is_the_user(self):
-        self.write("sh", "-c", "id -u; cat /proc/self/uid_map; echo x > /work/file")
+        self.write("sh", "-c", "id -u; cat /proc/self/uid_map; echo x > /data/file")
         result = self.runner("run", "box")
         self.assertEqual(result.stdout.split(), ["0", "0", str(NOBODY), "1"])
         self.assertEqual(result.stderr, "")
-        self.assertEqual(os.stat(self.path("bundle", "rootfs", "work", "file")).st_uid, NOBODY)
+        self.assertEqual(os.stat(self.path("bundle", "rootfs", "data", "file")).st_uid, NOBODY)
 
     def test_more_ids_come_from_the_files(self):
-        self.write("sh", "-c", "echo x > /work/file; /bin/busybox chown 1000:1001 /work/file; /bin/busybox cat /proc/self/gid_map",
+        self.write("sh", "-c", "echo x > /data/file; /bin/busybox chown 1000:1001 /data/file; /bin/busybox cat /proc/self/gid_map",
                    first=FIRST)
         self.assertEqual(self.runner("run", "box").stdout.split(),
                          ["0", str(NOBODY), "1", "1", str(FIRST), str(COUNT)])
-        status = os.stat(self.path("bundle", "rootfs", "work", "file"))
+        status = os.stat(self.path("bundle", "rootfs", "data", "file"))
         self.assertEqual((status.st_uid, status.st_gid), (FIRST + 999, FIRST + 1000))
 
     def test_ids_of_others_are_refused(self):
