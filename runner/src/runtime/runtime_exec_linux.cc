@@ -32,8 +32,9 @@ std::string moved_to(const ContainerRecord& record, const Cgroup& own) {
   const auto given = read_control(AT_FDCWD, own.directories().front() + "/cgroup.subtree_control");
   if (!given || words_of(*given).empty()) return {};
   const std::string place = "/" + record.cgroups_path + "/";
-  const auto text = read_control(AT_FDCWD, fmt::format("/proc/{}/cgroup", record.pid));
-  for (const std::string_view line : split(text.value_or(""), '\n')) {
+  const std::string text =
+      read_control(AT_FDCWD, fmt::format("/proc/{}/cgroup", record.pid)).value_or("");
+  for (const std::string_view line : split(text, '\n')) {
     const auto found = line.find(place);
     if (line.starts_with("0::/") && found != line.npos)
       return std::string(line.substr(found + place.size()));
