@@ -28,7 +28,8 @@ ERRORS = os.environ.get("LAYERKIT_FAULTS", "EIO").split()
 STEP = 7 if harness.SANITIZED else 1
 # LeakSanitizer cannot look at a process that is traced, and fails.
 TRACED = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"}
-WORKERS = 2
+# They wait for the kernel more than they work.
+WORKERS = 4
 
 Outcome = collections.namedtuple("Outcome", "call calls code left errors output")
 
@@ -244,7 +245,7 @@ STAGE = ("parent waitid ", "the process that joined the namespaces has ended; no
 NAMESPACES = ("parent newfstatat /proc/self/ns/", "a namespace that cannot be compared with one's own is joined")
 CGROUPS = ("parent (newfstatat|statfs) /sys/fs/cgroup(/[a-z,_]+)?$",
            "a hierarchy that is not seen at its usual place is looked for in mountinfo")
-ROOT = ("parent statfs /$", "a root that cannot be looked at is taken for one that can be pivoted away")
+ROOT = ("parent statfs /$", "a root that cannot be looked at is taken for an initramfs, which needs more care")
 SUBTREE = ("parent (openat|read) .*/cgroup.subtree_control",
            "exec takes the container's own cgroup; v2 refuses where not")
 SECCOMP = ("parent ([a-z0-9]+ .*/states/.seccomp|(seccomp|call-63|getrandom) )",
