@@ -19,13 +19,21 @@ using nlohmann::json;
 constexpr std::size_t kBytesPerValue = 40;
 constexpr std::size_t kFreeValues = 64;
 
+/// What is shown of a key.
+constexpr std::size_t kShownKey = 256;
+/// What is shown of the library's reason, which has the text that it did not like.
+constexpr std::size_t kShownReason = 1024;
+
 /// Path of a member: "a.b"; keys that would read ambiguously are quoted.
 std::string member_path(const std::string& parent, std::string_view key) {
+  const bool is_cut = key.size() > kShownKey;
+  key = key.substr(0, kShownKey);
   const bool plain = !key.empty() && std::ranges::all_of(key, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '-';
   });
-  if (!plain) return fmt::format("{}[\"{}\"]", parent, escaped(key));
+  if (!plain || is_cut)
+    return fmt::format("{}[\"{}{}\"]", parent, escaped(key), is_cut ? "..." : "");
   return parent.empty() ? std::string(key) : fmt::format("{}.{}", parent, key);
 }
 
@@ -69,7 +77,7 @@ class Builder final : public json::json_sax_t {
     refuse_nul(name);
     if (open_.back().value->contains(name)) {
       fail(Errc::Invalid, "parsing {}: duplicate key '{}'", document_,
-           member_path(open_.back().path, name));
+           member_path(path_of_open(), name));
     }
     open_.back().key = std::move(name);
     return true;
@@ -86,15 +94,14 @@ class Builder final : public json::json_sax_t {
  private:
   struct Open {
     json* value;
-    std::string path;
-    std::string key;  ///< objects: where the next value goes
+    std::string key;  ///< objects: where the next value goes, or the open one is
   };
 
   /// The library's message without its own prefix and position: "syntax error while …".
   static std::string reason(std::string_view what) {
     const std::size_t end_of_position = what.find(": ");
     if (end_of_position != std::string_view::npos) what.remove_prefix(end_of_position + 2);
-    return escaped(what);
+    return escaped(what.substr(0, kShownReason));
   }
 
   void refuse_nul(const std::string& value) const {
@@ -102,12 +109,23 @@ class Builder final : public json::json_sax_t {
     fail(Errc::Invalid, "parsing {}: a NUL character in '{}'", document_, next_path());
   }
 
+  /// Path of the innermost open value. Made for errors alone: a path may be as long as the text.
+  std::string path_of_open() const {
+    std::string path;
+    for (std::size_t i = 0; i + 1 < open_.size(); ++i) {
+      const Open& outer = open_[i];
+      path = outer.value->is_array() ? item_path(path, outer.value->size() - 1)
+                                     : member_path(path, outer.key);
+    }
+    return path;
+  }
+
   /// Path of the value that comes next.
   std::string next_path() const {
     if (open_.empty()) return {};
     const Open& top = open_.back();
-    return top.value->is_array() ? item_path(top.path, top.value->size())
-                                 : member_path(top.path, top.key);
+    return top.value->is_array() ? item_path(path_of_open(), top.value->size())
+                                 : member_path(path_of_open(), top.key);
   }
 
   /// Puts a value where it belongs. The pointers in `open_` stay valid: a container grows only
@@ -133,9 +151,8 @@ class Builder final : public json::json_sax_t {
       fail(Errc::Limit, "parsing {}: '{}' is nested deeper than {} levels", document_, next_path(),
            kMaxJsonDepth);
     }
-    std::string path = next_path();
     json& placed = place(std::move(value));
-    open_.push_back({&placed, std::move(path), {}});
+    open_.push_back({&placed, {}});
     return true;
   }
 
@@ -192,9 +209,16 @@ bool JsonView::is_object() const noexcept {
   return value_->is_object();
 }
 
+std::string JsonView::path() const {
+  if (parent_ == nullptr) return {};
+  std::string above = parent_->path();
+  return key_ == nullptr ? item_path(above, index_) : member_path(above, *key_);
+}
+
 void JsonView::refuse(std::string_view problem) const {
-  if (path_.empty()) fail(Errc::Invalid, "reading {}: it {}", document_, problem);
-  fail(Errc::Invalid, "reading {}: '{}' {}", document_, path_, problem);
+  const std::string where = path();
+  if (where.empty()) fail(Errc::Invalid, "reading {}: it {}", document_, problem);
+  fail(Errc::Invalid, "reading {}: '{}' {}", document_, where, problem);
 }
 
 void JsonView::require(bool holds, std::string_view problem) const {
@@ -231,11 +255,11 @@ std::uint64_t JsonView::wide_number() const {
 
 std::vector<JsonView> JsonView::items() const {
   require(value_->is_array(), "is not an array");
+  const auto self = std::make_shared<const JsonView>(*this);
   std::vector<JsonView> views;
   views.reserve(value_->size());
-  for (const json& item : *value_) {
-    views.push_back(child(item, item_path(path_, views.size())));
-  }
+  for (const json& item : *value_)
+    views.push_back(JsonView(item, self, nullptr, views.size()));
   return views;
 }
 
@@ -249,10 +273,10 @@ std::vector<std::string> JsonView::strings() const {
 
 std::vector<std::pair<std::string, JsonView>> JsonView::members() const {
   require(value_->is_object(), "is not an object");
+  const auto self = std::make_shared<const JsonView>(*this);
   std::vector<std::pair<std::string, JsonView>> views;
-  for (const auto& [key, value] : value_->items()) {
-    views.emplace_back(key, child(value, member_path(path_, key)));
-  }
+  for (auto member = value_->begin(); member != value_->end(); ++member)
+    views.emplace_back(member.key(), JsonView(*member, self, &member.key(), 0));
   return views;
 }
 
@@ -260,13 +284,13 @@ std::optional<JsonView> JsonView::find(std::string_view key) const {
   require(value_->is_object(), "is not an object");
   const auto found = value_->find(std::string(key));
   if (found == value_->end() || found->is_null()) return std::nullopt;
-  return child(*found, member_path(path_, key));
+  return JsonView(*found, std::make_shared<const JsonView>(*this), &found.key(), 0);
 }
 
 JsonView JsonView::at(std::string_view key) const {
   std::optional<JsonView> found = find(key);
   if (!found)
-    fail(Errc::Invalid, "reading {}: '{}' is missing", document_, member_path(path_, key));
+    fail(Errc::Invalid, "reading {}: '{}' is missing", document_, member_path(path(), key));
   return *std::move(found);
 }
 

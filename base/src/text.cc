@@ -10,6 +10,8 @@
 namespace layerkit {
 namespace {
 
+/// No path is longer.
+constexpr std::size_t kShownBytes = 4096;
 constexpr std::string_view kHexDigits = "0123456789abcdef";
 
 unsigned char byte_at(std::string_view bytes, std::size_t index) {
@@ -76,6 +78,9 @@ std::string escape(std::string_view bytes, std::string_view also) {
 }  // namespace
 
 std::string quoted(std::string_view bytes) {
+  if (bytes.size() > kShownBytes)
+    return fmt::format("'{}...' ({} bytes)", escape(bytes.substr(0, kShownBytes), "\\'"),
+                       bytes.size());
   return "'" + escape(bytes, "\\'") + "'";
 }
 

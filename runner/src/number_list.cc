@@ -29,15 +29,19 @@ NumberMask NumberMask::parse(std::string_view text, std::string_view what) {
         dash == std::string_view::npos ? first : parse_decimal(trimmed(part.substr(dash + 1)));
     if (!first || !last || *first > *last || *last > kMost)
       fail(Errc::Invalid, "reading {} {}: not a list of numbers such as 0-2,7", what, quoted(text));
-    for (std::uint64_t number = *first; number <= *last; ++number)
-      mask.add(static_cast<std::size_t>(number));
+    mask.add(static_cast<std::size_t>(*first), static_cast<std::size_t>(*last));
   }
   return mask;
 }
 
-void NumberMask::add(std::size_t number) {
-  words_.resize(std::max(words_.size(), number / kWordBits + 1));
-  words_[number / kWordBits] |= 1UL << number % kWordBits;
+/// By words: a long text may name everything over and over.
+void NumberMask::add(std::size_t first, std::size_t last) {
+  words_.resize(std::max(words_.size(), last / kWordBits + 1));
+  for (std::size_t word = first / kWordBits; word <= last / kWordBits; ++word) {
+    const std::size_t from = word == first / kWordBits ? first % kWordBits : 0;
+    const std::size_t to = word == last / kWordBits ? last % kWordBits : kWordBits - 1;
+    words_[word] |= (~0UL >> (kWordBits - 1 - to)) & (~0UL << from);
+  }
 }
 
 }  // namespace layerkit::runner

@@ -19,7 +19,7 @@ class NumberMask {
   std::size_t bytes() const noexcept { return words_.size() * sizeof(unsigned long); }
 
  private:
-  void add(std::size_t number);
+  void add(std::size_t first, std::size_t last);
 
   std::vector<unsigned long> words_;
 };

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <set>
 #include <sstream>
 
@@ -34,6 +35,8 @@ std::string relative_path(const std::string& path) {
 std::vector<std::string> find_candidates(const ProcessSpec& process) {
   const std::string& program = process.args.front();
   if (program.find('/') != std::string::npos) return {program};
+  // No file has such a name; with each of as many directories it would be gigabytes.
+  if (program.size() > NAME_MAX) fail_errno(ENAMETOOLONG, "executing {}", quoted(program));
   std::string_view path = kDefaultPath;
   for (const std::string& variable : process.env) {
     if (variable.starts_with("PATH=")) path = std::string_view(variable).substr(5);

@@ -85,7 +85,12 @@ std::string gid_map_beside(const std::string& path) {
 
 void Plan::plan_join(const std::string& path, int type, const char* kind) {
   const std::string doing = fmt::format("joining the {} namespace {}", kind, quoted(path));
-  Fd fd = with_context([&] { return doing; }, [&] { return open_at(AT_FDCWD, path, O_RDONLY); });
+  Fd fd = with_context([&] { return doing; },
+                       [&] {
+                         // Whatever is there, opening it neither waits nor gives this process a
+                         // terminal.
+                         return open_at(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+                       });
   const int found = ::ioctl(fd.get(), NS_GET_NSTYPE);
   if (found != type) fail(Errc::Invalid, "{}: it is no {} namespace", doing, kind);
   struct stat status {};

@@ -5,6 +5,7 @@
 #include "cgroup_devices.h"
 #include "cgroup_settings.h"
 #include "layerkit/base/text.h"
+#include "spec_check.h"
 
 namespace layerkit::runner {
 namespace {
@@ -39,7 +40,7 @@ void check_cpu(const Resources::Cpu& cpu) {
          *period);
   }
   const auto quota = unless_zero(cpu.quota);
-  if (quota && *quota >= 0 && *quota < 1000) {
+  if (quota && *quota != -1 && *quota < 1000) {
     fail(Errc::Invalid, "limiting cpu: a quota of {} us is below 1000", *quota);
   }
   const auto shares = unless_zero(cpu.shares);
@@ -48,6 +49,11 @@ void check_cpu(const Resources::Cpu& cpu) {
   }
   if (cpu.idle && *cpu.idle != 0 && *cpu.idle != 1) {
     fail(Errc::Invalid, "limiting cpu: idle is {}, neither 0 nor 1", *cpu.idle);
+  }
+  // The kernel would take what is in the first line.
+  for (const std::string& list : {cpu.cpus, cpu.mems}) {
+    if (list.find_first_of(std::string_view("\n\0", 2)) != std::string::npos)
+      fail(Errc::Invalid, "limiting cpu: {} is not a list such as 0-2,7", quoted(list));
   }
 }
 
@@ -58,13 +64,23 @@ void check_weight(const std::optional<std::uint16_t>& weight) {
   }
 }
 
+/// The kernel would cut it off and limit another device.
+void check_device_number(std::uint64_t major, std::uint64_t minor) {
+  if (major <= kMaxDeviceMajor && minor <= kMaxDeviceMinor) return;
+  fail(Errc::Invalid, "limiting block I/O: {}:{} is no device number", major, minor);
+}
+
 void check_block_io(const Resources::BlockIo& io) {
   check_weight(io.weight);
   check_weight(io.leaf_weight);
   for (const Resources::WeightDevice& device : io.weight_devices) {
     check_weight(device.weight);
     check_weight(device.leaf_weight);
+    check_device_number(device.major, device.minor);
   }
+  for (const auto* list : {&io.read_bps, &io.write_bps, &io.read_iops, &io.write_iops})
+    for (const Resources::ThrottleDevice& device : *list)
+      check_device_number(device.major, device.minor);
 }
 
 /// "64KB", "2MB", "1GB": part of a file's name.
@@ -83,7 +99,17 @@ void check_word(const std::string& word, const char* doing) {
   }
 }
 
-void check_unified(const std::string& file) {
+constexpr std::size_t kMaxName = 255;
+
+/// More than the list of every CPU. Each line of it becomes a write.
+constexpr std::size_t kMaxValue = 64 << 10;
+
+void check_unified(const std::string& file, const std::string& value) {
+  if (value.size() > kMaxValue)
+    fail(Errc::Limit, "unified resource {}: a value of {} bytes, more than {}", quoted(file),
+         value.size(), kMaxValue);
+  if (file.size() > kMaxName)
+    fail(Errc::Invalid, "unified resource {}: not a file name", quoted(file));
   if (file.find('/') != std::string::npos) {
     fail(Errc::Invalid, "unified resource \"{}\" must be a file name (no slashes)", escaped(file));
   }
@@ -107,7 +133,7 @@ void check_resources(const Resources& resources) {
   for (const auto& [device, limits] : resources.rdma)
     check_word(device, "limiting RDMA");
   for (const auto& [file, value] : resources.unified)
-    check_unified(file);
+    check_unified(file, value);
   (void)device_filter(resources.devices);
 }
 

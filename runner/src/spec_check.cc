@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string_view>
 
 #include "cgroup.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/rel_path.h"
 #include "layerkit/base/text.h"
+#include "number_list.h"
 
 namespace layerkit::runner {
 namespace {
@@ -27,13 +29,22 @@ void check_text(std::string_view what, std::string_view text) {
   }
 }
 
+/// What execve(2) takes of one argument or variable, with the NUL at its end.
+void check_length(std::string_view what, std::string_view text) {
+  constexpr std::size_t kMost = 32 * 4096;
+  if (text.size() < kMost) return;
+  fail(Errc::Invalid, "reading {}: it has {} bytes, and the kernel takes less than {}", what,
+       text.size(), kMost);
+}
+
+constexpr std::uint32_t kFifo = 1;
+constexpr std::uint32_t kRoundRobin = 2;
+constexpr std::uint32_t kDeadline = 6;
+
 /// sched(7), "SCHED_DEADLINE".
-void check_scheduler(const ProcessSpec& process) {
-  constexpr unsigned kDeadline = 6;
+void check_deadline(const Scheduler& wanted) {
   constexpr std::uint64_t kLeast = 1024;
   constexpr std::uint64_t kMost = (1ULL << 63U) - 1;
-  if (!process.scheduler || process.scheduler->policy != kDeadline) return;
-  const Scheduler& wanted = *process.scheduler;
   constexpr const char* kWhat = "sched_setattr: `SCHED_DEADLINE`";
   if (!wanted.runtime) fail(Errc::Invalid, "{} requires `runtime`", kWhat);
   if (wanted.deadline == 0) fail(Errc::Invalid, "{} requires `deadline`", kWhat);
@@ -48,17 +59,41 @@ void check_scheduler(const ProcessSpec& process) {
          wanted.period);
 }
 
+/// sched(7). The kernel bends a niceness that is out of range, and ignores others' times.
+void check_scheduler(const Scheduler& wanted) {
+  if (wanted.nice < -20 || wanted.nice > 19)
+    fail(Errc::Invalid, "reading the scheduler: a nice value of {} is not in -20..19", wanted.nice);
+  if (wanted.policy == kFifo || wanted.policy == kRoundRobin) {
+    if (wanted.priority < 1 || wanted.priority > 99)
+      fail(Errc::Invalid, "reading the scheduler: a real-time priority of {} is not in 1..99",
+           wanted.priority);
+  } else if (wanted.priority != 0) {
+    fail(Errc::Invalid, "reading the scheduler: its policy has no priority");
+  }
+  if (wanted.policy == kDeadline) {
+    check_deadline(wanted);
+  } else if (wanted.runtime.value_or(0) != 0 || wanted.deadline != 0 || wanted.period != 0) {
+    fail(Errc::Invalid, "reading the scheduler: its policy has no runtime, deadline and period");
+  }
+}
+
+// setresuid(2) and its like take it for "as before".
+constexpr std::uint32_t kNobody = UINT32_MAX;
+
 }  // namespace
 
 void check_process(const ProcessSpec& process) {
-  check_scheduler(process);
+  if (process.scheduler) check_scheduler(*process.scheduler);
   if (process.args.empty() || process.args.front().empty()) {
     fail(Errc::Invalid, "reading the command: it is empty");
   }
-  for (const std::string& argument : process.args)
+  for (const std::string& argument : process.args) {
     check_text("argument", argument);
+    check_length("an argument", argument);
+  }
   for (const std::string& variable : process.env) {
     check_text("environment variable", variable);
+    check_length("an environment variable", variable);
     if (variable.find('=') == std::string::npos || variable.front() == '=') {
       fail(Errc::Invalid, "reading environment variable {}: not KEY=VALUE", quoted(variable));
     }
@@ -67,8 +102,6 @@ void check_process(const ProcessSpec& process) {
   if (!process.cwd.starts_with('/')) {
     fail(Errc::Invalid, "reading working directory {}: not absolute", quoted(process.cwd));
   }
-  // setresuid(2) and its like take it for "as before".
-  constexpr std::uint32_t kNobody = UINT32_MAX;
   const auto& groups = process.additional_gids;
   if (process.uid == kNobody || process.gid == kNobody ||
       std::find(groups.begin(), groups.end(), kNobody) != groups.end()) {
@@ -77,6 +110,8 @@ void check_process(const ProcessSpec& process) {
   if (process.oom_score_adj && (*process.oom_score_adj < -1000 || *process.oom_score_adj > 1000)) {
     fail(Errc::Invalid, "reading oom_score_adj {}: not in -1000..1000", *process.oom_score_adj);
   }
+  for (const std::string& cpus : {process.initial_cpu_affinity, process.final_cpu_affinity})
+    (void)NumberMask::parse(cpus, "CPU affinity");
 }
 
 namespace {
@@ -103,6 +138,14 @@ void check_device(const ContainerDevice& device) {
   }
   if (device.type != 'c' && device.type != 'b' && device.type != 'p') {
     fail(Errc::Invalid, "reading device {}: its type is neither c, b nor p", quoted(device.path));
+  }
+  if (device.major > kMaxDeviceMajor || device.minor > kMaxDeviceMinor) {
+    fail(Errc::Invalid, "reading device {}: {}:{} is no device number", quoted(device.path),
+         device.major, device.minor);
+  }
+  if (device.uid == kNobody || device.gid == kNobody) {
+    fail(Errc::Invalid, "reading device {}: {} is no ID of a user or group", quoted(device.path),
+         kNobody);
   }
 }
 
@@ -133,7 +176,39 @@ void check_sysctl(const std::string& path, const std::string& name, const Namesp
        quoted(name));
 }
 
+/// Of ranges that begin at `first`; sorted by it afterwards.
+void check_ranges(std::vector<IdMapping>& mappings, std::uint32_t IdMapping::*first) {
+  std::sort(mappings.begin(), mappings.end(),
+            [&](const IdMapping& a, const IdMapping& b) { return a.*first < b.*first; });
+  std::uint64_t end = 0;
+  for (const IdMapping& mapping : mappings) {
+    const std::uint64_t begin = mapping.*first;
+    if (begin < end) fail(Errc::Invalid, "mapping ids: {} is mapped twice", begin);
+    end = begin + mapping.size;
+    if (end > kNobody)
+      fail(Errc::Invalid, "mapping ids: {} and {} more is beyond the last id", begin, mapping.size);
+  }
+}
+
+/// user_namespaces(7): what the kernel takes.
+void check_list(std::vector<IdMapping> mappings) {
+  constexpr std::size_t kMost = 340;
+  if (mappings.size() > kMost)
+    fail(Errc::Limit, "mapping ids: {} ranges, and the kernel takes {}", mappings.size(), kMost);
+  for (const IdMapping& mapping : mappings)
+    if (mapping.size == 0)
+      fail(Errc::Invalid, "mapping ids: the range at {} is empty", mapping.container_id);
+  check_ranges(mappings, &IdMapping::container_id);
+  check_ranges(mappings, &IdMapping::host_id);
+}
+
 void check_mappings(const ContainerSpec& spec) {
+  for (const auto* list : {&spec.uid_mappings, &spec.gid_mappings})
+    check_list(*list);
+  for (const ContainerMount& mount : spec.mounts)
+    for (const auto* list : {&mount.uid_mappings, &mount.gid_mappings})
+      check_list(*list);
+
   const bool has_mappings = !spec.uid_mappings.empty() || !spec.gid_mappings.empty();
   if (!spec.namespaces.user.is_new() && has_mappings) {
     fail(Errc::Invalid, "mapping ids: the container has no user namespace");
@@ -148,6 +223,32 @@ void check_time_offsets(const ContainerSpec& spec) {
   if (!spec.monotonic_offset && !spec.boottime_offset) return;
   if (!spec.namespaces.time.is_new())
     fail(Errc::Invalid, "setting the time offsets: the container has no new time namespace");
+}
+
+/// The container would have no root left that programs see, and they would not notice.
+void check_masked_path(const std::string& path) {
+  check_text("masked path", path);
+  const std::vector<std::string_view> parts = split(path, '/');
+  const bool is_root = std::all_of(parts.begin(), parts.end(), [](std::string_view part) {
+    return part.empty() || part == "." || part == "..";
+  });
+  if (is_root) fail(Errc::Invalid, "masking path {}: it is the root", quoted(path));
+}
+
+/// Two names of one: which comes last would be chance.
+void check_sysctls(const ContainerSpec& spec) {
+  std::map<std::string, std::string> by_path;
+  for (const auto& [name, value] : spec.sysctls) {
+    check_text("value of sysctl", value);
+    const std::string path = sysctl_path(name);
+    check_sysctl(path, name, spec.namespaces);
+    if (const auto [other, is_new] = by_path.emplace(path, name); !is_new)
+      fail(Errc::Invalid, "setting sysctl {}: {} is the same one", quoted(name),
+           quoted(other->second));
+    if (path == "kernel/domainname" && !spec.domainname.empty() && value != spec.domainname)
+      fail(Errc::Invalid, "setting domain name {}: sysctl kernel.domainname says {}",
+           quoted(spec.domainname), quoted(value));
+  }
 }
 
 }  // namespace
@@ -199,12 +300,6 @@ void check_spec(const ContainerSpec& spec) {
   if (spec.domainname.size() > kMaxHostname) {
     fail(Errc::Invalid, "setting domain name {}: longer than 64 bytes", quoted(spec.domainname));
   }
-  if (const auto sysctl = spec.sysctls.find("kernel.domainname");
-      !spec.domainname.empty() && sysctl != spec.sysctls.end() &&
-      sysctl->second != spec.domainname) {
-    fail(Errc::Invalid, "setting domain name {}: sysctl kernel.domainname says {}",
-         quoted(spec.domainname), quoted(sysctl->second));
-  }
   if (!spec.domainname.empty() && spec.namespaces.uts.from == Namespace::From::Caller) {
     fail(Errc::Invalid, "setting domain name {}: the container has no uts namespace",
          quoted(spec.domainname));
@@ -212,19 +307,17 @@ void check_spec(const ContainerSpec& spec) {
   check_process(spec.process);
   check_mappings(spec);
   check_time_offsets(spec);
+  if (spec.memory_policy) (void)NumberMask::parse(spec.memory_policy->nodes, "memory nodes");
   for (const ContainerDevice& device : spec.devices)
     check_device(device);
   check_resources(spec.resources);
   for (const ContainerMount& mount : spec.mounts)
     check_mount(mount);
   for (const std::string& path : spec.masked_paths)
-    check_text("masked path", path);
+    check_masked_path(path);
   for (const std::string& path : spec.read_only_paths)
     check_text("read-only path", path);
-  for (const auto& [name, value] : spec.sysctls) {
-    check_text("value of sysctl", value);
-    check_sysctl(sysctl_path(name), name, spec.namespaces);
-  }
+  check_sysctls(spec);
 }
 
 }  // namespace layerkit::runner

@@ -1,10 +1,15 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "layerkit/runner/container_spec.h"
 
 namespace layerkit::runner {
+
+/// What a device number of the kernel has room for (linux/kdev_t.h). Calls cut off more.
+inline constexpr std::uint64_t kMaxDeviceMajor = (1U << 12U) - 1;
+inline constexpr std::uint64_t kMaxDeviceMinor = (1U << 20U) - 1;
 
 /// Throws Error{Invalid} for a spec that cannot be meant: what the rest of the runner relies on.
 void check_spec(const ContainerSpec& spec);

@@ -1,8 +1,10 @@
 #include "layerkit/base/strict_json.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "expect_error.h"
 
@@ -32,6 +34,35 @@ TEST(StrictJsonTest, RefusesDuplicateKeysAndNamesTheirPath) {
   expect_error(Errc::Invalid, "parsing config: duplicate key 'a.b[1].c'",
                [] { parse(R"({"a":{"b":[0,{"c":1,"c":1}]}})"); });
   expect_error(Errc::Invalid, "duplicate key 'x'", [] { parse(R"({"x":1,"\u0078":2})"); });
+}
+
+TEST(StrictJsonTest, MessagesStayShortWhateverTheDocumentHas) {
+  const std::string key(5000, 'k');
+  const std::string shown = "[\"" + std::string(256, 'k') + "...\"]";
+  expect_error(Errc::Invalid, "duplicate key '" + shown + ".x'",
+               [&] { parse("{\"" + key + R"(":{"x":1,"x":2}})"); });
+  const json document = parse("{\"" + key + "\":[0]}");
+  EXPECT_EQ(JsonView(document, "config").at(key).items()[0].path(), shown + "[0]");
+  try {
+    parse("[\"" + key + "\x01\"]");
+    ADD_FAILURE() << "it was read";
+  } catch (const Error& error) {
+    EXPECT_LT(error.message().size(), 1500U) << error.message();
+  }
+}
+
+/// The paths of all values together are tens of gigabytes.
+TEST(StrictJsonTest, PathsOfManyValuesBelowALongKeyAreNotMade) {
+  constexpr std::size_t kMost = 8U << 20U;
+  const std::string key(kMost / 2, 'k');
+  std::string text = "{\"" + key + "\":{";
+  for (int i = 0; i < 100'000; ++i)
+    text += fmt::format("{}\"{}\":[]", i == 0 ? "" : ",", i);
+  text += "}}";
+  const json document = parse_json(text, "config", kMost);
+  const auto members = JsonView(document, "config").at(key).members();
+  ASSERT_EQ(members.size(), 100'000U);
+  EXPECT_TRUE(members.back().second.items().empty());
 }
 
 TEST(StrictJsonTest, RefusesDuplicateKeysAfterANestedValue) {

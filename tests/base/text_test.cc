@@ -22,6 +22,12 @@ TEST(TextTest, QuotedKeepsValidUtf8AndEscapesTheRest) {
   EXPECT_EQ(quoted("\xf4\x90\x80\x80"), "'\\xf4\\x90\\x80\\x80'");
 }
 
+TEST(TextTest, QuotedCutsWhatNobodyReads) {
+  const std::string long_text(4096, 'a');
+  EXPECT_EQ(quoted(long_text), "'" + long_text + "'");
+  EXPECT_EQ(quoted(long_text + "bc"), "'" + long_text + "...' (4098 bytes)");
+}
+
 TEST(TextTest, EscapedLeavesQuotesAlone) {
   EXPECT_EQ(escaped("it's\n"), "it's\\n");
 }

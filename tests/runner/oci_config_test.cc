@@ -101,6 +101,14 @@ TEST(OciConfigTest, OtherMajorVersionsAreRefused) {
                  with("/ociVersion", "2.0.0"));
 }
 
+TEST(OciConfigTest, VersionsAreSemanticOnes) {
+  for (const char* good : {"1.0.0", "1.2.10", "1.0.0-rc5", "1.0.2-dev", "1.1.0+build.5"})
+    EXPECT_EQ(read(with("/ociVersion", good)).config.oci_version, good);
+  for (const char* bad :
+       {"1.", "1.0", "1.x.0", "1..0", "1.2.3.4", "1.0.0-", "1.0.0\n", "1.0.0 ", "1.0.0-a/b"})
+    expect_refused(Errc::Invalid, "not a version such as 1.2.0", with("/ociVersion", bad));
+}
+
 TEST(OciConfigTest, TheProcess) {
   const ContainerSpec spec = spec_of(with("/process", json::parse(R"({
     "terminal": true, "consoleSize": {"height": 24, "width": 80},
@@ -168,6 +176,22 @@ TEST(OciConfigTest, CapabilitiesThatCannotBeGrantedAreTold) {
                  "itself"),
             1);
   EXPECT_TRUE(result.config.spec.process.capabilities.effective.empty());
+}
+
+/// Looked up in lists, they would take minutes.
+TEST(OciConfigTest, AsManyCapabilitiesAsADocumentHoldsAreReadOnce) {
+  json unknown = json::array();
+  for (int i = 0; i < 190'000; ++i)
+    unknown.push_back("CAP_" + std::to_string(i));
+  EXPECT_EQ(read(with("/process/capabilities/bounding", unknown)).warnings.size(), 190'000U);
+  json document = with("/process/capabilities/permitted", json(60'000, "CAP_CHOWN"));
+  document["process"]["capabilities"]["inheritable"] = json(60'000, "CAP_KILL");
+  document["process"]["capabilities"]["ambient"] = json(60'000, "CAP_KILL");
+  const Read result = read(document);
+  EXPECT_EQ(result.config.spec.process.capabilities.permitted,
+            std::vector<std::string>{"CAP_CHOWN"});
+  EXPECT_EQ(result.warnings, std::vector<std::string>{"can't raise ambient capability CAP_KILL: it "
+                                                      "is not both permitted and inheritable"});
 }
 
 TEST(OciConfigTest, WhatCannotBeAmbientIsToldAndLeftOut) {

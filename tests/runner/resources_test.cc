@@ -294,7 +294,25 @@ TEST(ResourcesTest, LimitsOutOfRangeAreRefused) {
   refused("limiting memory: a limit of -2 bytes", [](Resources& r) { r.memory.limit = -2; });
   refused("invalid memory swappiness value: 101", [](Resources& r) { r.memory.swappiness = 101; });
   refused("a weight of 9 is not between", [](Resources& r) { r.block_io.weight = 9; });
+  refused("a quota of -2 us", [](Resources& r) { r.cpu.quota = -2; });
+  refused("'0\\n1' is not a list", [](Resources& r) { r.cpu.cpus = "0\n1"; });
+  refused("'0\\n1' is not a list", [](Resources& r) { r.cpu.mems = "0\n1"; });
+  // The kernel would take them for 0:0.
+  refused("4096:0 is no device number", [](Resources& r) { r.block_io.read_bps = {{4096, 0, 1}}; });
+  refused("0:1048576 is no device number", [](Resources& r) {
+    r.block_io.write_iops = {{0, 1'048'576, 1}};
+  });
+  refused("4294967296:0 is no device number", [](Resources& r) {
+    r.block_io.weight_devices = {{1ULL << 32U, 0, 100, {}}};
+  });
+  refused("unified resource 'memory.xxx", [](Resources& r) {
+    r.unified = {{"memory." + std::string(249, 'x'), "1"}};
+  });
   refused("reading the device rule", [](Resources& r) { r.devices = {{true, 'x', {}, {}, "r"}}; });
+  Resources resources;
+  resources.unified = {{"memory.low", std::string(65'537, '\n')}};
+  expect_error(Errc::Limit, "'memory.low': a value of 65537 bytes, more than 65536",
+               [&] { check_resources(resources); });
 }
 
 }  // namespace

@@ -76,6 +76,9 @@ TEST_F(RuntimeExecTest, WhatCannotBeExecutedIsSaidWithItsCode) {
   EXPECT_EQ(exec_failure(), StartFailure::NotFound);
   EXPECT_EQ(exec_refusal_of(exec_request({"/etc"})), "executing '/etc': permission denied");
   EXPECT_EQ(exec_failure(), StartFailure::NotExecutable);
+  const std::string long_name(256, 'x');
+  EXPECT_EQ(exec_refusal_of(exec_request({long_name})),
+            "executing '" + long_name + "': File name too long");
   EXPECT_EQ(status(), ContainerStatus::Running);
 }
 
@@ -272,6 +275,21 @@ TEST_F(RuntimeExecTest, ACgroupOutsideTheContainersIsRefused) {
   request.cgroup = "absent";
   EXPECT_EQ(exec_refusal_of(std::move(request)),
             "joining cgroup 'absent' of container '" + id() + "': it does not exist");
+}
+
+TEST_F(RuntimeExecTest, ALabelIsToldToHaveNoEffectOrRefused) {
+  start(idle());
+  const bool has_selinux = std::filesystem::exists("/sys/fs/selinux/enforce");
+  ExecRequest request = exec_script("echo it ran");
+  request.process.selinux_label = "a:b:c";
+  if (has_selinux) {
+    EXPECT_NE(exec_refusal_of(std::move(request)).find("SELinux is not supported"),
+              std::string::npos);
+    return;
+  }
+  EXPECT_EQ(exec(std::move(request)).output, "it ran\n");
+  EXPECT_EQ(warnings(),
+            std::vector<std::string>{"label 'a:b:c' has no effect: this system has no SELinux"});
 }
 
 TEST_F(RuntimeExecTest, ItRunsOnTheCpusThatAreSaid) {

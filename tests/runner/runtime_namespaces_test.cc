@@ -138,6 +138,13 @@ TEST_F(RuntimeNamespacesTest, AFileThatIsNoNamespaceIsRefused) {
   }
 }
 
+TEST_F(RuntimeNamespacesTest, AFifoInsteadOfANamespaceIsNotWaitedFor) {
+  ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0600), 0);
+  Json config = idle();
+  replace_namespace(config, "ipc", path("fifo"));
+  EXPECT_NE(refusal_of(config).find("it is no "), std::string::npos);
+}
+
 TEST_F(RuntimeNamespacesTest, AUserNamespaceIsJoinedByPath) {
   const NamespaceHolder holder(CLONE_NEWUSER, [] { return 0; });
   const auto map = [&](const char* file) {

@@ -238,6 +238,29 @@ TEST(SeccompFilterTest, RulesAndProgramsAreBounded) {
   expect_refused(Errc::Limit, "instructions, more than 4096", profile_of("SCMP_ACT_ALLOW", rules));
 }
 
+TEST(SeccompFilterTest, ComparisonsThatBelongTogetherAreBounded) {
+  std::vector<SeccompProfile::Rule> rules;
+  for (std::uint64_t value = 0; value < kMaxSeccompChained / 2; ++value) {
+    rules.push_back(rule({"lseek"}, "SCMP_ACT_ERRNO"));
+    rules.back().args = {{0, value, 0, "SCMP_CMP_EQ"}, {1, value, 0, "SCMP_CMP_EQ"}};
+  }
+  EXPECT_NO_THROW(compile(profile_of("SCMP_ACT_ALLOW", rules)));
+  rules.push_back(rules.back());
+  expect_refused(Errc::Limit, "more than 512 comparisons in rules that have several",
+                 profile_of("SCMP_ACT_ALLOW", rules));
+}
+
+/// All names would be looked up for each of them: a quarter of an hour.
+TEST(SeccompFilterTest, AnArchitectureThatIsThereOftenIsLookedUpOnce) {
+  SeccompProfile profile = getppid_gets("SCMP_ACT_ALLOW");
+  profile.default_action = "SCMP_ACT_ERRNO";
+  profile.syscalls.front().names.assign(3000, "getppid");
+  profile.architectures = {"SCMP_ARCH_X86_64"};
+  const auto once = compile_seccomp(profile, Context{});
+  profile.architectures.assign(200'000, "SCMP_ARCH_X86_64");
+  EXPECT_EQ(compile_seccomp(profile, Context{}).program.size(), once.program.size());
+}
+
 TEST(SeccompFilterTest, CompilingStopsWhenAsked) {
   const std::atomic<bool> interrupted = true;
   Context context;

@@ -1,5 +1,6 @@
 #include "layerkit/runner/oci_config.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "layerkit/base/error.h"
@@ -15,11 +16,22 @@ constexpr std::string_view kConfig = "config.json";
 constexpr std::string_view kProcess = "the process";
 constexpr std::string_view kResources = "the resources";
 
+bool is_number(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+/// Semantic versions (semver.org): what has the same major number can be read.
 void check_version(const JsonView& version) {
-  // Semantic versions: what has the same major number can be read.
-  if (!version.string().starts_with("1.")) {
-    version.refuse(quoted(version.string()) + ": this runner knows versions 1.x");
-  }
+  constexpr std::string_view kMore =
+      "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-.+";
+  const std::string_view text = version.string();
+  const std::size_t end = std::min(text.find_first_of("-+"), text.size());
+  const std::vector<std::string_view> numbers = split(text.substr(0, end), '.');
+  const std::string_view more = text.substr(end);
+  if (numbers.size() != 3 || !std::all_of(numbers.begin(), numbers.end(), is_number) ||
+      more.size() == 1 || more.find_first_not_of(kMore) != std::string_view::npos)
+    version.refuse(quoted(text) + ": not a version such as 1.2.0");
+  if (numbers.front() != "1") version.refuse(quoted(text) + ": this runner knows versions 1.x");
 }
 
 void read_annotations(const JsonView& object, ContainerSpec& spec) {

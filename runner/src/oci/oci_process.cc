@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include "layerkit/base/error.h"
@@ -78,33 +79,40 @@ void read_user(const JsonView& user, ProcessSpec& process, const Context& contex
   reader.finish();
 }
 
+/// Each name once, as far as it can be granted. Lists may be as long as the document: nothing is
+/// looked up in them.
 Capabilities read_capabilities(const JsonView& object, const Context& context) {
-  const std::vector<std::string> available = bounding_capabilities();
-  std::vector<std::string> told;
-  Capabilities capabilities;
-  ObjectReader reader(object, context);
-  for (const auto& [key, set] : {std::pair{"bounding", &capabilities.bounding},
-                                 {"effective", &capabilities.effective},
-                                 {"permitted", &capabilities.permitted},
-                                 {"inheritable", &capabilities.inheritable},
-                                 {"ambient", &capabilities.ambient}}) {
-    reader.texts(key, *set);
-    std::erase_if(*set, [&](const std::string& name) {
-      if (std::find(available.begin(), available.end(), name) != available.end()) return false;
-      if (std::find(told.begin(), told.end(), name) != told.end()) return true;
-      told.push_back(name);
-      context.warn("capability " + quoted(name) +
-                   " is left out: unknown, or this process does not have it itself");
+  using Names = std::set<std::string, std::less<>>;
+  const std::vector<std::string> granted = bounding_capabilities();
+  const Names available(granted.begin(), granted.end());
+  Names told;
+  const auto take_known = [&](std::vector<std::string>& names) {
+    Names seen;
+    std::erase_if(names, [&](const std::string& name) {
+      if (available.contains(name)) return !seen.insert(name).second;
+      if (told.insert(name).second)
+        context.warn("capability " + quoted(name) +
+                     " is left out: unknown, or this process does not have it itself");
       return true;
     });
-  }
+    return seen;
+  };
+  Capabilities capabilities;
+  ObjectReader reader(object, context);
+  reader.texts("bounding", capabilities.bounding);
+  take_known(capabilities.bounding);
+  reader.texts("effective", capabilities.effective);
+  take_known(capabilities.effective);
+  reader.texts("permitted", capabilities.permitted);
+  const Names permitted = take_known(capabilities.permitted);
+  reader.texts("inheritable", capabilities.inheritable);
+  const Names inheritable = take_known(capabilities.inheritable);
+  reader.texts("ambient", capabilities.ambient);
+  take_known(capabilities.ambient);
   reader.finish();
   // capabilities(7): only what is permitted and inheritable can be ambient.
   std::erase_if(capabilities.ambient, [&](const std::string& name) {
-    const auto has = [&](const std::vector<std::string>& set) {
-      return std::find(set.begin(), set.end(), name) != set.end();
-    };
-    if (has(capabilities.permitted) && has(capabilities.inheritable)) return false;
+    if (permitted.contains(name) && inheritable.contains(name)) return false;
     context.warn("can't raise ambient capability " + name +
                  ": it is not both permitted and inheritable");
     return true;

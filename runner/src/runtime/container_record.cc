@@ -10,18 +10,22 @@
 #include "layerkit/base/file.h"
 #include "layerkit/base/strict_json.h"
 #include "layerkit/base/text.h"
+#include "layerkit/runner/oci_config.h"
 
 namespace layerkit::runner {
 namespace {
 
-constexpr std::size_t kMaxRecord = 8U << 20U;
+/// More than a config.json whose annotations are all it has.
+constexpr std::size_t kMaxRecord = 4 * kMaxOciConfig;
 constexpr std::size_t kMaxStat = 4096;
 
-nlohmann::ordered_json annotations_json(const std::map<std::string, std::string>& annotations) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::object();
-  for (const auto& [key, value] : annotations)
-    json[key] = value;
-  return json;
+std::string dump(const nlohmann::ordered_json& json, const std::string& id, int indent) {
+  try {
+    return json.dump(indent);
+  } catch (const nlohmann::json::exception&) {  // its only reason here
+    fail(Errc::Invalid, "writing the state of container {}: a path in it is not valid UTF-8",
+         quoted(id));
+  }
 }
 
 }  // namespace
@@ -42,8 +46,8 @@ std::string to_json(const ContainerRecord& record) {
   json["hasProcess"] = record.has_process;
   json["hasStartHooks"] = record.has_start_hooks;
   json["hasPoststopHooks"] = record.has_poststop_hooks;
-  json["annotations"] = annotations_json(record.annotations);
-  return json.dump() + "\n";
+  json["annotations"] = record.annotations;
+  return dump(json, record.id, -1) + "\n";
 }
 
 ContainerRecord parse_record(std::string_view json, const std::string& name) {
@@ -79,9 +83,9 @@ std::string state_json(const ContainerState& state, bool pretty) {
   json["bundle"] = state.bundle;
   json["rootfs"] = state.rootfs;
   json["created"] = state.created;
-  json["annotations"] = annotations_json(state.annotations);
+  json["annotations"] = state.annotations;
   json["owner"] = std::to_string(state.owner);
-  return json.dump(pretty ? 2 : -1);
+  return dump(json, state.id, pretty ? 2 : -1);
 }
 
 std::uint64_t start_time_of(pid_t pid) {

@@ -20,7 +20,7 @@ constexpr const char* kNewRecord = "state.json.new";
 constexpr const char* kConfig = "config.json";
 constexpr const char* kGate = "exec.fifo";
 constexpr int kExecPatience = 10'000;  ///< milliseconds for an exec
-constexpr std::size_t kMaxRecord = 8U << 20U;
+constexpr std::size_t kMaxRecord = 4 * kMaxOciConfig;
 
 [[noreturn]] void fail_absent(const std::string& id) {
   fail(Errc::NotFound, "container {} does not exist", quoted(id));

@@ -22,6 +22,9 @@ struct SeccompFilter {
 
 /// System calls in all rules together, and what they compare.
 inline constexpr std::size_t kMaxSeccompRules = 4096;
+/// Comparisons in rules that have several. libseccomp's work on those grows with the third power:
+/// these take half a second, twice as many five.
+inline constexpr std::size_t kMaxSeccompChained = 512;
 
 /// Takes 10 to 15 milliseconds for a profile like Docker's: see SeccompCache.
 ///

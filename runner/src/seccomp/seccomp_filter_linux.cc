@@ -87,13 +87,22 @@ struct Rules {
     std::vector<scmp_arg_cmp> conditions;
   };
   std::vector<Rule> all;
-  std::size_t size = 0;  ///< with what was passed over, and comparisons
+  std::size_t size = 0;     ///< with what was passed over, and comparisons
+  std::size_t chained = 0;  ///< comparisons of rules that have several
 
   void count(std::size_t more) {
     size += more;
     if (size > kMaxSeccompRules)
       fail(Errc::Limit, "reading the seccomp profile: more than {} rules and comparisons",
            kMaxSeccompRules);
+  }
+  void add(Rule rule) {
+    if (rule.conditions.size() > 1) chained += rule.conditions.size();
+    if (chained > kMaxSeccompChained)
+      fail(Errc::Limit,
+           "reading the seccomp profile: more than {} comparisons in rules that have several",
+           kMaxSeccompChained);
+    all.push_back(std::move(rule));
   }
 };
 
@@ -116,11 +125,11 @@ void add_rule(Rules& rules,
            quoted(name));
     }
     if (!is_each_alone) {
-      rules.all.push_back({&name, number, action, conditions});
+      rules.add({&name, number, action, conditions});
       continue;
     }
     for (const scmp_arg_cmp& condition : conditions)
-      rules.all.push_back({&name, number, action, {condition}});
+      rules.add({&name, number, action, {condition}});
   }
 }
 

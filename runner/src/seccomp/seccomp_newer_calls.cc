@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 
 #include "seccomp_words.h"
 
@@ -35,9 +36,10 @@ std::uint32_t newest_of(const SeccompProfile& profile, std::uint32_t architectur
 }
 
 std::map<std::uint32_t, Newest> newest_calls(const SeccompProfile& profile) {
-  std::vector<std::uint32_t> architectures = {seccomp_arch_native()};
+  // Each once, however often the profile has it: all names are looked up for each.
+  std::set<std::uint32_t> architectures = {seccomp_arch_native()};
   for (const std::string& word : profile.architectures)
-    architectures.push_back(seccomp_architecture(word));
+    architectures.insert(seccomp_architecture(word));
   std::map<std::uint32_t, Newest> all;
   for (const std::uint32_t architecture : architectures) {
     if (architecture == SCMP_ARCH_X32) {

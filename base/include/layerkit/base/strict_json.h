@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -37,8 +38,8 @@ class JsonView {
       : value_(&value), document_(std::move(document)) {}
 
   const nlohmann::json& value() const noexcept { return *value_; }
-  /// "rootfs.diff_ids[2]"; empty for the root.
-  const std::string& path() const noexcept { return path_; }
+  /// "rootfs.diff_ids[2]"; empty for the root. Long keys are cut.
+  std::string path() const;
   const std::string& document() const noexcept { return document_; }
 
   bool is_null() const noexcept;
@@ -71,16 +72,23 @@ class JsonView {
   [[noreturn]] void refuse(std::string_view problem) const;
 
  private:
-  JsonView(const nlohmann::json& value, std::string document, std::string path)
-      : value_(&value), document_(std::move(document)), path_(std::move(path)) {}
-  JsonView child(const nlohmann::json& value, std::string path) const {
-    return {value, document_, std::move(path)};
-  }
+  JsonView(const nlohmann::json& value,
+           std::shared_ptr<const JsonView> parent,
+           const std::string* key,
+           std::size_t index)
+      : value_(&value),
+        document_(parent->document_),
+        parent_(std::move(parent)),
+        key_(key),
+        index_(index) {}
   void require(bool holds, std::string_view problem) const;
 
   const nlohmann::json* value_;
   std::string document_;
-  std::string path_;
+  // Where it is. Paths are made when they are shown: each has those above it in it.
+  std::shared_ptr<const JsonView> parent_;
+  const std::string* key_ = nullptr;  ///< in `parent_`; null: an item
+  std::size_t index_ = 0;
 };
 
 }  // namespace layerkit

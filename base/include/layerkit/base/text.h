@@ -8,8 +8,8 @@
 
 namespace layerkit {
 
-/// 'name' in single quotes with control characters, quotes, backslashes and bytes that are not
-/// valid UTF-8 escaped as \n, \t, \\, \', \xNN: safe to print on a terminal and unambiguous.
+/// 'name' in single quotes with control characters, quotes, backslashes and non-UTF-8 bytes escaped
+/// as \n, \\, \', \xNN: safe to print on a terminal, unambiguous. Cut behind 4096 bytes.
 std::string quoted(std::string_view bytes);
 /// As above; closer than std::quoted, which a std::string argument would otherwise find.
 inline std::string quoted(const std::string& bytes) {
