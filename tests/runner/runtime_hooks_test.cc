@@ -193,10 +193,10 @@ TEST_F(RuntimeHooksTest, WithoutEnvTheCallersIsInherited) {
   for (const char* kind : {"createRuntime", "createContainer"}) {
     Json hook = shell_hook(fmt::format("env > {}", path(kind)));
     config["hooks"][kind].push_back(hook);
-    hook["args"][2] = fmt::format(R"(tr '\0' '\n' </proc/$$/environ > {}-empty)", path(kind));
+    hook["args"][2] = fmt::format(R"(tr '\0' '\n' </proc/self/environ > {}-empty)", path(kind));
     hook["env"] = Json::array();
     config["hooks"][kind].push_back(hook);
-    hook["args"][2] = fmt::format(R"(tr '\0' '\n' </proc/$$/environ > {}-own)", path(kind));
+    hook["args"][2] = fmt::format(R"(tr '\0' '\n' </proc/self/environ > {}-own)", path(kind));
     hook["env"] = std::vector<std::string>{"OWN=1"};
     config["hooks"][kind].push_back(hook);
   }
