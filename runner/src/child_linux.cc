@@ -140,10 +140,11 @@ void give_streams_away(const ChildPlan& plan) noexcept {
     if (::fstat(fd, &stat) != 0) continue;
     const mode_t type = stat.st_mode & S_IFMT;
     const bool is_read_only = (::syscall(SYS_fcntl, fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
-    if (stat.st_uid == plan.uid || (type == S_IFREG && is_read_only)) continue;
+    const bool is_ours = stat.st_uid == plan.uid && stat.st_gid == plan.gid;
+    if (is_ours || (type == S_IFREG && is_read_only)) continue;
     if (type != S_IFREG && type != S_IFIFO && type != S_IFSOCK) continue;
     // A file system that knows no owners, or not these.
-    ::syscall(SYS_fchown, fd, plan.uid, -1);
+    ::syscall(SYS_fchown, fd, plan.uid, plan.gid);
   }
 }
 

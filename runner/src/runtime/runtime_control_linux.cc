@@ -156,7 +156,7 @@ void Runtime::remove(const std::string& id, bool force, const Context& context) 
   }
   ContainerRecord record;
   try {
-    record = directory->record();
+    record = directory->unfinished_record();
   } catch (const Error& error) {
     // Whoever made it died on the way, or it is damaged. One that cannot be read now may belong to
     // a living container.

@@ -16,8 +16,6 @@ void Runtime::start(const std::string& id, const Context& context) const {
   ContainerState state = state_of(record);
   if (state.status == ContainerStatus::Stopped)
     fail(Errc::Invalid, "cannot start a container that has stopped: {}", quoted(id));
-  if (state.status == ContainerStatus::Creating)
-    fail(Errc::Invalid, "cannot start container {}: its creation was cut short", quoted(id));
   if (state.status != ContainerStatus::Created)
     fail(Errc::Invalid, "cannot start an already running container: {}", quoted(id));
   if (!record.has_process) {

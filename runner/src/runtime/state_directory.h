@@ -23,7 +23,10 @@ class StateDirectory {
 
   int fd() const noexcept { return fd_.get(); }
 
+  /// Of a container that has been made. Throws Error{NotFound} while it has no process.
   ContainerRecord record() const;
+  /// As its `create` has it so far, too.
+  ContainerRecord unfinished_record() const;
   void write_record(const ContainerRecord& record) const;
   std::string config() const;
   void write_config(std::string_view text) const;

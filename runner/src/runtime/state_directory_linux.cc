@@ -83,6 +83,12 @@ void StateDirectory::lock() {
 }
 
 ContainerRecord StateDirectory::record() const {
+  ContainerRecord record = unfinished_record();
+  if (record.pid == 0) fail_absent(id_);
+  return record;
+}
+
+ContainerRecord StateDirectory::unfinished_record() const {
   const std::string name = "state of container " + quoted(id_);
   try {
     return parse_record(read_file_at(fd_.get(), kRecord, kMaxRecord), name);
