@@ -1,5 +1,7 @@
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <iterator>
@@ -119,6 +121,24 @@ TEST_F(RuntimeSecurityTest, AWorkingDirectoryThroughADescriptorIsRefused) {
   request.process.cwd = "/home";
   EXPECT_TRUE(
       exec_refusal_of(std::move(request)).starts_with("entering working directory '/home'"));
+}
+
+/// What waits at the gate holds the runtime's descriptors: its user may not look into it
+/// (CVE-2016-9962). The kernel gives the files of an undumpable process to root.
+TEST_F(RuntimeSecurityTest, WhatWaitsToBeStartedIsUndumpable) {
+  Json config = script("sleep 1000000");
+  config["process"]["user"] = {{"uid", 1000}, {"gid", 1000}};
+  const auto process = create(config);
+  struct stat stat {};
+  ASSERT_EQ(::stat(fmt::format("/proc/{}/fd", process->pid()).c_str(), &stat), 0);
+  EXPECT_EQ(stat.st_uid, 0U);
+  runtime().start(id(), context());
+  constexpr int kTries = 1000;
+  for (int i = 0; i < kTries && stat.st_uid != 1000; ++i) {
+    ::usleep(10'000);
+    ASSERT_EQ(::stat(fmt::format("/proc/{}/fd", process->pid()).c_str(), &stat), 0);
+  }
+  EXPECT_EQ(stat.st_uid, 1000U);
 }
 
 TEST_F(RuntimeSecurityTest, NoDescriptorOfTheRuntimeReachesAProcess) {
