@@ -66,8 +66,7 @@ TEST_F(ContainerUserNamespaceTest, AnUnmappedUserIsAnErrorThatNamesIt) {
 TEST_F(ContainerUserNamespaceTest, OverlappingMappingsAreAnError) {
   ContainerSpec spec = mapped(shell("true"));
   spec.uid_mappings.push_back({500, 300'000, 10});
-  EXPECT_EQ(refused(rootfs(), std::move(spec)).message,
-            "mapping the container's user ids: Invalid argument");
+  EXPECT_EQ(refused(rootfs(), std::move(spec)).message, "mapping ids: 500 is mapped twice");
 }
 
 TEST_F(ContainerUserNamespaceTest, MemoryLimitsHoldInside) {
