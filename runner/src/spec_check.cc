@@ -31,7 +31,7 @@ void check_text(std::string_view what, std::string_view text) {
 
 /// What execve(2) takes of one argument or variable, with the NUL at its end.
 void check_length(std::string_view what, std::string_view text) {
-  constexpr std::size_t kMost = 32 * 4096;
+  constexpr std::size_t kMost = 131'072;  // MAX_ARG_STRLEN
   if (text.size() < kMost) return;
   fail(Errc::Invalid, "reading {}: it has {} bytes, and the kernel takes less than {}", what,
        text.size(), kMost);

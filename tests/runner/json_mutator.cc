@@ -370,22 +370,26 @@ void JsonMutator::write(const Json& value, std::string& out) {
     }
     out += ']';
   } else if (value.is_object()) {
-    out += '{';
-    for (const auto& [key, member] : value.items()) {
-      for (std::size_t times = twice_at_ == 1 ? 2 : 1; times > 0; --times) {
-        if (out.back() != '{') out += ',';
-        write_string(key, out);
-        out += ':';
-        write(member, out);
-      }
-      if (twice_at_ > 0) --twice_at_;
-    }
-    out += '}';
+    write_object(value, out);
   } else if (value.is_number_float() && value.get<double>() == kOddNumber) {
     out += any_of(kOddNumbers);
   } else {
     out += value.dump();
   }
+}
+
+void JsonMutator::write_object(const Json& object, std::string& out) {
+  out += '{';
+  for (const auto& [key, member] : object.items()) {
+    for (std::size_t times = twice_at_ == 1 ? 2 : 1; times > 0; --times) {
+      if (out.back() != '{') out += ',';
+      write_string(key, out);
+      out += ':';
+      write(member, out);
+    }
+    if (twice_at_ > 0) --twice_at_;
+  }
+  out += '}';
 }
 
 void JsonMutator::write_string(const std::string& text, std::string& out) {

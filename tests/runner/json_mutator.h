@@ -45,6 +45,7 @@ class JsonMutator final {
   Json nested(Json inner);
   void damage(std::string& text);
   void write(const Json& value, std::string& out);
+  void write_object(const Json& object, std::string& out);
   void write_string(const std::string& text, std::string& out);
 
   std::mt19937 random_{20240521};

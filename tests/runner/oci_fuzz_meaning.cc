@@ -229,7 +229,7 @@ void require_meaning(const OciConfig& config, std::string_view text) {
           "a name is not the document's");
   require(spec.mounts.size() == size_of(document, "mounts"), "a mount was lost");
   require(spec.annotations.size() == size_of(document, "annotations"), "an annotation was lost");
-  const json linux_part = document["linux"];
+  const json& linux_part = document["linux"];
   require_namespaces(spec.namespaces, part_of(linux_part, "namespaces"));
   require(spec.devices.size() == size_of(linux_part, "devices") &&
               spec.uid_mappings.size() == size_of(linux_part, "uidMappings") &&
