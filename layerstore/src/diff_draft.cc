@@ -1,8 +1,5 @@
 #include "diff_draft.h"
 
-#include <fcntl.h>
-
-#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -20,22 +17,7 @@ constexpr unsigned kMaxDepth = (kMaxPathBytes + 1) / 2;
 
 }  // namespace
 
-DiffDraft::DiffDraft(Fd diff,
-                     std::shared_ptr<const LayerTree> lower,
-                     DiffFormat format,
-                     std::uint64_t max_directories)
-    : disk_(std::move(diff)),
-      lower_(std::move(lower)),
-      format_(format),
-      max_directories_(max_directories),
-      arena_(disk_.fd()),
-      root_(*std::pmr::polymorphic_allocator<>(&arena_).new_object<DraftDir>(&arena_)) {
-  root_.on_disk = true;
-  root_.claim = Claim::Parent;
-  root_.below = lower_ ? Below::Merged : Below::None;
-}
-
-RelPath DiffDraft::path(const DraftDir& dir) const {
+RelPath path_of(const DraftDir& dir) {
   std::vector<std::string_view> names;
   for (const DraftDir* at = &dir; !at->is_root(); at = at->parent)
     names.push_back(at->name);
@@ -49,43 +31,20 @@ RelPath DiffDraft::path(const DraftDir& dir) const {
   return RelPath::parse(text);
 }
 
-int DiffDraft::fd(DraftDir& dir) {
-  if (!make_on_disk(dir)) fail(Errc::Exists, "creating directory {}", quoted(path(dir).str()));
-  OpenDir* slot = find_open(dir);
-  if (slot == nullptr) {
-    // The parent is often open: a step down costs less than the whole path.
-    const OpenDir* parent = dir.is_root() ? nullptr : find_open(*dir.parent);
-    Fd opened = parent != nullptr ? open_dir_at(parent->fd.get(), std::string(dir.name))
-                                  : disk_.open(path(dir), O_RDONLY | O_DIRECTORY, Follow::No);
-    slot = &*std::min_element(open_.begin(), open_.end(), [](const OpenDir& a, const OpenDir& b) {
-      return a.last_use < b.last_use;
-    });
-    slot->dir = &dir;
-    slot->fd = std::move(opened);
-  }
-  slot->last_use = ++uses_;
-  return slot->fd.get();
-}
-
-DiffDraft::OpenDir* DiffDraft::find_open(const DraftDir& dir) {
-  const auto slot = std::find_if(open_.begin(), open_.end(),
-                                 [&dir](const OpenDir& open) { return open.dir == &dir; });
-  return slot == open_.end() ? nullptr : &*slot;
-}
-
-bool DiffDraft::make_on_disk(DraftDir& dir) {
-  if (dir.on_disk) return true;
-  // Private until the end, whatever the entry says: nobody else looks into a half-made layer.
-  constexpr mode_t kPrivate = 0700;
-  const int parent = fd(*dir.parent);
-  try {
-    make_dir_at(parent, std::string(dir.name), kPrivate);
-  } catch (const Error& error) {
-    if (error.code() != Errc::Exists) throw;
-    return false;
-  }
-  dir.on_disk = true;
-  return true;
+DiffDraft::DiffDraft(DraftArena& arena,
+                     DraftFiles& files,
+                     std::shared_ptr<const LayerTree> lower,
+                     DiffFormat format,
+                     std::uint64_t max_directories)
+    : arena_(arena),
+      files_(files),
+      lower_(std::move(lower)),
+      format_(format),
+      max_directories_(max_directories),
+      root_(*std::pmr::polymorphic_allocator<>(&arena_).new_object<DraftDir>(&arena_)) {
+  root_.made = true;
+  root_.claim = Claim::Parent;
+  root_.below = lower_ ? Below::Merged : Below::None;
 }
 
 DraftDir& DiffDraft::add_child(DraftDir& dir, std::string_view name) {
@@ -114,7 +73,7 @@ DraftDir& DiffDraft::add_child(DraftDir& dir, std::string_view name) {
 Below DiffDraft::below(DraftDir& dir) {
   if (dir.below == Below::Unknown) {
     const bool merged = below(*dir.parent) == Below::Merged;
-    const auto found = merged ? lower_->lookup(path(dir)) : std::nullopt;
+    const auto found = merged ? lower_->lookup(path_of(dir)) : std::nullopt;
     dir.below = found && found->is_directory() ? Below::Merged : Below::None;
   }
   return dir.below;
@@ -122,14 +81,7 @@ Below DiffDraft::below(DraftDir& dir) {
 
 std::optional<Entry> DiffDraft::lower_at(DraftDir& dir, std::string_view name) {
   if (below(dir) != Below::Merged) return std::nullopt;
-  return lower_->lookup(path(dir, name));
-}
-
-std::optional<FileStat> DiffDraft::file_at(DraftDir& dir, std::string_view name) {
-  if (!dir.on_disk) return std::nullopt;
-  auto stat = stat_at(fd(dir), std::string(name));
-  if (stat && stat->type == FileType::Directory) return std::nullopt;
-  return stat;
+  return lower_->lookup(path_of(dir, name));
 }
 
 DirAttributes DiffDraft::lower_attributes(const RelPath& path) const {
@@ -185,7 +137,7 @@ bool DiffDraft::white_out(DraftDir& dir, std::string_view name) {
 /// directories that only carried them are lower content, and nested opaque flags say nothing new.
 void DiffDraft::hide_children(DraftDir& dir) {
   for (const auto& [name, state] : dir.special) {
-    if (state == NameState::CopiedUp) unlink_at(fd(dir), std::string(name));
+    if (state == NameState::CopiedUp) files_.remove_file(dir, name);
     tidy();
   }
   dir.special.clear();
@@ -201,27 +153,26 @@ void DiffDraft::hide_children(DraftDir& dir) {
     }
     child.opaque = false;
     if (child.claim == Claim::None) {
-      if (child.on_disk) unlink_at(fd(dir), std::string(child.name), AT_REMOVEDIR);
+      if (child.made) files_.remove_dir(child);
       erase_child(dir, child.name);
     }
   }
 }
 
 void DiffDraft::remove_child(DraftDir& dir, std::string_view name) {
-  const DraftDir* child = dir.child(name);
+  DraftDir* child = dir.child(name);
   if (child == nullptr) return;
-  if (child->on_disk) remove_tree_at(fd(dir), std::string(name));
+  if (child->made) files_.remove_dir(*child);
   erase_child(dir, name);
 }
 
 void DiffDraft::remove_file(DraftDir& dir, std::string_view name) {
-  unlink_at(fd(dir), std::string(name));
+  files_.remove_file(dir, name);
   dir.forget(name);
 }
 
 void DiffDraft::erase_child(DraftDir& dir, std::string_view name) {
   const auto child = dir.children.find(name);
-  forget_descriptors(*child->second);
   free_dir(child->second);
   dir.children.erase(child);
 }
@@ -231,16 +182,6 @@ void DiffDraft::free_dir(DraftDir* dir) {
     free_dir(child);
   tidy();
   std::pmr::polymorphic_allocator<>(&arena_).delete_object(dir);
-}
-
-void DiffDraft::forget_descriptors(const DraftDir& dir) {
-  for (OpenDir& open : open_) {
-    for (const DraftDir* at = open.dir; at != nullptr; at = at->parent) {
-      if (at != &dir) continue;
-      open = {};
-      break;
-    }
-  }
 }
 
 }  // namespace layerkit

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -9,21 +8,22 @@
 
 #include "draft_arena.h"
 #include "draft_dir.h"
+#include "draft_files.h"
 #include "layerkit/base/entry.h"
-#include "layerkit/base/fd.h"
-#include "layerkit/base/root_dir.h"
 #include "layerkit/layerstore/diff_format.h"
 #include "layerkit/layerstore/layer_tree.h"
 
 namespace layerkit {
 
-/// A diff directory under construction, together with the lower view it will cover: what
-/// a path is right now, in this layer and below it. Directories are made on disk when something
-/// is put into them. Not thread-safe.
+/// A layer under construction, together with the lower view it will cover: what a path is right
+/// now, in this layer and below it. Directories are made when something is put into them. Not
+/// thread-safe.
 class DiffDraft {
  public:
-  /// `lower` may be null: an empty root.
-  DiffDraft(Fd diff,
+  /// `arena` and `files` must outlive it; `files` holds nothing yet. `lower` may be null: an empty
+  /// root. `format` says which names are not free.
+  DiffDraft(DraftArena& arena,
+            DraftFiles& files,
             std::shared_ptr<const LayerTree> lower,
             DiffFormat format,
             std::uint64_t max_directories);
@@ -31,16 +31,8 @@ class DiffDraft {
   DraftDir& root() noexcept { return root_; }
   /// To be called between steps of work.
   void tidy() { arena_.tidy(); }
-  const RootDir& disk() const noexcept { return disk_; }
+  DraftFiles& files() noexcept { return files_; }
 
-  RelPath path(const DraftDir& dir) const;
-  RelPath path(const DraftDir& dir, std::string_view name) const { return path(dir) / name; }
-
-  /// Descriptor of the directory, made on disk when it is not yet. Stays open at least until the
-  /// third next call.
-  int fd(DraftDir& dir);
-  /// Makes the directory on disk; its parents too. False when a file of the layer is in the way.
-  bool make_on_disk(DraftDir& dir);
   /// The child of that name, added (nowhere but in memory) when it is not known yet. Throws
   /// Error{Invalid} for a name that the format keeps for itself.
   DraftDir& add_child(DraftDir& dir, std::string_view name);
@@ -51,9 +43,11 @@ class DiffDraft {
   std::optional<Entry> lower_at(DraftDir& dir, std::string_view name);
   /// Whether the lower view has anything at this directory's place that its parent would show.
   bool covers_lower(DraftDir& dir) { return !dir.is_root() && lower_at(*dir.parent, dir.name); }
-  /// This layer's object of that name that is on disk and not a directory.
-  std::optional<FileStat> file_at(DraftDir& dir, std::string_view name);
-  std::unique_ptr<ByteSource> open_lower(const RelPath& path) const { return lower_->open(path); }
+  /// Which object, not a directory, this layer has under that name.
+  std::optional<FileType> file_at(DraftDir& dir, std::string_view name) {
+    return dir.made ? files_.type_at(dir, name) : std::nullopt;
+  }
+  const std::shared_ptr<const LayerTree>& lower() const noexcept { return lower_; }
   /// The lower view's attributes of a directory for which below() is Merged or Emptied.
   DirAttributes lower_attributes(const RelPath& path) const;
 
@@ -65,33 +59,23 @@ class DiffDraft {
   void empty(DraftDir& dir);
   /// A whiteout: hides the lower view's object of that name. False when nothing changed.
   bool white_out(DraftDir& dir, std::string_view name);
-  /// Removes a directory of the layer with everything below, on disk too.
+  /// Removes a directory of the layer with everything below, made ones too.
   void remove_child(DraftDir& dir, std::string_view name);
   /// Removes a file of the layer.
   void remove_file(DraftDir& dir, std::string_view name);
 
  private:
-  struct OpenDir {
-    const DraftDir* dir = nullptr;
-    Fd fd;
-    std::uint64_t last_use = 0;
-  };
-
-  OpenDir* find_open(const DraftDir& dir);
   void hide_children(DraftDir& dir);
   void erase_child(DraftDir& dir, std::string_view name);
   void free_dir(DraftDir* dir);
-  void forget_descriptors(const DraftDir& dir);
 
-  RootDir disk_;
+  DraftArena& arena_;
+  DraftFiles& files_;
   std::shared_ptr<const LayerTree> lower_;
   DiffFormat format_;
   std::uint64_t max_directories_;
-  std::uint64_t directories_ = 0;  ///< made so far, in memory at least
-  DraftArena arena_;
+  std::uint64_t directories_ = 0;  ///< known so far, made or not
   DraftDir& root_;  ///< never destroyed: it goes with the arena, without a walk through it
-  std::array<OpenDir, 8> open_;
-  std::uint64_t uses_ = 0;
 };
 
 }  // namespace layerkit

@@ -76,14 +76,14 @@ DiffResolver::Step DiffResolver::step(Walk& walk, const std::string& name) {
 
 DiffResolver::Step DiffResolver::step_over_file(Walk& walk,
                                                 const std::string& name,
-                                                const FileStat& file) {
-  if (file.type == FileType::Symlink) {
-    return follow(walk, name, read_link_at(draft_.fd(*walk.at), name));
+                                                FileType type) {
+  if (type == FileType::Symlink) {
+    return follow(walk, name, draft_.files().link_target(*walk.at, name));
   }
   if (walk.missing == Missing::Stop) return Step::Stopped;
   if (!walk.at->is(name, NameState::CopiedUp)) {
     fail(Errc::Invalid, "resolving a parent: {} is a file of the same layer, not a directory",
-         quoted(draft_.path(*walk.at, name).str()));
+         quoted(path_of(*walk.at, name).str()));
   }
   draft_.remove_file(*walk.at, name);
   return add(walk, name);
@@ -106,7 +106,7 @@ DiffResolver::Step DiffResolver::follow(Walk& walk,
   if (walk.followed.size() >= kMaxLinks) {
     if (walk.missing == Missing::Stop) return Step::Stopped;  // a loop leads nowhere
     fail(Errc::Invalid, "resolving a parent: too many symlinks at {}",
-         quoted(draft_.path(*walk.at, name).str()));
+         quoted(path_of(*walk.at, name).str()));
   }
   walk.followed.emplace_back(walk.at, name);
   push_components(walk.left, target);

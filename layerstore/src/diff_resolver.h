@@ -50,7 +50,7 @@ class DiffResolver {
 
   DraftDir* walk(const RelPath& path, Missing missing);
   Step step(Walk& walk, const std::string& name);
-  Step step_over_file(Walk& walk, const std::string& name, const FileStat& file);
+  Step step_over_file(Walk& walk, const std::string& name, FileType type);
   Step step_below(Walk& walk, const std::string& name);
   Step follow(Walk& walk, const std::string& name, std::string_view target);
   Step add(Walk& walk, const std::string& name);

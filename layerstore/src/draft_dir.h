@@ -10,6 +10,8 @@
 
 namespace layerkit {
 
+struct DraftFile;
+
 /// What a directory of a diff under construction shows of the layers below.
 enum class Below {
   Unknown,  ///< not looked up yet
@@ -28,7 +30,7 @@ enum class Claim {
 /// What is special about a name that is not a directory of this layer.
 enum class NameState {
   WhitedOut,  ///< exists below and is hidden; the node is made at the end
-  CopiedUp,   ///< on disk, but a lower file: made so that it could be hard-linked
+  CopiedUp,   ///< made, but a lower file: so that it could be hard-linked
 };
 
 /// Attributes of a directory, kept until the end: they apply after everything in it is made.
@@ -40,18 +42,20 @@ struct DirAttributes {
   Xattrs xattrs;
 };
 
-/// One directory of a diff under construction. Files are not kept here, only on disk. All of it
-/// lies in one arena, which owns it: there may be millions.
+/// One directory of a layer under construction. What is in it besides directories is known to the
+/// draft's DraftFiles. All of it lies in one arena, which owns it: there may be millions.
 ///
 /// A claimed directory's ancestors are claimed. `special` is empty unless `below` is Merged.
 struct DraftDir {
   explicit DraftDir(std::pmr::memory_resource* arena)
-      : children(arena), special(arena), xattrs(arena) {}
+      : children(arena), special(arena), files(arena), xattrs(arena) {}
 
   DraftDir* parent = nullptr;  ///< null for the root
   std::string_view name;       ///< points into the parent's `children`
   std::pmr::map<std::pmr::string, DraftDir*, std::less<>> children;
   std::pmr::map<std::pmr::string, NameState, std::less<>> special;
+  /// Of MemoryFiles only; empty where the files are in a diff directory.
+  std::pmr::map<std::pmr::string, DraftFile*, std::less<>> files;
   // What the entry said; meaningful when `claim` is Entry.
   std::uint32_t mode = 0;
   std::uint32_t uid = 0;
@@ -61,12 +65,12 @@ struct DraftDir {
   unsigned depth = 0;
   Below below = Below::Unknown;
   Claim claim = Claim::None;
-  bool on_disk = false;
+  bool made = false;    ///< it is where the draft's files are
   bool opaque = false;  ///< the lower directory at this path must be hidden by the opaque xattr
 
   /// False for a directory that was only imagined on the way through `missing/..`.
   bool exists() const noexcept {
-    return claim != Claim::None || on_disk || below == Below::Merged || below == Below::Emptied;
+    return claim != Claim::None || made || below == Below::Merged || below == Below::Emptied;
   }
   bool is_root() const noexcept { return parent == nullptr; }
 
@@ -83,5 +87,11 @@ struct DraftDir {
     if (found != special.end()) special.erase(found);
   }
 };
+
+/// Throws Error{Limit} when it is longer than PATH_MAX allows.
+RelPath path_of(const DraftDir& dir);
+inline RelPath path_of(const DraftDir& dir, std::string_view name) {
+  return path_of(dir) / name;
+}
 
 }  // namespace layerkit

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "draft_dir.h"
+#include "draft_files.h"
 #include "layerkit/base/byte_stream.h"
 #include "layerkit/base/context.h"
 #include "layerkit/base/entry.h"
@@ -22,7 +22,7 @@ class ObjectWriter {
  public:
   ObjectWriter(DiffFormat format, const Context& context);
 
-  enum class Outcome { Created, Exists, NotPermitted };
+  using Outcome = DraftFiles::Outcome;
 
   /// Makes what `entry` says (no directory, no hard link) under `name`. Exists, and nothing read
   /// from `contents`, when the name exists; NotPermitted for a device that this user may not make.
