@@ -55,6 +55,18 @@ std::uint64_t copy_bytes(ByteSource& from, ByteSink& to) {
   return for_each_chunk(from, kChunk, [&to](std::span<const std::byte> chunk) { to.write(chunk); });
 }
 
+std::uint64_t ByteSource::skip(std::uint64_t count) {
+  std::vector<std::byte> buffer(std::min<std::uint64_t>(count, kChunk));
+  std::uint64_t done = 0;
+  while (done < count) {
+    const std::size_t got =
+        read(std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), count - done)));
+    if (got == 0) break;
+    done += got;
+  }
+  return done;
+}
+
 std::uint64_t drain(ByteSource& source) {
   return for_each_chunk(source, kChunk, [](std::span<const std::byte>) {});
 }
@@ -99,6 +111,13 @@ std::size_t FileRangeSource::read(std::span<std::byte> buffer) {
   offset_ += got;
   left_ -= got;
   return got;
+}
+
+std::uint64_t FileRangeSource::skip(std::uint64_t count) {
+  const std::uint64_t done = std::min(count, left_);
+  offset_ += done;
+  left_ -= done;
+  return done;
 }
 
 void FdSink::write(std::span<const std::byte> bytes) {

@@ -101,6 +101,13 @@ std::unique_ptr<ByteSource> open_contents(int dir_fd,
   return std::make_unique<FileContents>(std::move(file), size.value_or(stat.size), path.absolute());
 }
 
+std::optional<FileIdentity> identity_at(const LayerTree& layer, int dir_fd, const RelPath& path) {
+  const auto stat = stat_at(dir_fd, std::string(path.name()));
+  if (!stat) fail(Errc::NotFound, "reading {}: no such file", quoted(path.absolute()));
+  if (stat->nlink < 2) return std::nullopt;
+  return FileIdentity{&layer, stat->ino, stat->nlink};
+}
+
 Entry entry_of_stat(const FileStat& stat, const RelPath& path) {
   Entry entry;
   entry.path = path;

@@ -11,6 +11,7 @@
 #include "layerkit/base/file.h"
 #include "layerkit/base/root_dir.h"
 #include "layerkit/layerstore/diff_format.h"
+#include "layerkit/layerstore/layer_tree.h"
 #include "name_list.h"
 #include "overlay_redirect.h"
 
@@ -66,6 +67,9 @@ std::unique_ptr<ByteSource> open_contents(int dir_fd,
                                           const std::string& name,
                                           const RelPath& path,
                                           std::optional<std::uint64_t> size = std::nullopt);
+
+/// Of the file in the diff directory of `layer`. Throws Error{NotFound} when it is not there.
+std::optional<FileIdentity> identity_at(const LayerTree& layer, int dir_fd, const RelPath& path);
 
 /// What the file system tells of an object; neither its symlink target nor its xattrs.
 Entry entry_of_stat(const FileStat& stat, const RelPath& path);

@@ -39,6 +39,12 @@ class DiffTree final : public LayerTree {
     return open_contents(parent->get(), std::string(path.name()), path);
   }
 
+  std::optional<FileIdentity> identity(const RelPath& path) const override {
+    const auto parent = path.is_root() ? std::nullopt : open_dir(path.parent(), O_PATH);
+    if (!parent) fail(Errc::NotFound, "reading {}: no such file", quoted(path.absolute()));
+    return identity_at(*this, parent->get(), path);
+  }
+
  private:
   std::optional<Fd> open_dir(const RelPath& path, int flags) const {
     for (const std::string_view name : path.components()) {

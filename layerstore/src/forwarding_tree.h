@@ -21,6 +21,9 @@ class ForwardingTree : public LayerTree {
   std::unique_ptr<ByteSource> open(const RelPath& path) const override {
     return inner_->open(path);
   }
+  std::optional<FileIdentity> identity(const RelPath& path) const override {
+    return inner_->identity(path);
+  }
 
  protected:
   const LayerTree& inner() const noexcept { return *inner_; }

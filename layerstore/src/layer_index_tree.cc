@@ -59,11 +59,16 @@ class IndexTree final : public LayerTree {
   std::vector<std::string> list(const RelPath& path) const override;
   bool hides_lower(const RelPath& path) const override;
   std::unique_ptr<ByteSource> open(const RelPath& path) const override;
+  std::optional<FileIdentity> identity(const RelPath& path) const override {
+    return identity_at(*this, open_parent(path).get(), path);
+  }
   std::shared_ptr<const LayerDir> root_dir() const override {
     return std::make_shared<IndexDir>(file_, 0, RelPath());
   }
 
  private:
+  /// In the diff directory.
+  Fd open_parent(const RelPath& path) const;
   /// Goes down component by component and calls `use(object, is_last)` for each one found, until
   /// it returns false.
   template <typename Use>
@@ -131,10 +136,14 @@ std::unique_ptr<ByteSource> IndexTree::open(const RelPath& path) const {
   if (!found || found->is_whiteout()) {
     fail(Errc::NotFound, "reading {}: no such file", quoted(path.absolute()));
   }
+  return open_contents(open_parent(path).get(), std::string(path.name()), path);
+}
+
+Fd IndexTree::open_parent(const RelPath& path) const {
   const RootDir diff(open_diff_());
-  const auto parent = open_literal_dir(diff, path.parent(), O_PATH);
+  auto parent = path.is_root() ? std::nullopt : open_literal_dir(diff, path.parent(), O_PATH);
   if (!parent) fail(Errc::NotFound, "reading {}: no such file", quoted(path.absolute()));
-  return open_contents(parent->get(), std::string(path.name()), path);
+  return std::move(*parent);
 }
 
 }  // namespace

@@ -45,9 +45,17 @@ class DirectoryStore final : public Store {
   void export_layer(const ChainId& chain, ByteSink& tar, const Context& context) const override {
     export_stored_layer(*dirs_, chain, tar, context);
   }
+  std::unique_ptr<ByteSource> open_layer(const ChainId& chain) const override {
+    return open_stored_layer(*dirs_, chain);
+  }
 
   std::vector<LayerInfo> remove_unreferenced(const std::vector<ChainId>& keep) override {
     return collect_garbage(*dirs_, keep);
+  }
+
+  std::vector<std::shared_ptr<const LayerTree>> layer_trees(
+      const std::optional<ChainId>& chain) const override {
+    return dirs_->layer_trees(chain);
   }
 
   std::shared_ptr<const LayerTree> view(const std::optional<ChainId>& chain) const override {

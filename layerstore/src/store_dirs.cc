@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "forwarding_tree.h"
 #include "layer_index.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
@@ -35,6 +36,18 @@ bool is_chain_name(const std::string& name) {
   return name.size() == 2 * Sha256Digest::kBytes &&
          name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
+
+/// A layer of which the directory cannot say that it hides everything below.
+class OpaqueRootTree final : public ForwardingTree {
+ public:
+  using ForwardingTree::ForwardingTree;
+
+  std::optional<Entry> lookup(const RelPath& path) const override {
+    auto entry = ForwardingTree::lookup(path);
+    if (entry && path.is_root()) entry->hides = Hides::Below;
+    return entry;
+  }
+};
 
 }  // namespace
 
@@ -151,6 +164,22 @@ std::shared_ptr<const LayerTree> StoreDirs::tree(const std::string& directory) c
   return make_layer_index_tree(
       std::move(*index), directory, index_pages_,
       [dirs = shared_from_this(), directory] { return dirs->open_diff(directory); });
+}
+
+std::vector<std::shared_ptr<const LayerTree>> StoreDirs::layer_trees(
+    const std::optional<ChainId>& chain) const {
+  std::vector<std::shared_ptr<const LayerTree>> trees;
+  for (std::optional<ChainId> next = chain; next;) {
+    const LayerRecord record = layer(*next);
+    auto layer_tree = tree(record.info.chain.hex());
+    if (record.beneath == Beneath::Hidden) {
+      layer_tree = std::make_shared<OpaqueRootTree>(std::move(layer_tree));
+    }
+    trees.push_back(std::move(layer_tree));
+    next = record.info.parent;
+  }
+  std::reverse(trees.begin(), trees.end());
+  return trees;
 }
 
 std::shared_ptr<const LayerTree> StoreDirs::view(const std::optional<ChainId>& chain) const {

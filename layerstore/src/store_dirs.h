@@ -65,6 +65,9 @@ class StoreDirs : public std::enable_shared_from_this<StoreDirs> {
   std::shared_ptr<const LayerTree> tree(const std::string& directory) const;
   /// For indexes of layers that are not in place yet, too.
   const std::shared_ptr<IndexPageCache>& index_pages() const noexcept { return index_pages_; }
+  /// See Store::layer_trees.
+  std::vector<std::shared_ptr<const LayerTree>> layer_trees(
+      const std::optional<ChainId>& chain) const;
   std::shared_ptr<const LayerTree> view(const std::optional<ChainId>& chain) const;
 
  private:

@@ -9,37 +9,61 @@
 namespace layerkit {
 namespace {
 
-void check_end(const std::optional<recipe::End>& end, const LayerRecord& record) {
-  if (!end || end->diff_id != record.info.diff_id || end->tar_size != record.info.tar_size) {
+/// A stored layer's tar; at its end it is known to be the one that was imported.
+class ExportedTar final : public ByteSource {
+ public:
+  ExportedTar(const StoreDirs& dirs, const ChainId& chain)
+      : record_(dirs.layer(chain)),
+        stored_(dirs.open_directory(chain.hex()), dirs.open_diff(chain.hex())),
+        hashed_(stored_) {}
+
+  std::size_t read(std::span<std::byte> buffer) override {
+    return with_context([this] { return "exporting layer " + record_.info.diff_id.str(); },
+                        [&] {
+                          const std::size_t got = hashed_.read(buffer);
+                          if (got == 0) check_end();
+                          return got;
+                        });
+  }
+
+ private:
+  void check_end();
+
+  LayerRecord record_;
+  StoredTar stored_;
+  HashingSource hashed_;
+  bool is_checked_ = false;
+};
+
+void ExportedTar::check_end() {
+  if (is_checked_) return;
+  is_checked_ = true;
+  const auto& end = stored_.end();
+  if (!end || end->diff_id != record_.info.diff_id || end->tar_size != record_.info.tar_size) {
     fail(Errc::Integrity, "the recipe is that of another layer");
   }
-}
-
-void write_tar(StoredTar& tar, const LayerRecord& record, ByteSink& to, const Context& context) {
-  HashingSink hashed(to);
-  std::vector<std::byte> buffer(std::size_t{256} << 10);
-  while (const std::size_t got = tar.read(buffer)) {
-    context.check_interrupted();
-    hashed.write(std::span(buffer).first(got));
-  }
-  check_end(tar.end(), record);
-  if (hashed.size() != record.info.tar_size || DiffId(hashed.finish()) != record.info.diff_id) {
+  if (hashed_.size() != record_.info.tar_size || DiffId(hashed_.finish()) != record_.info.diff_id) {
     fail(Errc::Integrity, "the tar made from the store does not have the layer's digest");
   }
 }
 
 }  // namespace
 
+std::unique_ptr<ByteSource> open_stored_layer(const StoreDirs& dirs, const ChainId& chain) {
+  return with_context([&] { return "exporting layer " + chain.str(); },
+                      [&] { return std::make_unique<ExportedTar>(dirs, chain); });
+}
+
 void export_stored_layer(const StoreDirs& dirs,
                          const ChainId& chain,
                          ByteSink& tar,
                          const Context& context) {
-  const LayerRecord record = dirs.layer(chain);
-  with_context([&] { return "exporting layer " + record.info.diff_id.str(); },
-               [&] {
-                 StoredTar stored(dirs.open_directory(chain.hex()), dirs.open_diff(chain.hex()));
-                 write_tar(stored, record, tar, context);
-               });
+  const auto stored = open_stored_layer(dirs, chain);
+  std::vector<std::byte> buffer(std::size_t{256} << 10);
+  while (const std::size_t got = stored->read(buffer)) {
+    context.check_interrupted();
+    tar.write(std::span(buffer).first(got));
+  }
 }
 
 }  // namespace layerkit

@@ -54,6 +54,16 @@ void TarContents::set(std::vector<SparsePiece> pieces, std::uint64_t file_size) 
   padding_ = tar_padding(stored_size(pieces_));
 }
 
+std::vector<TarExtent> TarContents::extents() const {
+  std::vector<TarExtent> extents;
+  std::uint64_t tar_offset = input_.offset();
+  for (const SparsePiece& piece : pieces_) {
+    if (piece.length > 0) extents.push_back({tar_offset, piece.offset, piece.length});
+    tar_offset += piece.length;
+  }
+  return extents;
+}
+
 void TarContents::drop_file() {
   if (!pieces_.empty()) set_framing(stored_size(pieces_));
 }

@@ -33,6 +33,8 @@ class TarContents final : public ByteSource {
   /// The next bytes are the pieces, one after the other.
   void set_sparse_file(std::vector<SparsePiece> pieces, std::uint64_t file_size);
 
+  /// Where the pieces are, before any of them is read.
+  std::vector<TarExtent> extents() const;
   /// Makes framing of a file of which nothing was read.
   void drop_file();
 

@@ -51,6 +51,11 @@ std::uint64_t TarInput::skip_contents(std::uint64_t file_offset, std::uint64_t c
     if (observer_ != nullptr) observer_->on_contents(file_offset + done, bytes);
     done += bytes.size();
     consume(bytes.size());
+    if (observer_ == nullptr && begin_ == end_ && done < count) {
+      const std::uint64_t passed = source_.skip(count - done);
+      offset_ += passed;
+      return done + passed;
+    }
   }
   return done;
 }

@@ -39,13 +39,14 @@ std::string pick_name(std::string_view what,
   return gnu ? *gnu : header;
 }
 
-class TarReader final : public LayerReader {
+class TarReader final : public TarLayerReader {
  public:
   TarReader(ByteSource& source, TarDialect dialect, const TarLimits& limits, TarObserver* observer)
       : dialect_(dialect), limits_(limits), input_(source, observer), contents_(input_, place_) {}
 
   std::optional<Entry> next() override;
   ByteSource& contents() override { return contents_; }
+  std::vector<TarExtent> extents() const override { return contents_.extents(); }
 
  private:
   bool read_block(std::string_view what);
@@ -299,10 +300,10 @@ void TarReader::start_gnu_sparse(std::uint64_t stored, Entry& entry) {
 
 }  // namespace
 
-std::unique_ptr<LayerReader> make_tar_reader(ByteSource& source,
-                                             TarDialect dialect,
-                                             const TarLimits& limits,
-                                             TarObserver* observer) {
+std::unique_ptr<TarLayerReader> make_tar_reader(ByteSource& source,
+                                                TarDialect dialect,
+                                                const TarLimits& limits,
+                                                TarObserver* observer) {
   return std::make_unique<TarReader>(source, dialect, limits, observer);
 }
 

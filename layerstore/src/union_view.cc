@@ -16,9 +16,12 @@ struct Part {
   std::shared_ptr<const LayerDir> directory;
 };
 
-/// A directory as the union shows it: the layers that have it and are not hidden, top first. None:
-/// the union has no such directory.
-using MergedDir = std::vector<Part>;
+/// A directory as the union shows it.
+struct MergedDir {
+  std::vector<Part> parts;   ///< the layers that have it and are not hidden, top first; none: there
+                             ///< is no such directory
+  bool hides_lower = false;  ///< what lies below the union's layers does not show through it
+};
 
 /// Directories that were asked about; whoever looks up one child often looks up the next.
 class MergedDirs {
@@ -31,7 +34,7 @@ class MergedDirs {
 
   void put(const RelPath& path, std::shared_ptr<const MergedDir> directory) {
     const std::lock_guard lock(mutex_);
-    const std::size_t cost = (1 + directory->size()) * (1 + path.str().size() / 128);
+    const std::size_t cost = (1 + directory->parts.size()) * (1 + path.str().size() / 128);
     // What is thrown away is found again: from the root, in as many steps as the path is long.
     if (cost_ + cost > kMaxCost) {
       known_.clear();
@@ -53,8 +56,13 @@ class MergedDirs {
 /// a whiteout, an opaque directory or an object that is no directory ends them.
 class UnionView final : public LayerTree {
  public:
-  explicit UnionView(std::vector<std::shared_ptr<const LayerTree>> base_to_top)
-      : layers_(base_to_top.rbegin(), base_to_top.rend()) {}
+  enum class Shows {
+    Tree,   ///< what a mount shows
+    Layer,  ///< what hides lower layers, too
+  };
+
+  UnionView(std::vector<std::shared_ptr<const LayerTree>> base_to_top, Shows shows)
+      : layers_(base_to_top.rbegin(), base_to_top.rend()), shows_(shows) {}
 
   std::optional<Entry> lookup(const RelPath& path) const override {
     auto found = find(path);
@@ -66,8 +74,16 @@ class UnionView final : public LayerTree {
 
   std::unique_ptr<ByteSource> open(const RelPath& path) const override {
     const auto found = find(path);
-    if (!found) fail(Errc::NotFound, "reading {}: no such file", quoted(path.absolute()));
+    if (!found || found->first == nullptr) {
+      fail(Errc::NotFound, "reading {}: no such file", quoted(path.absolute()));
+    }
     return found->first->open(path);
+  }
+
+  std::optional<FileIdentity> identity(const RelPath& path) const override {
+    const auto found = find(path);
+    if (!found || found->first == nullptr || found->second.is_directory()) return std::nullopt;
+    return found->first->identity(path);
   }
 
  private:
@@ -75,21 +91,26 @@ class UnionView final : public LayerTree {
 
   std::optional<Found> find(const RelPath& path) const;
   Found find_root() const;
+  Hides hides(const RelPath& directory_path) const;
   std::shared_ptr<const MergedDir> directory(const RelPath& path) const;
   std::shared_ptr<const MergedDir> root_directory() const;
 
   std::vector<std::shared_ptr<const LayerTree>> layers_;  ///< top first
+  Shows shows_;
   mutable MergedDirs known_;
 };
 
 std::shared_ptr<const MergedDir> merged_child(const MergedDir& parent, std::string_view name) {
   auto merged = std::make_shared<MergedDir>();
-  for (const Part& part : parent) {
+  merged->hides_lower = parent.hides_lower;
+  for (const Part& part : parent.parts) {
     auto child = part.directory->find(name);
     if (!child) continue;
-    if (!child->directory) break;
-    merged->push_back({part.layer, std::move(child->directory)});
-    if (child->entry.hides == Hides::Below) break;
+    const bool is_last = !child->directory || child->entry.hides == Hides::Below;
+    if (child->directory) merged->parts.push_back({part.layer, std::move(child->directory)});
+    if (!is_last) continue;
+    merged->hides_lower = true;
+    break;
   }
   return merged;
 }
@@ -97,8 +118,10 @@ std::shared_ptr<const MergedDir> merged_child(const MergedDir& parent, std::stri
 std::shared_ptr<const MergedDir> UnionView::root_directory() const {
   auto merged = std::make_shared<MergedDir>();
   for (const auto& layer : layers_) {
-    merged->push_back({layer.get(), layer->root_dir()});
-    if (layer->hides_lower(RelPath())) break;
+    merged->parts.push_back({layer.get(), layer->root_dir()});
+    if (!layer->hides_lower(RelPath())) continue;
+    merged->hides_lower = true;
+    break;
   }
   return merged;
 }
@@ -124,7 +147,7 @@ std::shared_ptr<const MergedDir> UnionView::directory(const RelPath& path) const
 UnionView::Found UnionView::find_root() const {
   for (const auto& layer : layers_) {
     if (auto entry = layer->lookup(RelPath())) {
-      entry->hides = Hides::Nothing;
+      entry->hides = hides(RelPath());
       return {layer.get(), std::move(*entry)};
     }
   }
@@ -137,25 +160,33 @@ UnionView::Found UnionView::find_root() const {
 std::optional<UnionView::Found> UnionView::find(const RelPath& path) const {
   if (path.is_root()) return find_root();
   const auto parent = directory(path.parent());
-  for (const Part& part : *parent) {
+  for (const Part& part : parent->parts) {
     auto child = part.directory->find(path.name());
     if (!child) continue;
-    if (child->entry.is_whiteout()) return std::nullopt;
-    child->entry.hides = Hides::Nothing;
+    if (child->entry.is_whiteout()) {
+      if (shows_ == Shows::Tree) return std::nullopt;
+    } else {
+      child->entry.hides = child->directory ? hides(path) : Hides::Nothing;
+    }
     return Found(part.layer, std::move(child->entry));
   }
   return std::nullopt;
 }
 
+Hides UnionView::hides(const RelPath& directory_path) const {
+  const bool tells = shows_ == Shows::Layer && directory(directory_path)->hides_lower;
+  return tells ? Hides::Below : Hides::Nothing;
+}
+
 std::vector<std::string> UnionView::list(const RelPath& path) const {
   const auto merged = directory(path);
-  if (merged->empty() && !path.is_root()) {
+  if (merged->parts.empty() && !path.is_root()) {
     fail(Errc::NotFound, "listing {}: it is not a directory", quoted(path.absolute()));
   }
   std::map<std::string, bool> names;  // the topmost word on each name: is it seen?
-  for (const Part& part : *merged) {
+  for (const Part& part : merged->parts) {
     for (LayerName& name : part.directory->list())
-      names.emplace(std::move(name.name), !name.is_whiteout);
+      names.emplace(std::move(name.name), shows_ == Shows::Layer || !name.is_whiteout);
   }
   std::vector<std::string> seen;
   for (const auto& [name, is_seen] : names) {
@@ -168,7 +199,12 @@ std::vector<std::string> UnionView::list(const RelPath& path) const {
 
 std::shared_ptr<const LayerTree> make_union_view(
     std::vector<std::shared_ptr<const LayerTree>> base_to_top) {
-  return std::make_shared<UnionView>(std::move(base_to_top));
+  return std::make_shared<UnionView>(std::move(base_to_top), UnionView::Shows::Tree);
+}
+
+std::shared_ptr<const LayerTree> make_stacked_layer(
+    std::vector<std::shared_ptr<const LayerTree>> base_to_top) {
+  return std::make_shared<UnionView>(std::move(base_to_top), UnionView::Shows::Layer);
 }
 
 }  // namespace layerkit

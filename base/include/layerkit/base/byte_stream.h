@@ -20,6 +20,9 @@ class ByteSource {
   /// Fills the front of `buffer`; returns how many bytes, 0 only at the end of the stream.
   /// REQUIRES: buffer is not empty. Throws Error on failure; the stream is unusable afterwards.
   virtual std::size_t read(std::span<std::byte> buffer) = 0;
+  /// Passes over `count` bytes; returns how many, fewer only where the stream ends. A source that
+  /// can do so does not look at them: what they are is not verified then.
+  virtual std::uint64_t skip(std::uint64_t count);
 };
 
 /// A stream of bytes to write. Not thread-safe.
@@ -86,6 +89,7 @@ class FileRangeSource final : public ByteSource {
   FileRangeSource(int fd, std::uint64_t offset, std::uint64_t size, std::string name)
       : fd_(fd), offset_(offset), left_(size), name_(std::move(name)) {}
   std::size_t read(std::span<std::byte> buffer) override;
+  std::uint64_t skip(std::uint64_t count) override;
 
  private:
   int fd_;

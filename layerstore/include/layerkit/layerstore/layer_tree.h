@@ -42,6 +42,19 @@ class LayerDir {
   virtual std::vector<LayerName> list() const = 0;
 };
 
+class LayerTree;
+
+/// Which file a name is: names with the same layer and number are one file.
+struct FileIdentity {
+  const LayerTree* layer = nullptr;  ///< the single layer that has it
+  std::uint64_t number = 0;
+  std::uint64_t links = 1;  ///< names that the layer has for it, hidden ones and lost ones included
+
+  bool is_same_file(const FileIdentity& other) const noexcept {
+    return layer == other.layer && number == other.number;
+  }
+};
+
 /// Random access to one layer, or to a union of layers: a union of trees is a tree.
 /// Paths are literal: no symlink is followed. Safe for concurrent readers.
 class LayerTree {
@@ -65,6 +78,9 @@ class LayerTree {
   virtual bool hides_lower(const RelPath& path) const;
   /// Contents of the regular file at `path`. Throws Error{NotFound} when there is none.
   virtual std::unique_ptr<ByteSource> open(const RelPath& path) const = 0;
+  /// Which file stands at `path`; nullopt for what is no file with several names. REQUIRES: there
+  /// is one that is not a directory.
+  virtual std::optional<FileIdentity> identity(const RelPath& path) const = 0;
   /// The root, to go down from. The default asks `lookup` and `list`.
   virtual std::shared_ptr<const LayerDir> root_dir() const;
 };
@@ -78,6 +94,12 @@ inline std::shared_ptr<const LayerTree> make_overlay_diff_tree(
     Fd diff, OverlayXattrs space = OverlayXattrs::Trusted) {
   return make_diff_tree(std::move(diff), DiffFormat::overlay(space));
 }
+
+/// Several layers as one: what applying all of them in turn does, `base_to_top[0]` first. Its names
+/// and entries are those of a single layer, whiteouts and opaque directories included; one layer's
+/// whiteout of what only another one of them has is still there.
+std::shared_ptr<const LayerTree> make_stacked_layer(
+    std::vector<std::shared_ptr<const LayerTree>> base_to_top);
 
 /// What a mount of these layers shows, `base_to_top[0]` lowest. An empty list is an empty root.
 /// It remembers which layers have the directories it was asked about: layers must not change while

@@ -92,11 +92,17 @@ class Store {
   /// Writes the layer's tar as it was imported, byte for byte. Throws Error{Integrity} that names
   /// the file when something in the store was changed; what was written until then is void.
   virtual void export_layer(const ChainId& chain, ByteSink& tar, const Context& context) const = 0;
+  /// The same bytes to read; they are void unless the end is reached. Must not outlive the store.
+  virtual std::unique_ptr<ByteSource> open_layer(const ChainId& chain) const = 0;
   /// Deletes every layer that `keep` does not need (ancestors of kept ones and layers of
   /// containers are kept) and whatever dead processes left in staging. Returns the removed,
   /// children before parents. REQUIRES: the caller holds the exclusive lock.
   virtual std::vector<LayerInfo> remove_unreferenced(const std::vector<ChainId>& keep) = 0;
 
+  /// The trees of a stack's layers, base first: those that a layer with an opaque root hides are
+  /// left out of the view only.
+  virtual std::vector<std::shared_ptr<const LayerTree>> layer_trees(
+      const std::optional<ChainId>& chain) const = 0;
   /// The merged view of a stack; null chain: an empty root.
   virtual std::shared_ptr<const LayerTree> view(const std::optional<ChainId>& chain) const = 0;
   virtual LayerMount mount_layers(const std::optional<ChainId>& chain) const = 0;

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "layerkit/layerstore/layer_stream.h"
 
@@ -43,6 +44,22 @@ enum class TarDialect {
   Literal,  ///< an archive of files: names are taken as they are
 };
 
+/// Bytes of a file that stand in a tar.
+struct TarExtent {
+  std::uint64_t tar_offset = 0;
+  std::uint64_t file_offset = 0;
+  std::uint64_t length = 0;
+  bool operator==(const TarExtent&) const = default;
+};
+
+/// A tar as a layer.
+class TarLayerReader : public LayerReader {
+ public:
+  /// Where the contents of the entry are that `next()` just returned, before any of them is read;
+  /// what is between the extents of a sparse file is zeros.
+  virtual std::vector<TarExtent> extents() const = 0;
+};
+
 /// Reads v7, ustar, pax, GNU (long names, base-256 numbers, sparse 0.0, 0.1, 1.0 and old) and
 /// star tars from `source`, which must outlive the reader, to its very end: trailing bytes
 /// included. `observer` may be null. Memory stays below 4 MiB whatever the tar claims.
@@ -55,10 +72,10 @@ enum class TarDialect {
 /// parse; Error{Integrity} for a stream that ends inside an entry; Error{Unsupported} for star's
 /// sparse files and for hard links to other AUFS metadata than `.wh..wh.plnk/NAME`. See
 /// docs/formats/layer.md.
-std::unique_ptr<LayerReader> make_tar_reader(ByteSource& source,
-                                             TarDialect dialect,
-                                             const TarLimits& limits = {},
-                                             TarObserver* observer = nullptr);
+std::unique_ptr<TarLayerReader> make_tar_reader(ByteSource& source,
+                                                TarDialect dialect,
+                                                const TarLimits& limits = {},
+                                                TarObserver* observer = nullptr);
 
 struct TarWriterOptions {
   /// Times above this are lowered to it (SOURCE_DATE_EPOCH); unset: kept.
