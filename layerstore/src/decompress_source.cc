@@ -66,6 +66,13 @@ class Decompressor final : public DecompressingSource {
                         [&] { return decompress(buffer); });
   }
 
+  std::uint64_t skip(std::uint64_t count) override {
+    if (codec_) return DecompressingSource::skip(count);
+    const std::uint64_t held = std::min<std::uint64_t>(count, end_ - begin_);
+    begin_ += held;
+    return held + (held < count ? source_.skip(count - held) : 0);
+  }
+
  private:
   std::size_t pass_through(std::span<std::byte> buffer);
   std::size_t decompress(std::span<std::byte> buffer);

@@ -11,6 +11,16 @@ StoredFile open_existing(const BlobContainer& container, const RelPath& path) {
   return std::move(*file);
 }
 
+std::unique_ptr<ByteSource> open_file_at(const BlobContainer& container,
+                                         const RelPath& path,
+                                         std::uint64_t offset) {
+  StoredFile file = open_existing(container, path);
+  if (file.bytes->skip(offset) != offset) {
+    fail(Errc::Integrity, "reading {}: it ends before byte {}", quoted(path.str()), offset);
+  }
+  return std::move(file.bytes);
+}
+
 std::string read_document(const StoredFile& file,
                           const std::string& name,
                           const LoadLimits& limits) {

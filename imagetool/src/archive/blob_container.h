@@ -49,14 +49,18 @@ std::unique_ptr<BlobContainer> make_tar_container(Fd file,
 std::unique_ptr<BlobContainer> make_directory_container(Fd dir, std::string name);
 
 /// `input`: a directory, a file, or "-" for standard input. Pipes and compressed files are spooled
-/// to a temporary file of the store.
+/// to a temporary file.
 std::unique_ptr<BlobContainer> open_container(const std::string& input,
-                                              const Store& store,
+                                              const MakeTemporaryFile& make_temporary_file,
                                               const Context& context,
                                               const LoadLimits& limits);
 
 /// As BlobContainer::open, but absence is Error{NotFound} "the archive has no 'x'".
 StoredFile open_existing(const BlobContainer& container, const RelPath& path);
+/// Its bytes from `offset` on.
+std::unique_ptr<ByteSource> open_file_at(const BlobContainer& container,
+                                         const RelPath& path,
+                                         std::uint64_t offset);
 /// The whole text of a JSON document. Throws Error{Limit} above `limits.json_bytes`.
 std::string read_document(const StoredFile& file,
                           const std::string& name,

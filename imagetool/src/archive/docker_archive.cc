@@ -55,6 +55,11 @@ class DockerArchiveReader final : public ArchiveReader {
     return {std::move(file.bytes), file.size, std::nullopt};
   }
 
+  std::unique_ptr<ByteSource> open_layer_at(const std::string& handle,
+                                            std::uint64_t offset) override {
+    return open_file_at(*container_, RelPath::parse(handle), offset);
+  }
+
  private:
   static std::vector<DockerManifestItem> read_manifest(const BlobContainer& container,
                                                        const LoadLimits& limits) {

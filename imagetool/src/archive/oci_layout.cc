@@ -140,11 +140,7 @@ class OciLayoutReader final : public ArchiveReader {
   }
 
   ArchivedLayer open_layer(const std::string& handle) override {
-    const auto number = parse_decimal(handle);
-    if (!number || *number >= layers_.size()) {
-      fail(Errc::Invalid, "opening layer {}: it is not of this archive", quoted(handle));
-    }
-    const Layer& layer = layers_[*number];
+    const Layer& layer = layer_of(handle);
     auto file = blobs_.open(layer.descriptor);
     if (!file) {
       fail(Errc::NotFound, "{} {} is missing from the archive",
@@ -153,11 +149,24 @@ class OciLayoutReader final : public ArchiveReader {
     return {std::move(file->bytes), file->size, layer.type.compression};
   }
 
+  std::unique_ptr<ByteSource> open_layer_at(const std::string& handle,
+                                            std::uint64_t offset) override {
+    return open_file_at(*container_, blob_path(layer_of(handle).descriptor.digest), offset);
+  }
+
  private:
   struct Layer {
     Descriptor descriptor;
     LayerMediaType type;
   };
+
+  const Layer& layer_of(const std::string& handle) const {
+    const auto number = parse_decimal(handle);
+    if (!number || *number >= layers_.size()) {
+      fail(Errc::Invalid, "opening layer {}: it is not of this archive", quoted(handle));
+    }
+    return layers_[*number];
+  }
 
   void add_image(std::vector<ArchivedImage>& images,
                  const OciCandidate& candidate,

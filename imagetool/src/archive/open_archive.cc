@@ -37,10 +37,10 @@ bool is_docker_archive(const BlobContainer& container, const LoadLimits& limits)
 }  // namespace
 
 std::unique_ptr<ArchiveReader> open_archive(const std::string& input,
-                                            const Store& store,
+                                            const MakeTemporaryFile& make_temporary_file,
                                             const Context& context,
                                             const LoadLimits& limits) {
-  auto container = open_container(input, store, context, limits);
+  auto container = open_container(input, make_temporary_file, context, limits);
   const auto reading = [name = container->name()] { return "reading archive " + quoted(name); };
   const bool is_docker =
       with_context(reading, [&] { return is_docker_archive(*container, limits); });

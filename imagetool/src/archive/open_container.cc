@@ -43,10 +43,10 @@ class BoundedSink final : public ByteSink {
 Fd spool(int fd,
          std::uint64_t size,
          const std::string& name,
-         const Store& store,
+         const MakeTemporaryFile& make_temporary_file,
          const Context& context,
          const LoadLimits& limits) {
-  Fd file = store.temporary_file();
+  Fd file = make_temporary_file();
   FdSource input(fd, name);
   ProgressSource counted(input, "reading " + escaped(name), size, context);
   const auto plain = make_decompressing_source(counted, name, limits.decompression);
@@ -59,7 +59,7 @@ Fd spool(int fd,
 
 std::unique_ptr<BlobContainer> open_file(Fd file,
                                          std::string name,
-                                         const Store& store,
+                                         const MakeTemporaryFile& make_temporary_file,
                                          const Context& context,
                                          const LoadLimits& limits) {
   const FileStat stat = stat_fd(file.get());
@@ -69,27 +69,27 @@ std::unique_ptr<BlobContainer> open_file(Fd file,
   const bool is_plain =
       stat.type == FileType::Regular && ::lseek(file.get(), 0, SEEK_CUR) == 0 &&
       sniff(file.get(), stat.size, name, limits.decompression) == Compression::None;
-  if (!is_plain) file = spool(file.get(), stat.size, name, store, context, limits);
+  if (!is_plain) file = spool(file.get(), stat.size, name, make_temporary_file, context, limits);
   return make_tar_container(std::move(file), std::move(name), context);
 }
 
 }  // namespace
 
 std::unique_ptr<BlobContainer> open_container(const std::string& input,
-                                              const Store& store,
+                                              const MakeTemporaryFile& make_temporary_file,
                                               const Context& context,
                                               const LoadLimits& limits) {
   if (input == "-") {
     Fd copy(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0));
     const int err = errno;
     if (!copy) fail_errno(err, "opening standard input");
-    return open_file(std::move(copy), "standard input", store, context, limits);
+    return open_file(std::move(copy), "standard input", make_temporary_file, context, limits);
   }
   Fd file = open_at(AT_FDCWD, input, O_RDONLY | O_NOCTTY);
   if (stat_fd(file.get()).type == FileType::Directory) {
     return make_directory_container(std::move(file), input);
   }
-  return open_file(std::move(file), input, store, context, limits);
+  return open_file(std::move(file), input, make_temporary_file, context, limits);
 }
 
 }  // namespace layerkit

@@ -23,6 +23,14 @@ class ProgressSource final : public ByteSource {
     return got;
   }
 
+  std::uint64_t skip(std::uint64_t count) override {
+    context_.check_interrupted();
+    const std::uint64_t passed = inner_.skip(count);
+    done_ += passed;
+    context_.progress(what_, done_, total_);
+    return passed;
+  }
+
  private:
   ByteSource& inner_;
   std::string what_;

@@ -11,22 +11,27 @@ namespace layerkit::cli {
 
 // Groups of the help text.
 inline constexpr char kImages[] = "Images";
+inline constexpr char kContents[] = "Contents of images";
 inline constexpr char kContainers[] = "Containers";
 inline constexpr char kSystem[] = "System";
 inline constexpr char kHidden[] = "";
 
 // One function per subcommand, each in its cmd_<verb>.cc.
+void add_cat(CLI::App& app, Session& session);
 void add_check(CLI::App& app, Session& session);
 void add_commit(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);
 void add_diff(CLI::App& app, Session& session);
+void add_explain(CLI::App& app, Session& session);
 void add_history(CLI::App& app, Session& session);
 void add_images(CLI::App& app, Session& session);
 void add_info(CLI::App& app, Session& session);
 void add_inspect(CLI::App& app, Session& session);
 void add_kill(CLI::App& app, Session& session);
+void add_layers(CLI::App& app, Session& session);
 void add_load(CLI::App& app, Session& session);
 void add_logs(CLI::App& app, Session& session);
+void add_ls(CLI::App& app, Session& session);
 void add_man(CLI::App& app, Session& session);
 void add_mount(CLI::App& app, Session& session);
 void add_network(CLI::App& app, Session& session);
@@ -39,6 +44,7 @@ void add_prune(CLI::App& app, Session& session);
 void add_stop(CLI::App& app, Session& session);
 void add_system(CLI::App& app, Session& session);
 void add_tag(CLI::App& app, Session& session);
+void add_tree(CLI::App& app, Session& session);
 void add_unmount(CLI::App& app, Session& session);
 void add_version(CLI::App& app, Session& session);
 
@@ -52,6 +58,12 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_history,
     add_rmi,
     add_prune,
+    // Looking into images
+    add_ls,
+    add_cat,
+    add_tree,
+    add_layers,
+    add_explain,
     // Containers
     add_run,
     add_ps,

@@ -18,6 +18,8 @@ class ProgressLine {
 
   /// `context` with its progress (and its warnings, above the line) shown here.
   Context attach(const Context& context);
+  /// Wipes the line before something else is printed.
+  void finish() { wipe(); }
 
  private:
   void show(const std::string& what, std::uint64_t done, std::uint64_t total);

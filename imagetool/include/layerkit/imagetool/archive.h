@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -45,7 +46,13 @@ class ArchiveReader {
   /// The source verifies size and digest at its end and must not outlive the reader. Throws
   /// Error{NotFound} that names the file when the archive lacks it.
   virtual ArchivedLayer open_layer(const std::string& handle) = 0;
+  /// The layer's bytes as they lie in the archive, from `offset` on; nothing verifies them.
+  virtual std::unique_ptr<ByteSource> open_layer_at(const std::string& handle,
+                                                    std::uint64_t offset) = 0;
 };
+
+/// Makes a file without a name (O_TMPFILE), for spooling.
+using MakeTemporaryFile = std::function<Fd()>;
 
 /// Bounds on what an archive may ask of us, apart from those of the store it is loaded into. One
 /// that is hit is Error{Limit} and named in it.
@@ -59,13 +66,20 @@ struct LoadLimits {
 };
 
 /// `input`: a file, "-" for standard input, or a directory. What cannot be read at random (a pipe,
-/// a compressed file) is spooled to a nameless file on the store's file system. Throws
-/// Error{Invalid} "'x' is not an image archive: …". See docs/formats/archives.md.
-/// `store` and `context` must outlive the reader.
+/// a compressed file) is spooled to a temporary file. Throws Error{Invalid} "'x' is not an image
+/// archive: …". See docs/formats/archives.md. `context` must outlive the reader.
 std::unique_ptr<ArchiveReader> open_archive(const std::string& input,
-                                            const Store& store,
+                                            const MakeTemporaryFile& make_temporary_file,
                                             const Context& context,
                                             const LoadLimits& limits = {});
+/// The same with temporary files of `store`.
+inline std::unique_ptr<ArchiveReader> open_archive(const std::string& input,
+                                                   const Store& store,
+                                                   const Context& context,
+                                                   const LoadLimits& limits = {}) {
+  return open_archive(
+      input, [&store] { return store.temporary_file(); }, context, limits);
+}
 
 struct LoadResult {
   ImageId image;

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "cli/session.h"
+#include "layerkit/imagetool/image_source.h"
+
+namespace layerkit::cli {
+
+/// How help calls what ImageReference describes.
+inline constexpr char kImageArgument[] = "IMAGE";
+/// For footers of commands that take one.
+extern const char* const kImageArgumentHelp;
+
+/// Which image the user means: the operand, and --platform.
+struct ImageArgument {
+  std::string reference;
+  std::string platform;
+};
+
+/// Declares the operand and --platform.
+void add_image_argument(CLI::App& command, ImageArgument& argument);
+/// Opens the image; `context` must outlive it.
+std::unique_ptr<ImageSource> open_image(Session& session,
+                                        const ImageArgument& argument,
+                                        const Context& context);
+
+}  // namespace layerkit::cli
