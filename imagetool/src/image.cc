@@ -4,6 +4,7 @@
 
 #include "layerkit/base/error.h"
 #include "layerkit/base/strict_json.h"
+#include "layerkit/imagetool/image_step.h"
 
 namespace layerkit {
 namespace {
@@ -155,6 +156,42 @@ std::vector<HistoryStep> Image::history() const {
   for (; layer < diff_ids().size(); ++layer)
     steps.push_back({.layer = layer});
   return steps;
+}
+
+std::vector<json> Image::history_records() const {
+  std::vector<json> records;
+  const auto found = config().find("history");
+  if (found != config().end() && found->is_array()) {
+    records.assign(found->begin(), found->end());
+  }
+  records.resize(history().size(), json::object());
+  return records;
+}
+
+Image Image::with_steps(const std::vector<Step>& steps) const {
+  json changed = config();
+  json layers = json::array();
+  json records = json::array();
+  bool says_something = false;
+  for (const Step& step : steps) {
+    json record = step.record;
+    says_something = says_something || !record.empty();
+    if (step.layer) {
+      layers.push_back(step.layer->str());
+      record.erase("empty_layer");
+    } else {
+      record["empty_layer"] = true;
+    }
+    records.push_back(std::move(record));
+  }
+  changed["rootfs"]["type"] = "layers";
+  changed["rootfs"]["diff_ids"] = std::move(layers);
+  if (says_something) {
+    changed["history"] = std::move(records);
+  } else {
+    changed.erase("history");
+  }
+  return parse(dump_json(changed, "config"));
 }
 
 Image Image::with_layer(const Addition& addition, const json* new_config) const {

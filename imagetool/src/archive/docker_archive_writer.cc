@@ -56,9 +56,9 @@ std::string repositories_text(const std::vector<SaveItem>& items) {
 
 }  // namespace
 
-void write_docker_archive(const Store& store,
-                          const std::vector<SaveItem>& items,
+void write_docker_archive(const std::vector<SaveItem>& items,
                           Compression layers,
+                          const MakeTemporaryFile& make_temporary_file,
                           ArchiveOutput& output,
                           const Context& context) {
   add_text(output, "manifest.json", manifest_text(items, layers));
@@ -69,12 +69,10 @@ void write_docker_archive(const Store& store,
   }
   std::set<DiffId> written;
   for (const SaveItem& item : items) {
-    const std::vector<ChainId> chains = item.image.chain_ids();
-    for (std::size_t i = 0; i < chains.size(); ++i) {
-      const DiffId& layer = item.image.diff_ids()[i];
-      if (!written.insert(layer).second) continue;
-      const LayerExport exported(store, chains[i], layers, context);
-      output.add(layer_name(layer, layers), exported.size(),
+    for (const LayerInput& layer : item.layers) {
+      if (!written.insert(layer.diff_id).second) continue;
+      const LayerExport exported(layer, layers, make_temporary_file, context);
+      output.add(layer_name(layer.diff_id, layers), exported.size(),
                  [&](ByteSink& sink) { exported.write(sink); });
     }
   }

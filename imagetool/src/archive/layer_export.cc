@@ -1,46 +1,57 @@
 #include "archive/layer_export.h"
 
+#include <vector>
+
 #include "layerkit/base/error.h"
 #include "layerkit/base/hashing_stream.h"
 
 namespace layerkit {
-namespace {
 
-LayerInfo find_layer(const Store& store, const ChainId& chain) {
-  const auto info = store.find(chain);
-  if (!info) fail(Errc::NotFound, "layer {} is not in the store", chain.str());
-  return *info;
+std::vector<LayerInput> stored_layers(const Store& store, const Image& image) {
+  std::vector<LayerInput> layers;
+  for (const ChainId& chain : image.chain_ids()) {
+    const auto info = store.find(chain);
+    if (!info) fail(Errc::NotFound, "layer {} is not in the store", chain.str());
+    layers.push_back(
+        {info->diff_id, info->tar_size, [&store, chain] { return store.open_layer(chain); }});
+  }
+  return layers;
 }
 
-}  // namespace
-
-LayerExport::LayerExport(const Store& store,
-                         const ChainId& chain,
+LayerExport::LayerExport(const LayerInput& layer,
                          Compression compression,
+                         const MakeTemporaryFile& make_temporary_file,
                          const Context& context)
-    : store_(store), context_(context), chain_(chain), digest_(chain.digest()), size_(0) {
-  const LayerInfo info = find_layer(store, chain);
-  digest_ = BlobId(info.diff_id.digest());
-  size_ = info.tar_size;
-  if (compression != Compression::None) compress(compression);
+    : layer_(layer), context_(context), digest_(layer.diff_id.digest()) {
+  if (compression == Compression::None && layer.size) {
+    size_ = *layer.size;
+  } else {
+    spool(compression, make_temporary_file);
+  }
 }
 
-void LayerExport::compress(Compression compression) {
-  file_ = store_.temporary_file();
+void LayerExport::spool(Compression compression, const MakeTemporaryFile& make_temporary_file) {
+  file_ = make_temporary_file();
   FdSink file(file_.get(), "temporary file");
   HashingSink hashed(file);
   const auto compressed = make_compressing_sink(hashed, compression);
-  store_.export_layer(chain_, *compressed, context_);
+  copy(*compressed);
   compressed->finish();
   size_ = hashed.size();
   digest_ = BlobId(hashed.finish());
 }
 
-void LayerExport::write(ByteSink& sink) const {
-  if (!file_) {
-    store_.export_layer(chain_, sink, context_);
-    return;
+void LayerExport::copy(ByteSink& sink) const {
+  const auto tar = layer_.open();
+  std::vector<std::byte> buffer(std::size_t{256} << 10);
+  while (const std::size_t got = tar->read(buffer)) {
+    context_.check_interrupted();
+    sink.write(std::span(buffer).first(got));
   }
+}
+
+void LayerExport::write(ByteSink& sink) const {
+  if (!file_) return copy(sink);
   FileRangeSource source(file_.get(), 0, size_, "temporary file");
   copy_bytes(source, sink);
 }

@@ -1,38 +1,37 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
-#include "archive/archive_output.h"
+#include "layerkit/base/fd.h"
+#include "layerkit/imagetool/archive.h"
 #include "layerkit/layerstore/compression.h"
-#include "layerkit/layerstore/store.h"
 
 namespace layerkit {
 
-/// A stored layer as it goes into an archive: digest and size are known before the first byte.
+/// A layer as it goes into an archive: digest and size are known before the first byte.
 class LayerExport {
  public:
-  /// A compressed layer is first written to a temporary file of the store; an uncompressed one
-  /// streams from the store. All arguments must outlive it.
-  LayerExport(const Store& store,
-              const ChainId& chain,
+  /// An uncompressed layer of known size streams from where it is; another one is first written to
+  /// a temporary file. All arguments must outlive it.
+  LayerExport(const LayerInput& layer,
               Compression compression,
+              const MakeTemporaryFile& make_temporary_file,
               const Context& context);
 
   BlobId digest() const noexcept { return digest_; }
   std::uint64_t size() const noexcept { return size_; }
-  /// Verified while written: Error{Integrity} when the store was tampered with.
+  /// Verified while written: Error{Integrity} when it is not what it was.
   void write(ByteSink& sink) const;
 
  private:
-  void compress(Compression compression);
+  void spool(Compression compression, const MakeTemporaryFile& make_temporary_file);
+  void copy(ByteSink& sink) const;
 
-  const Store& store_;
+  const LayerInput& layer_;
   const Context& context_;
-  ChainId chain_;
   BlobId digest_;
-  std::uint64_t size_;
-  Fd file_;  ///< of the compressed bytes
+  std::uint64_t size_ = 0;
+  Fd file_;  ///< of the spooled bytes
 };
 
 }  // namespace layerkit

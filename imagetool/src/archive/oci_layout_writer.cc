@@ -35,14 +35,20 @@ Json platform_of(const Image& image) {
 
 class OciWriter {
  public:
-  OciWriter(const Store& store, Compression layers, ArchiveOutput& output, const Context& context)
-      : store_(store), compression_(layers), output_(output), context_(context) {}
+  OciWriter(Compression layers,
+            const MakeTemporaryFile& make_temporary_file,
+            ArchiveOutput& output,
+            const Context& context)
+      : compression_(layers),
+        make_temporary_file_(make_temporary_file),
+        output_(output),
+        context_(context) {}
 
   void write(const std::vector<SaveItem>& items) {
     add_text(output_, "oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
     Json entries = Json::array();
     for (const SaveItem& item : items) {
-      Json entry = write_image(item.image);
+      Json entry = write_image(item);
       if (item.names.empty()) entries.push_back(entry);
       for (const ImageName& name : item.names) {
         // The words of docker ≥ 25: containerd reads the first, podman and skopeo the second.
@@ -57,12 +63,11 @@ class OciWriter {
 
  private:
   /// The image's index entry, without annotations.
-  Json write_image(const Image& image) {
+  Json write_image(const SaveItem& item) {
+    const Image& image = item.image;
     Json layers = Json::array();
-    const std::vector<ChainId> chains = image.chain_ids();
-    for (std::size_t i = 0; i < chains.size(); ++i) {
-      layers.push_back(write_layer(image.diff_ids()[i], chains[i]));
-    }
+    for (const LayerInput& layer : item.layers)
+      layers.push_back(write_layer(layer));
     const Json manifest = {{"schemaVersion", 2},
                            {"mediaType", kOciManifestType},
                            {"config", write_blob(kOciConfigType, image.config_bytes())},
@@ -72,16 +77,16 @@ class OciWriter {
     return entry;
   }
 
-  Json write_layer(const DiffId& layer, const ChainId& chain) {
-    const auto known = layers_.find(layer);
+  Json write_layer(const LayerInput& layer) {
+    const auto known = layers_.find(layer.diff_id);
     if (known != layers_.end()) return known->second;
-    const LayerExport exported(store_, chain, compression_, context_);
+    const LayerExport exported(layer, compression_, make_temporary_file_, context_);
     if (blobs_.insert(exported.digest()).second) {
       output_.add(blob_path(exported.digest()).str(), exported.size(),
                   [&](ByteSink& sink) { exported.write(sink); });
     }
     Json descriptor = describe(layer_type(compression_), exported.digest(), exported.size());
-    return layers_.emplace(layer, std::move(descriptor)).first->second;
+    return layers_.emplace(layer.diff_id, std::move(descriptor)).first->second;
   }
 
   Json write_blob(std::string_view media_type, const std::string& text) {
@@ -90,8 +95,8 @@ class OciWriter {
     return describe(media_type, digest, text.size());
   }
 
-  const Store& store_;
   Compression compression_;
+  const MakeTemporaryFile& make_temporary_file_;
   ArchiveOutput& output_;
   const Context& context_;
   std::map<DiffId, Json> layers_;  ///< descriptors of those written
@@ -100,12 +105,12 @@ class OciWriter {
 
 }  // namespace
 
-void write_oci_layout(const Store& store,
-                      const std::vector<SaveItem>& items,
+void write_oci_layout(const std::vector<SaveItem>& items,
                       Compression layers,
+                      const MakeTemporaryFile& make_temporary_file,
                       ArchiveOutput& output,
                       const Context& context) {
-  OciWriter(store, layers, output, context).write(items);
+  OciWriter(layers, make_temporary_file, output, context).write(items);
 }
 
 }  // namespace layerkit

@@ -37,23 +37,39 @@ std::unique_ptr<ArchiveOutput> open_output(ArchiveFormat format,
 
 }  // namespace
 
-void save_images(ImageStore& store,
-                 const std::vector<SaveItem>& items,
+void save_images(const std::vector<SaveItem>& items,
                  const SaveOptions& options,
                  const std::string& output,
+                 const MakeTemporaryFile& make_temporary_file,
                  const Context& context) {
   const bool is_docker = options.format == ArchiveFormat::DockerArchive;
   const Compression layers =
       options.layer_compression.value_or(is_docker ? Compression::None : Compression::Gzip);
   with_context([&] { return "saving to " + quoted(output); },
                [&] {
-                 // Nobody may remove the layers meanwhile.
-                 const FileLock lock = store.layers().lock(LockKind::Shared);
                  const auto file = open_output(options.format, output, context);
                  (is_docker ? write_docker_archive : write_oci_layout)(
-                     store.layers(), merged(items), layers, *file, context);
+                     merged(items), layers, make_temporary_file, *file, context);
                  file->finish();
                });
+}
+
+void save_images(ImageStore& store,
+                 const std::vector<SaveItem>& items,
+                 const SaveOptions& options,
+                 const std::string& output,
+                 const Context& context) {
+  // Nobody may remove the layers meanwhile.
+  const FileLock lock = store.layers().lock(LockKind::Shared);
+  std::vector<SaveItem> complete = items;
+  with_context([&] { return "saving to " + quoted(output); },
+               [&] {
+                 for (SaveItem& item : complete) {
+                   if (item.layers.empty()) item.layers = stored_layers(store.layers(), item.image);
+                 }
+               });
+  save_images(
+      complete, options, output, [&store] { return store.layers().temporary_file(); }, context);
 }
 
 }  // namespace layerkit

@@ -12,6 +12,7 @@ namespace layerkit::cli {
 // Groups of the help text.
 inline constexpr char kImages[] = "Images";
 inline constexpr char kContents[] = "Contents of images";
+inline constexpr char kRewriting[] = "Images made of others";
 inline constexpr char kContainers[] = "Containers";
 inline constexpr char kSystem[] = "System";
 inline constexpr char kHidden[] = "";
@@ -22,7 +23,9 @@ void add_check(CLI::App& app, Session& session);
 void add_commit(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);
 void add_diff(CLI::App& app, Session& session);
+void add_drop(CLI::App& app, Session& session);
 void add_explain(CLI::App& app, Session& session);
+void add_flatten(CLI::App& app, Session& session);
 void add_history(CLI::App& app, Session& session);
 void add_images(CLI::App& app, Session& session);
 void add_info(CLI::App& app, Session& session);
@@ -36,11 +39,14 @@ void add_man(CLI::App& app, Session& session);
 void add_mount(CLI::App& app, Session& session);
 void add_network(CLI::App& app, Session& session);
 void add_ps(CLI::App& app, Session& session);
+void add_rebase(CLI::App& app, Session& session);
 void add_rm(CLI::App& app, Session& session);
+void add_rm_path(CLI::App& app, Session& session);
 void add_rmi(CLI::App& app, Session& session);
 void add_run(CLI::App& app, Session& session);
 void add_save(CLI::App& app, Session& session);
 void add_prune(CLI::App& app, Session& session);
+void add_squash(CLI::App& app, Session& session);
 void add_stop(CLI::App& app, Session& session);
 void add_system(CLI::App& app, Session& session);
 void add_tag(CLI::App& app, Session& session);
@@ -64,6 +70,12 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_tree,
     add_layers,
     add_explain,
+    // Images made of others
+    add_squash,
+    add_flatten,
+    add_rebase,
+    add_drop,
+    add_rm_path,
     // Containers
     add_run,
     add_ps,

@@ -96,10 +96,24 @@ std::vector<LoadResult> load_images(ImageStore& store,
 
 enum class ArchiveFormat { DockerArchive, OciArchive, OciDirectory };
 
+/// A layer that goes into an image: its uncompressed tar, which can be read again and again.
+struct LayerInput {
+  DiffId diff_id;
+  std::optional<std::uint64_t> size;  ///< of the tar, where it is known without reading it
+  /// Verifies the diff ID at its end.
+  std::function<std::unique_ptr<ByteSource>()> open;
+};
+
+/// An image that is written or stored.
 struct SaveItem {
   Image image;
   std::vector<ImageName> names;
+  /// One for each diff ID of the image, base first. None: they are in the store.
+  std::vector<LayerInput> layers = {};
 };
+
+/// The layers of an image of the store, which must outlive them.
+std::vector<LayerInput> stored_layers(const Store& store, const Image& image);
 
 struct SaveOptions {
   ArchiveFormat format = ArchiveFormat::DockerArchive;
@@ -115,5 +129,15 @@ void save_images(ImageStore& store,
                  const SaveOptions& options,
                  const std::string& output,
                  const Context& context);
+/// The same without a store. REQUIRES: all items have their layers.
+void save_images(const std::vector<SaveItem>& items,
+                 const SaveOptions& options,
+                 const std::string& output,
+                 const MakeTemporaryFile& make_temporary_file,
+                 const Context& context);
+/// Stores images, all or nothing, as load_images does. REQUIRES: all items have their layers.
+std::vector<LoadResult> store_images(ImageStore& store,
+                                     const std::vector<SaveItem>& items,
+                                     const Context& context);
 
 }  // namespace layerkit

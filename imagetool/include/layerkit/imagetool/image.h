@@ -69,6 +69,15 @@ class Image {
   };
   Image with_layer(const Addition& addition, const nlohmann::json* new_config) const;
 
+  /// The records of the history as history() counts them, base first: as they stand, {} for those
+  /// of layers that have none.
+  std::vector<nlohmann::json> history_records() const;
+  /// A record of the history and the layer that it stands for. In image_step.h.
+  struct Step;
+  /// The same image made of other steps. Their `empty_layer` is put right; when no record says
+  /// anything the image has no history. All else is kept.
+  Image with_steps(const std::vector<Step>& steps) const;
+
  private:
   struct State;
   explicit Image(std::shared_ptr<const State> state) : state_(std::move(state)) {}

@@ -10,17 +10,17 @@
 namespace layerkit {
 
 /// What one layer does to those below it.
-struct LayerSummary {  // NOLINT(cppcoreguidelines-pro-type-member-init): digests have no default
+struct LayerSummary {     // NOLINT(cppcoreguidelines-pro-type-member-init): digests have no default
   std::size_t index = 0;  ///< from 0, base first
   DiffId diff_id;
-  std::string created = {};         ///< RFC 3339, as the history has it; may be empty
-  std::string created_by = {};      ///< likewise
-  std::uint64_t tar_size = 0;  ///< bytes of the uncompressed tar
-  std::uint64_t size = 0;      ///< bytes of the regular files among its entries
-  std::uint64_t entries = 0;   ///< of the tar, whiteouts and markers included
-  std::uint64_t added = 0;     ///< objects that were not there below
-  std::uint64_t changed = 0;   ///< objects that replace one, directories with other attributes
-  std::uint64_t removed = 0;   ///< names that are gone: a directory counts as one
+  std::string created = {};     ///< RFC 3339, as the history has it; may be empty
+  std::string created_by = {};  ///< likewise
+  std::uint64_t tar_size = 0;   ///< bytes of the uncompressed tar
+  std::uint64_t size = 0;       ///< bytes of the regular files among its entries
+  std::uint64_t entries = 0;    ///< of the tar, whiteouts and markers included
+  std::uint64_t added = 0;      ///< objects that were not there below
+  std::uint64_t changed = 0;    ///< objects that replace one, directories with other attributes
+  std::uint64_t removed = 0;    ///< names that are gone: a directory counts as one
 };
 
 /// Reads each layer's tar to its end (and so verifies it), base first.

@@ -1,0 +1,256 @@
+#include "layerkit/imagetool/image_rewrite.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
+#include "layerkit/base/hashing_stream.h"
+#include "layerkit/base/text.h"
+#include "layerkit/imagetool/image_step.h"
+#include "layerkit/layerstore/layer_outline.h"
+#include "layerkit/layerstore/tar.h"
+#include "layerkit/layerstore/tree_reader.h"
+#include "temporary_directory.h"
+
+namespace layerkit {
+namespace {
+
+using nlohmann::json;
+
+/// Reads from a file that lives as long as this does.
+class SpooledLayer final : public ByteSource {
+ public:
+  SpooledLayer(std::shared_ptr<const Fd> file, std::uint64_t size)
+      : file_(std::move(file)), range_(file_->get(), 0, size, "the temporary file of a layer") {}
+
+  std::size_t read(std::span<std::byte> buffer) override { return range_.read(buffer); }
+  std::uint64_t skip(std::uint64_t count) override { return range_.skip(count); }
+
+ private:
+  std::shared_ptr<const Fd> file_;
+  FileRangeSource range_;
+};
+
+std::vector<std::shared_ptr<const LayerTree>> trees_of(ImageSource& source,
+                                                       std::size_t begin,
+                                                       std::size_t end) {
+  std::vector<std::shared_ptr<const LayerTree>> trees;
+  for (std::size_t i = begin; i < end; ++i)
+    trees.push_back(source.layer_tree(i));
+  return trees;
+}
+
+/// The step of each layer.
+std::vector<std::size_t> steps_with_layers(const std::vector<ImageStep>& steps) {
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i].layer) places.push_back(i);
+  }
+  return places;
+}
+
+/// Throws where the layers cannot be applied one after the other.
+void check_layers(const SaveItem& item, const Context& context) {
+  std::vector<std::shared_ptr<const LayerTree>> trees;
+  for (std::size_t i = 0; i < item.layers.size(); ++i) {
+    const LayerInput& layer = item.layers[i];
+    auto lower = trees.empty() ? nullptr : make_union_view(trees);
+    const auto what = [&] { return fmt::format("layer {} of the new image", i + 1); };
+    with_context(what, [&] {
+      const auto tar = layer.open();
+      trees.push_back(outline_layer(
+          *tar, std::move(lower),
+          [&layer](std::uint64_t offset, std::uint64_t /*length*/) {
+            auto bytes = layer.open();
+            bytes->skip(offset);
+            return bytes;
+          },
+          open_temporary_directory(), context));
+    });
+  }
+}
+
+/// A layer's tree without some paths.
+class WithoutPaths final : public LayerReader {
+ public:
+  WithoutPaths(std::unique_ptr<LayerReader> inner,
+               std::shared_ptr<const LayerTree> tree,
+               const std::vector<RelPath>& paths)
+      : inner_(std::move(inner)), tree_(std::move(tree)), paths_(paths) {}
+
+  std::optional<Entry> next() override;
+  ByteSource& contents() override { return moved_ ? *moved_ : inner_->contents(); }
+
+ private:
+  bool is_removed(const RelPath& path) const {
+    return std::ranges::any_of(paths_, [&](const RelPath& top) { return top.contains(path); });
+  }
+
+  std::unique_ptr<LayerReader> inner_;
+  std::shared_ptr<const LayerTree> tree_;
+  const std::vector<RelPath>& paths_;
+  /// The first name left of a file whose first name is removed.
+  std::map<RelPath, RelPath> first_names_;
+  std::unique_ptr<ByteSource> moved_;
+};
+
+std::optional<Entry> WithoutPaths::next() {
+  moved_.reset();
+  while (auto entry = inner_->next()) {
+    if (is_removed(entry->path)) continue;
+    if (!entry->hard_link_target || !is_removed(*entry->hard_link_target)) return entry;
+    const auto [first, is_first] = first_names_.try_emplace(*entry->hard_link_target, entry->path);
+    if (is_first) {
+      entry->hard_link_target.reset();
+      if (entry->type == FileType::Regular) moved_ = tree_->open(entry->path);
+    } else {
+      entry->hard_link_target = first->second;
+    }
+    return entry;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<ImageStep> steps_of(const std::shared_ptr<ImageSource>& source) {
+  const std::vector<HistoryStep> history = source->image().history();
+  std::vector<json> records = source->image().history_records();
+  std::vector<ImageStep> steps;
+  for (std::size_t i = 0; i < history.size(); ++i) {
+    ImageStep step{std::move(records[i]), std::nullopt};
+    if (const auto layer = history[i].layer) {
+      step.layer = LayerInput{source->image().diff_ids()[*layer], std::nullopt,
+                              [source, index = *layer] { return source->open_layer(index); }};
+    }
+    steps.push_back(std::move(step));
+  }
+  return steps;
+}
+
+SaveItem make_image(const Image& like, std::vector<ImageStep> steps) {
+  std::vector<Image::Step> image_steps;
+  SaveItem item{like, {}, {}};
+  for (ImageStep& step : steps) {
+    image_steps.push_back({std::move(step.record), std::nullopt});
+    if (!step.layer) continue;
+    image_steps.back().layer = step.layer->diff_id;
+    item.layers.push_back(std::move(*step.layer));
+  }
+  item.image = like.with_steps(image_steps);
+  return item;
+}
+
+LayerInput make_layer(LayerReader& entries, const Context& context) {
+  const Fd directory = open_temporary_directory();
+  auto file = std::make_shared<const Fd>(open_at(directory.get(), ".", O_TMPFILE | O_RDWR, 0600));
+  FdSink sink(file->get(), "a temporary file");
+  HashingSink hashed(sink);
+  const auto writer = make_tar_writer(hashed);
+  copy_layer(entries, *writer, context);
+  const std::uint64_t size = hashed.size();
+  return {DiffId(hashed.finish()), size,
+          [file, size] { return std::make_unique<SpooledLayer>(file, size); }};
+}
+
+SaveItem squash_layers(const std::shared_ptr<ImageSource>& source,
+                       std::size_t begin,
+                       std::size_t end,
+                       const Context& context) {
+  if (begin >= end || end > source->layers()) {
+    fail(Errc::Invalid, "squashing layers {} to {} of {}: there are no such layers", begin + 1, end,
+         source->layers());
+  }
+  std::vector<ImageStep> steps = steps_of(source);
+  if (end - begin == 1) return make_image(source->image(), std::move(steps));
+  const auto reader = make_tree_reader(make_stacked_layer(trees_of(*source, begin, end)),
+                                       source->view(begin), context);
+  const std::vector<std::size_t> places = steps_with_layers(steps);
+  for (std::size_t i = begin; i < end; ++i)
+    steps[places[i]].layer.reset();
+  steps[places[end - 1]].layer = make_layer(*reader, context);
+  return make_image(source->image(), std::move(steps));
+}
+
+SaveItem flatten_image(const std::shared_ptr<ImageSource>& source, const Context& context) {
+  const auto reader = make_tree_reader(source->tree(), nullptr, context);
+  ImageStep step{json::object(), make_layer(*reader, context)};
+  const json& config = source->image().config();
+  if (const auto created = config.find("created"); created != config.end()) {
+    step.record["created"] = *created;
+  }
+  step.record["comment"] = "flattened from " + source->image().id().str();
+  std::vector<ImageStep> steps;
+  steps.push_back(std::move(step));
+  return make_image(source->image(), std::move(steps));
+}
+
+SaveItem drop_layer(const std::shared_ptr<ImageSource>& source,
+                    std::size_t index,
+                    const Context& context) {
+  if (index >= source->layers()) {
+    fail(Errc::Invalid, "dropping layer {}: the image has {}", index + 1, source->layers());
+  }
+  std::vector<ImageStep> steps = steps_of(source);
+  steps.erase(steps.begin() + static_cast<std::ptrdiff_t>(steps_with_layers(steps)[index]));
+  SaveItem item = make_image(source->image(), std::move(steps));
+  check_layers(item, context);
+  return item;
+}
+
+SaveItem rebase_image(const std::shared_ptr<ImageSource>& source,
+                      const std::shared_ptr<ImageSource>& old_base,
+                      const std::shared_ptr<ImageSource>& new_base,
+                      const Context& context) {
+  const std::vector<DiffId>& own = source->image().diff_ids();
+  const std::vector<DiffId>& old = old_base->image().diff_ids();
+  if (old.size() > own.size() || !std::equal(old.begin(), old.end(), own.begin())) {
+    fail(Errc::Invalid, "rebasing: the image does not begin with the {} layers of its old base",
+         old.size());
+  }
+  std::vector<ImageStep> steps = steps_of(new_base);
+  std::vector<ImageStep> rest = steps_of(source);
+  const std::vector<std::size_t> places = steps_with_layers(rest);
+  // Records without a layer that follow the base's last layer are the base's, if it has them.
+  const std::size_t base_steps = old_base->image().history().size();
+  const std::size_t first_own = old.size() < places.size() ? places[old.size()] : rest.size();
+  for (std::size_t i = std::min(base_steps, first_own); i < rest.size(); ++i)
+    steps.push_back(std::move(rest[i]));
+  SaveItem item = make_image(source->image(), std::move(steps));
+  check_layers(item, context);
+  return item;
+}
+
+SaveItem remove_paths(const std::shared_ptr<ImageSource>& source,
+                      const std::vector<RelPath>& paths,
+                      const Context& context) {
+  std::vector<bool> is_found(paths.size());
+  std::vector<ImageStep> steps = steps_of(source);
+  const std::vector<std::size_t> places = steps_with_layers(steps);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const auto tree = source->layer_tree(i);
+    bool has_any = false;
+    for (std::size_t path = 0; path < paths.size(); ++path) {
+      if (!tree->lookup(paths[path])) continue;
+      has_any = true;
+      is_found[path] = true;
+    }
+    if (!has_any) continue;
+    WithoutPaths reader(make_tree_reader(tree, source->view(i), context), tree, paths);
+    steps[places[i]].layer = make_layer(reader, context);
+  }
+  for (std::size_t path = 0; path < paths.size(); ++path) {
+    if (is_found[path]) continue;
+    fail(Errc::NotFound, "removing {}: no layer of the image has it",
+         quoted(paths[path].absolute()));
+  }
+  SaveItem item = make_image(source->image(), std::move(steps));
+  check_layers(item, context);
+  return item;
+}
+
+}  // namespace layerkit
