@@ -167,7 +167,7 @@ void Runtime::remove(const std::string& id, bool force, const Context& context) 
     directory->remove();
     return;
   }
-  const ContainerState state = full_state_of(record);
+  const ContainerState state = full_state_of(*directory, record);
   const bool may_be_removed =
       state.status == ContainerStatus::Stopped || state.status == ContainerStatus::Created;
   if (!may_be_removed && !force) {
@@ -180,7 +180,7 @@ void Runtime::remove(const std::string& id, bool force, const Context& context) 
 void Runtime::pause(const std::string& id) const {
   const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Change);
   const ContainerRecord record = directory.record();
-  const ContainerStatus status = full_state_of(record).status;
+  const ContainerStatus status = full_state_of(directory, record).status;
   if (status != ContainerStatus::Running && status != ContainerStatus::Created)
     fail(Errc::Invalid, "container not running or created: {} is {}", quoted(id),
          status_name(status));
@@ -224,7 +224,8 @@ void Runtime::update(const std::string& id,
 }
 
 ContainerState Runtime::state(const std::string& id) const {
-  return full_state_of(StateDirectory::open(root_, id, StateDirectory::Use::Read).record());
+  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Read);
+  return full_state_of(directory, directory.record());
 }
 
 std::vector<ContainerState> Runtime::list(const Context& context) const {

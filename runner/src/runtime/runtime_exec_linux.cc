@@ -99,7 +99,8 @@ std::unique_ptr<StartedProcess> Runtime::exec(ExecRequest request,
   add_home(spec.process, root.get());
   StartEvents events(spec, request.console_socket, request.keeps_terminal);
   const Fd pidfd_socket = connect_pidfd_socket(request.pidfd_socket);
-  events.on_state([&](pid_t /*pid*/) { return state_json(state_of(record), false); });
+  events.on_state(
+      [&](pid_t /*pid*/) { return state_json(full_state_of(directory, record), false); });
   SeccompFilter filter;
   if (spec.seccomp) filter = SeccompCache(root_ + "/.seccomp").get(*spec.seccomp, context);
   LaunchOptions options;

@@ -25,8 +25,8 @@ std::unique_ptr<Cgroup> cgroup_of(const ContainerRecord& record);
 /// Removes labels of a security module that this system does not have; each is told.
 void drop_labels_without_effect(ContainerSpec& spec, const Context& context);
 
-/// As state_of(), and whether it is paused.
-ContainerState full_state_of(const ContainerRecord& record);
+/// As state_of(), and whether it waits to be started or is paused.
+ContainerState full_state_of(const StateDirectory& directory, const ContainerRecord& record);
 
 /// The config.json that the container was created from. Warnings were told then.
 OciConfig config_of(const StateDirectory& directory);

@@ -33,6 +33,9 @@ class StateDirectory {
 
   /// A new FIFO, open for reading and writing.
   Fd make_gate() const;
+  /// Whether a process waits at the gate, or is on its way there. That alone tells what is created
+  /// from what runs: whoever lets it go may die before it can write anything down.
+  bool is_gate_shut() const;
   /// Lets the process that waits at the gate go; Error{NotFound} when none does. `waits`: until it
   /// has executed its program, or has ended.
   void open_gate(bool waits) const;

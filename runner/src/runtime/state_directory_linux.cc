@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -117,6 +118,16 @@ Fd StateDirectory::make_gate() const {
   if (::mkfifoat(fd_.get(), kGate, 0600) != 0)
     fail_errno(errno, "creating the gate of container {}", quoted(id_));
   return open_at(fd_.get(), kGate, O_RDWR);
+}
+
+bool StateDirectory::is_gate_shut() const {
+  const Fd gate(::openat(fd_.get(), kGate, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+  // ENXIO: who had it open for reading has executed its program.
+  if (!gate && (errno == ENOENT || errno == ENXIO)) return false;
+  int waiting = 0;
+  if (!gate || ::ioctl(gate.get(), FIONREAD, &waiting) != 0)
+    fail_errno(errno, "looking at the gate of container {}", quoted(id_));
+  return waiting == 0;
 }
 
 void StateDirectory::open_gate(bool waits) const {
