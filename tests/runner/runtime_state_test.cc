@@ -1,4 +1,7 @@
 #include <poll.h>
+#include <sys/file.h>
+
+#include <atomic>
 
 #include "runtime_fixture.h"
 
@@ -33,11 +36,11 @@ TEST_F(RuntimeStateTest, WhatWasLetGoRunsWhateverBecameOfWhoDidIt) {
 /// A frozen process does not take it.
 TEST_F(RuntimeStateTest, AByteAtTheGateIsAStart) {
   const auto process = create(idle());
-  runtime().pause(id());
+  runtime().pause(id(), context());
   const Fd gate = open_at(AT_FDCWD, state_path("exec.fifo"), O_WRONLY | O_NONBLOCK);
   write_all(gate.get(), "0", "the gate");
   EXPECT_EQ(status(), ContainerStatus::Paused);
-  runtime().resume(id());
+  runtime().resume(id(), context());
 }
 
 /// As where the file system of the states is full.
@@ -47,6 +50,36 @@ TEST_F(RuntimeStateTest, AStartNeedsNoRoomForTheState) {
   runtime().start(id(), context());
   EXPECT_EQ(status(), ContainerStatus::Running);
   EXPECT_TRUE(unlink_at(AT_FDCWD, state_path("state.json.new"), AT_REMOVEDIR));
+}
+
+/// SIGTERM and SIGINT set what is asked for here.
+TEST_F(RuntimeStateTest, WhoWaitsForAContainerCanBeStopped) {
+  const auto process = create(idle());
+  const Fd held = open_at(AT_FDCWD, state_path(""), O_RDONLY | O_DIRECTORY);
+  ASSERT_EQ(::flock(held.get(), LOCK_EX), 0);
+  const std::atomic<bool> interrupted{true};
+  Context stopped = context();
+  stopped.interrupted = &interrupted;
+  const std::string message =
+      "waiting for container '" + id() + "', which is being changed: interrupted";
+  expect_error(Errc::Interrupted, message, [&] { runtime().start(id(), stopped); });
+  expect_error(Errc::Interrupted, message, [&] { runtime().pause(id(), stopped); });
+  expect_error(Errc::Interrupted, message, [&] { runtime().resume(id(), stopped); });
+  expect_error(Errc::Interrupted, message, [&] { runtime().update(id(), {}, stopped); });
+  expect_error(Errc::Interrupted, message, [&] { runtime().remove(id(), true, stopped); });
+  // Who only looks does not wait.
+  EXPECT_EQ(status(), ContainerStatus::Created);
+  runtime().kill(id(), 0, false);
+}
+
+TEST_F(RuntimeStateTest, WhoDoesNotWaitIsNotStopped) {
+  const auto process = create(idle());
+  const std::atomic<bool> interrupted{true};
+  Context stopped = context();
+  stopped.interrupted = &interrupted;
+  runtime().start(id(), stopped);
+  EXPECT_EQ(status(), ContainerStatus::Running);
+  runtime().remove(id(), true, stopped);
 }
 
 }  // namespace

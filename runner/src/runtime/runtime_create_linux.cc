@@ -198,7 +198,7 @@ std::unique_ptr<StartedProcess> Runtime::create(CreateRequest request,
   using namespace runner;  // NOLINT(google-build-using-namespace)
   failure = StartFailure::Setup;
   check_id(request.id);
-  const StateDirectory directory = StateDirectory::make(root_, request.id);
+  const StateDirectory directory = StateDirectory::make(root_, request.id, context);
   AfterFailure after;
   try {
     Bundle bundle = open_bundle(request.bundle, request.config, context);

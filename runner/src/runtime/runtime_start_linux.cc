@@ -11,7 +11,7 @@ namespace layerkit {
 using namespace runner;  // NOLINT(google-build-using-namespace)
 
 void Runtime::start(const std::string& id, const Context& context) const {
-  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Change);
+  const StateDirectory directory = StateDirectory::open_locked(root_, id, context);
   const ContainerRecord record = directory.record();
   ContainerState state = full_state_of(directory, record);
   if (state.status == ContainerStatus::Stopped)

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "cgroup_files.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/runner/oci_config.h"
@@ -38,7 +39,9 @@ void check_owner(const Fd& root_fd, const std::string& root) {
 
 }  // namespace
 
-StateDirectory StateDirectory::make(const std::string& root, const std::string& id) {
+StateDirectory StateDirectory::make(const std::string& root,
+                                    const std::string& id,
+                                    const Context& context) {
   make_dirs(root, 0700);
   Fd root_fd = open_dir_at(AT_FDCWD, root);
   check_owner(root_fd, root);
@@ -50,7 +53,7 @@ StateDirectory StateDirectory::make(const std::string& root, const std::string& 
   StateDirectory made(std::move(root_fd), id, {});
   try {
     made.fd_ = open_dir_at(made.root_.get(), id);
-    made.lock();
+    made.lock(context);
   } catch (const Error&) {
     ::unlinkat(made.root_.get(), id.c_str(), AT_REMOVEDIR);
     throw;
@@ -58,18 +61,22 @@ StateDirectory StateDirectory::make(const std::string& root, const std::string& 
   return made;
 }
 
-StateDirectory StateDirectory::open(const std::string& root, const std::string& id, Use use) {
+StateDirectory StateDirectory::open(const std::string& root, const std::string& id) {
   check_id(id);
+  std::optional<Fd> root_fd = open_at_if_exists(AT_FDCWD, root, O_RDONLY | O_DIRECTORY);
+  if (!root_fd) fail_absent(id);
+  check_owner(*root_fd, root);
+  std::optional<Fd> fd = open_at_if_exists(root_fd->get(), id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!fd) fail_absent(id);
+  return {std::move(*root_fd), id, std::move(*fd)};
+}
+
+StateDirectory StateDirectory::open_locked(const std::string& root,
+                                           const std::string& id,
+                                           const Context& context) {
   for (;;) {
-    std::optional<Fd> root_fd = open_at_if_exists(AT_FDCWD, root, O_RDONLY | O_DIRECTORY);
-    if (!root_fd) fail_absent(id);
-    check_owner(*root_fd, root);
-    std::optional<Fd> fd =
-        open_at_if_exists(root_fd->get(), id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (!fd) fail_absent(id);
-    StateDirectory opened(std::move(*root_fd), id, std::move(*fd));
-    if (use == Use::Read) return opened;
-    opened.lock();
+    StateDirectory opened = open(root, id);
+    opened.lock(context);
     // Somebody may have removed it while we waited.
     const std::optional<FileStat> there = stat_at(opened.root_.get(), id);
     if (!there) fail_absent(id);
@@ -77,9 +84,16 @@ StateDirectory StateDirectory::open(const std::string& root, const std::string& 
   }
 }
 
-void StateDirectory::lock() {
-  while (::flock(fd_.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) fail_errno(errno, "locking container {}", quoted(id_));
+void StateDirectory::lock(const Context& context) {
+  // Asked again and again: a signal between a look at `context` and a call that waits would be
+  // lost.
+  while (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EINTR && errno != EWOULDBLOCK)
+      fail_errno(errno, "locking container {}", quoted(id_));
+    with_context(
+        [&] { return "waiting for container " + quoted(id_) + ", which is being changed"; },
+        [&] { context.check_interrupted(); });
+    pause_briefly();
   }
 }
 

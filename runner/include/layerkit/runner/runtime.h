@@ -88,7 +88,8 @@ class StartedProcess {
 /// Containers by the OCI runtime spec: their state lies in a directory, and they live on without
 /// the process that started them. All functions throw Error; Error{NotFound} for a container that
 /// does not exist. Several processes may use one directory at the same time: what changes one
-/// container is done by one of them after the other.
+/// container is done by one of them after the other; who waits for that looks at
+/// Context::interrupted.
 class Runtime {
  public:
   /// `root` is made when it is needed (0700). Without `uses_cgroups` new containers stay in the
@@ -109,8 +110,8 @@ class Runtime {
   void kill(const std::string& id, int signal_number, bool all) const;
   /// `force`: kills it first, and one that does not exist is fine.
   void remove(const std::string& id, bool force, const Context& context) const;
-  void pause(const std::string& id) const;
-  void resume(const std::string& id) const;
+  void pause(const std::string& id, const Context& context) const;
+  void resume(const std::string& id, const Context& context) const;
   /// In the caller's pid namespace.
   std::vector<pid_t> processes(const std::string& id) const;
   CgroupStats stats(const std::string& id) const;
@@ -118,7 +119,7 @@ class Runtime {
   bool out_of_memory(const std::string& id) const;
   void update(const std::string& id, const Resources& resources, const Context& context) const;
   /// Of its config.json: what exec starts from.
-  ProcessSpec process_of(const std::string& id, const Context& context) const;
+  ProcessSpec process_of(const std::string& id) const;
   std::unique_ptr<StartedProcess> exec(ExecRequest request,
                                        StartFailure& failure,
                                        const Context& context) const;
