@@ -1,9 +1,16 @@
 #include <poll.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 
 #include <atomic>
+#include <thread>
 
+#include "runtime/state_directory.h"
 #include "runtime_fixture.h"
+
+#ifndef RENAME_EXCHANGE
+#define RENAME_EXCHANGE (1U << 1U)
+#endif
 
 namespace layerkit::testing {
 namespace {
@@ -80,6 +87,39 @@ TEST_F(RuntimeStateTest, WhoDoesNotWaitIsNotStopped) {
   runtime().start(id(), stopped);
   EXPECT_EQ(status(), ContainerStatus::Running);
   runtime().remove(id(), true, stopped);
+}
+
+/// Somebody puts another directory in the place of the new one. Goes on until that has come between
+/// the call that makes it and the one that opens it.
+TEST_F(RuntimeStateTest, ADirectoryThatIsNotTheNewOneIsNotUsed) {
+  const std::string name = path("states/" + id());
+  const std::string other = path("states/.other");
+  int used = 0;
+  for (bool is_refused = false; !is_refused;) {
+    make_dirs(other, 0755);
+    write_text(other + "/config.json", "{}");
+    std::atomic<bool> is_ready{false};
+    std::thread replacer([&] {
+      is_ready = true;
+      while (::syscall(SYS_renameat2, AT_FDCWD, other.c_str(), AT_FDCWD, name.c_str(),
+                       RENAME_EXCHANGE) != 0) {
+      }
+    });
+    while (!is_ready) {
+    }
+    try {
+      const auto made = runner::StateDirectory::make(path("states"), id(), context());
+      if (!list_dir(made.fd()).empty() || stat_fd(made.fd()).mode != 0700) ++used;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.message(), "creating the state of container '" + id() +
+                                     "': somebody else has put another directory there");
+      is_refused = true;
+    }
+    replacer.join();
+    remove_tree_at(AT_FDCWD, name);
+    remove_tree_at(AT_FDCWD, other);
+    ASSERT_EQ(used, 0);
+  }
 }
 
 }  // namespace

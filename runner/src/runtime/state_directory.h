@@ -54,6 +54,8 @@ class StateDirectory {
   StateDirectory(Fd root, std::string id, Fd fd)
       : root_(std::move(root)), id_(std::move(id)), fd_(std::move(fd)) {}
   void lock(const Context& context);
+  /// Between mkdir(2) and the lock, somebody may have removed it and made another.
+  void check_is_new() const;
 
   Fd root_;
   std::string id_;

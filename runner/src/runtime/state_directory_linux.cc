@@ -54,8 +54,10 @@ StateDirectory StateDirectory::make(const std::string& root,
   try {
     made.fd_ = open_dir_at(made.root_.get(), id);
     made.lock(context);
-  } catch (const Error&) {
-    ::unlinkat(made.root_.get(), id.c_str(), AT_REMOVEDIR);
+    made.check_is_new();
+  } catch (const Error& error) {
+    // Somebody else's is theirs.
+    if (error.code() != Errc::Busy) ::unlinkat(made.root_.get(), id.c_str(), AT_REMOVEDIR);
     throw;
   }
   return made;
@@ -82,6 +84,16 @@ StateDirectory StateDirectory::open_locked(const std::string& root,
     if (!there) fail_absent(id);
     if (there->ino == stat_fd(opened.fd_.get()).ino) return opened;
   }
+}
+
+void StateDirectory::check_is_new() const {
+  const FileStat stat = stat_fd(fd_.get());
+  const std::optional<FileStat> there = stat_at(root_.get(), id_);
+  const bool is_own = stat.uid == ::geteuid() && (stat.mode & (S_IRWXG | S_IRWXO)) == 0;
+  if (is_own && there && there->ino == stat.ino && list_dir(fd_.get()).empty()) return;
+  fail(Errc::Busy,
+       "creating the state of container {}: somebody else has put another directory there",
+       quoted(id_));
 }
 
 void StateDirectory::lock(const Context& context) {
