@@ -122,5 +122,31 @@ TEST_F(RuntimeStateTest, ADirectoryThatIsNotTheNewOneIsNotUsed) {
   }
 }
 
+TEST_F(RuntimeStateTest, WithoutACgroupItsProcessesAreThoseOfItsPidNamespace) {
+  const Runtime without(path("states"), false);
+  StartFailure failure = StartFailure::Setup;
+  const auto process = without.create(
+      request_of(script("sleep 1000000 & echo > /tmp/started; wait")), failure, context());
+  EXPECT_EQ(without.processes(id()), std::vector<pid_t>{process->pid()});
+  runtime().start(id(), context());
+  while (!std::filesystem::exists(rootfs().path("tmp/started"))) {
+  }
+  const std::vector<pid_t> pids = without.processes(id());
+  EXPECT_EQ(pids.size(), 2U);
+  EXPECT_TRUE(std::binary_search(pids.begin(), pids.end(), process->pid()));
+  without.kill(id(), SIGKILL, false);
+  process->wait();
+  EXPECT_TRUE(without.processes(id()).empty());
+}
+
+TEST_F(RuntimeStateTest, WithoutACgroupAndAPidNamespaceItsProcessIsTheFirstOne) {
+  const Runtime without(path("states"), false);
+  Json config = idle();
+  drop_namespace(config, "pid");
+  StartFailure failure = StartFailure::Setup;
+  const auto process = without.create(request_of(config), failure, context());
+  EXPECT_EQ(without.processes(id()), std::vector<pid_t>{process->pid()});
+}
+
 }  // namespace
 }  // namespace layerkit::testing

@@ -197,8 +197,15 @@ void Runtime::resume(const std::string& id, const Context& context) const {
 
 std::vector<pid_t> Runtime::processes(const std::string& id) const {
   const StateDirectory directory = StateDirectory::open(root_, id);
-  const std::unique_ptr<Cgroup> cgroup = cgroup_of(directory.record());
-  return cgroup == nullptr ? std::vector<pid_t>{} : cgroup->processes();
+  const ContainerRecord record = directory.record();
+  if (const std::unique_ptr<Cgroup> cgroup = cgroup_of(record)) return cgroup->processes();
+  if (state_of(record).status == ContainerStatus::Stopped) return {};
+  if (!config_of(directory).spec.namespaces.pid.is_new()) return {record.pid};
+  return processes_around(record);
+}
+
+Fd Runtime::first_process(const std::string& id) const {
+  return open_init(StateDirectory::open(root_, id).record()).pidfd;
 }
 
 CgroupStats Runtime::stats(const std::string& id) const {

@@ -34,6 +34,10 @@ OciConfig config_of(const StateDirectory& directory);
 /// The container's first process. Error{NotFound} when it has ended.
 ContainerInit open_init(const ContainerRecord& record);
 
+/// The processes in the pid namespace of the container's first one, and in those below it, sorted;
+/// at least that one while it lives.
+std::vector<pid_t> processes_around(const ContainerRecord& record);
+
 /// SIGKILL for the first process and all that is in `cgroup` (may be null); returns once the first
 /// one has ended. Error{Busy} when it does not.
 void kill_container(const ContainerRecord& record, Cgroup* cgroup);

@@ -112,7 +112,10 @@ class Runtime {
   void remove(const std::string& id, bool force, const Context& context) const;
   void pause(const std::string& id, const Context& context) const;
   void resume(const std::string& id, const Context& context) const;
-  /// In the caller's pid namespace.
+  /// A pidfd of its first process. Error{NotFound} when that has ended.
+  Fd first_process(const std::string& id) const;
+  /// In the caller's pid namespace. Without a cgroup: those of the pid namespace that was made for
+  /// it, or the first one alone.
   std::vector<pid_t> processes(const std::string& id) const;
   CgroupStats stats(const std::string& id) const;
   /// True once the kernel's OOM killer took a process of it.
