@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 
 #include "plan.h"
@@ -24,6 +25,11 @@ namespace layerkit::runner {
                                   Step step,
                                   std::size_t index,
                                   const char* reason) noexcept;
+
+/// What a system call gave: gives up where it failed.
+inline void check(const ChildPlan& plan, long result, Step step, std::size_t index = 0) noexcept {
+  if (result < 0) give_up(plan, step, index, errno);
+}
 
 /// Reports how the createContainer hook of that index ended.
 [[noreturn]] void give_up_on_hook(const ChildPlan& plan,

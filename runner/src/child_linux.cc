@@ -19,10 +19,6 @@ namespace {
 
 constexpr int kSignals = 64;
 
-void check(const ChildPlan& plan, long result, Step step, std::size_t index = 0) noexcept {
-  if (result < 0) give_up(plan, step, index, errno);
-}
-
 /// The caller's descriptors, and those of containers it starts at the same time, end here.
 void close_foreign_descriptors(const ChildPlan& plan) noexcept {
   unsigned next = 3;

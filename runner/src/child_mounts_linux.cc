@@ -16,10 +16,6 @@ namespace {
 
 constexpr ino_t kProcRoot = 1;  ///< PROC_ROOT_INO
 
-void check(const ChildPlan& plan, long result, Step step, std::size_t index = 0) noexcept {
-  if (result < 0) give_up(plan, step, index, errno);
-}
-
 void close_fd(int fd) noexcept {
   ::syscall(SYS_close, fd);
 }

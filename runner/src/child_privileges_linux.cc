@@ -11,10 +11,6 @@ namespace {
 
 constexpr std::size_t kCapabilities = 64;
 
-void check(const ChildPlan& plan, long result, Step step, std::size_t index = 0) noexcept {
-  if (result < 0) give_up(plan, step, index, errno);
-}
-
 long process_control(int option, unsigned long a, unsigned long b) noexcept {
   return ::syscall(SYS_prctl, option, a, b, 0UL, 0UL);
 }

@@ -11,10 +11,6 @@
 namespace layerkit::runner {
 namespace {
 
-void check(const ChildPlan& plan, long result, Step step, std::size_t index = 0) noexcept {
-  if (result < 0) give_up(plan, step, index, errno);
-}
-
 /// A namespace may belong to the caller's user namespace or to the one that is joined, too: those
 /// that refuse now are asked again from in there.
 void join_namespaces(const ChildPlan& plan) noexcept {

@@ -15,10 +15,6 @@
 namespace layerkit::runner {
 namespace {
 
-void check(const ChildPlan& plan, long result, Step step) noexcept {
-  if (result < 0) give_up(plan, step, 0, errno);
-}
-
 /// The multiplexer of the container's devpts: nothing else, whatever lies at that path.
 int open_multiplexer(const ChildPlan& plan, int root) noexcept {
   open_how how{};

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <sstream>
 
 #include "hook.h"
 #include "layerkit/base/error.h"
@@ -111,6 +112,15 @@ class NamespaceHolder {
 };
 
 }  // namespace
+
+std::vector<IdMapping> read_id_map(const std::string& path) {
+  std::istringstream text(read_file_at(AT_FDCWD, path, 1U << 16U));
+  std::vector<IdMapping> mappings;
+  IdMapping mapping;
+  while (text >> mapping.container_id >> mapping.host_id >> mapping.size)
+    mappings.push_back(mapping);
+  return mappings;
+}
 
 void write_id_maps(pid_t pid,
                    const std::vector<IdMapping>& uids,

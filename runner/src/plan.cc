@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <climits>
 #include <set>
-#include <sstream>
 
 #include "capabilities.h"
 #include "exec_stub_image.h"
@@ -17,6 +16,7 @@
 #include "layerkit/base/rel_path.h"
 #include "layerkit/base/text.h"
 #include "mount_table.h"
+#include "process.h"
 #include "spec_check.h"
 #include "trees.h"
 
@@ -49,18 +49,11 @@ std::vector<std::string> find_candidates(const ProcessSpec& process) {
   return found;
 }
 
-/// user_namespaces(7): lines of first id inside, first id outside, count.
 bool maps_group_in(const std::string& map, std::uint32_t gid) {
-  const Fd file = open_at(AT_FDCWD, map, O_RDONLY);
-  FdSource source(file.get(), map);
-  std::istringstream text(read_all(source, 1U << 16U, map));
-  std::uint64_t inside = 0;
-  std::uint64_t outside = 0;
-  std::uint64_t count = 0;
-  while (text >> inside >> outside >> count) {
-    if (gid >= inside && gid - inside < count) return true;
-  }
-  return false;
+  const std::vector<IdMapping> mappings = read_id_map(map);
+  return std::any_of(mappings.begin(), mappings.end(), [&](const IdMapping& mapping) {
+    return gid >= mapping.container_id && gid - mapping.container_id < mapping.size;
+  });
 }
 
 /// Of several with one name the last one counts, whichever a program would look at.

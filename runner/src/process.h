@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,8 @@ namespace layerkit::runner {
 void write_id_maps(pid_t pid,
                    const std::vector<IdMapping>& uids,
                    const std::vector<IdMapping>& gids);
+/// uid_map or gid_map of a process as user_namespaces(7) has it: the host's ids are the reader's.
+std::vector<IdMapping> read_id_map(const std::string& path);
 /// A new user namespace with those mappings, as a file of nsfs.
 Fd make_user_namespace(const std::vector<IdMapping>& uids, const std::vector<IdMapping>& gids);
 

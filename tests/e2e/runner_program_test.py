@@ -50,7 +50,7 @@ class ExitCodeTest(RunnerTestCase):
 
     def test_failures_are_1(self):
         for arguments in (["state", "nobody"], ["start", "nobody"], ["kill", "nobody", "KILL"], ["delete", "nobody"],
-                          ["pause", "nobody"], ["resume", "nobody"], ["ps", "nobody"], ["events", "--stats", "nobody"],
+                          ["pause", "nobody"], ["resume", "nobody"], ["ps", "nobody"], ["events", "--stats", "nobody"], ["events", "nobody"],
                           ["update", "--pids-limit", "3", "nobody"]):
             self.assert_refused(self.runner(*arguments, check=False), "container 'nobody' does not exist")
         self.assertEqual(self.runner("delete", "--force", "nobody").stderr, "")
@@ -290,9 +290,24 @@ class ControlTest(RunnerTestCase):
                 self.assertEqual(json.loads(watcher.stdout.readline())["type"], "stats")
             self.runner("kill", "box", "KILL")
             self.assertEqual(watcher.wait(), 0)
-        self.assert_refused(self.runner("events", "--stats", "box", check=False), "container not running")
+        for option in ("--stats", "--interval=1s"):
+            result = self.runner("events", option, "box", check=False)
+            self.assert_refused(result, "container not running: 'box'\n")
+            self.assertEqual(result.stdout, "")
         for interval in ("", "5", "x", "-1s", "0s", "1e3s"):
             self.assertNotEqual(self.runner("events", "--interval", interval, "box", check=False).returncode, 0)
+
+    def test_events_end_with_the_container(self):
+        """At once, although the next line would come much later, and also where it is deleted."""
+        for command in (["kill", "box", "KILL"], ["delete", "--force", "box"]):
+            self.start_box()
+            with subprocess.Popen([RUNNER, "--root", self.path("states"), "events", "--interval", "100h", "box"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as watcher:
+                self.assertEqual(json.loads(watcher.stdout.readline())["type"], "stats")
+                self.runner(*command)
+                self.assertEqual(watcher.communicate(timeout=60), (b"", b""))
+                self.assertEqual(watcher.returncode, 0)
+            self.runner("delete", "--force", "box")
 
     def test_exec_options(self):
         self.start_box()
@@ -356,7 +371,8 @@ class RunOptionTest(RunnerTestCase):
         self.assertNotEqual(strangers, [])
         pid = self.state()["pid"]
         self.detached("--cgroup-manager", "disabled", "run", "--detach", "--bundle", self.bundle, "another")
-        self.assertEqual(json.loads(self.runner("ps", "--format", "json", "another").stdout), [])
+        another = self.state("another")["pid"]
+        self.assertEqual(json.loads(self.runner("ps", "--format", "json", "another").stdout), [another])
         self.runner("delete", "--force", "another")
         self.assertEqual(self.state()["pid"], pid)
         self.assertEqual([os.path.join(cgroup, "box") for cgroup in leftover_cgroups()], strangers)

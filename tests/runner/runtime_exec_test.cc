@@ -224,14 +224,14 @@ TEST_F(RuntimeExecTest, ItGetsTheDescriptorsThatAreHandedDown) {
 
 TEST_F(RuntimeExecTest, APausedContainerRefusesUnlessThatIsIgnored) {
   start(idle());
-  runtime().pause(id());
+  runtime().pause(id(), context());
   EXPECT_EQ(exec_refusal_of(exec_script("true")),
             "cannot exec in a paused container (use --ignore-paused to override): '" + id() + "'");
   ExecRequest request = exec_script("echo ran");
   request.ignores_pause = true;
   // It waits for the thaw: so another process starts it.
   const pid_t starter = fork_to([&] { return exec(std::move(request)).output == "ran\n" ? 0 : 1; });
-  runtime().resume(id());
+  runtime().resume(id(), context());
   EXPECT_EQ(exit_code_of(starter), 0);
 }
 

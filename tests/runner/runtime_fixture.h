@@ -299,7 +299,7 @@ class RuntimeTest : public ContainerTest {
   ExecRequest exec_request(std::vector<std::string> args) const {
     ExecRequest request;
     request.id = id_;
-    request.process = runtime().process_of(id_, context_);
+    request.process = runtime().process_of(id_);
     request.process.args = std::move(args);
     return request;
   }

@@ -37,12 +37,12 @@ TEST_F(RuntimeLifecycleTest, ARunningOneIsListedAndPausedAndKilled) {
   ASSERT_EQ(runtime().list(context()).size(), 1U);
   EXPECT_EQ(runtime().list(context()).front().id, id());
   EXPECT_EQ(runtime().processes(id()), std::vector<pid_t>{process->pid()});
-  runtime().pause(id());
+  runtime().pause(id(), context());
   EXPECT_EQ(status(), ContainerStatus::Paused);
-  expect_error(Errc::Invalid, "is paused", [&] { runtime().pause(id()); });
-  runtime().resume(id());
+  expect_error(Errc::Invalid, "is paused", [&] { runtime().pause(id(), context()); });
+  runtime().resume(id(), context());
   EXPECT_EQ(status(), ContainerStatus::Running);
-  expect_error(Errc::Invalid, "container not paused", [&] { runtime().resume(id()); });
+  expect_error(Errc::Invalid, "container not paused", [&] { runtime().resume(id(), context()); });
   runtime().kill(id(), SIGKILL, false);
   EXPECT_EQ(process->wait().signal, SIGKILL);
   EXPECT_EQ(status(), ContainerStatus::Stopped);
@@ -50,14 +50,14 @@ TEST_F(RuntimeLifecycleTest, ARunningOneIsListedAndPausedAndKilled) {
 
 TEST_F(RuntimeLifecycleTest, APausedOneCanBeKilled) {
   const auto process = start(idle());
-  runtime().pause(id());
+  runtime().pause(id(), context());
   runtime().kill(id(), SIGKILL, false);
   EXPECT_EQ(process->wait().signal, SIGKILL);
 }
 
 TEST_F(RuntimeLifecycleTest, APausedOneCanBeRemovedByForce) {
   start(idle());
-  runtime().pause(id());
+  runtime().pause(id(), context());
   expect_error(Errc::Busy, "that is not stopped: paused",
                [&] { runtime().remove(id(), false, context()); });
   runtime().remove(id(), true, context());
@@ -151,7 +151,7 @@ TEST_F(RuntimeLifecycleTest, WhatDoesNotExistIsSaid) {
     expect_error(Errc::NotFound, message, [&] { runtime().state("nobody"); });
     expect_error(Errc::NotFound, message, [&] { runtime().start("nobody", context()); });
     expect_error(Errc::NotFound, message, [&] { runtime().kill("nobody", SIGKILL, false); });
-    expect_error(Errc::NotFound, message, [&] { runtime().pause("nobody"); });
+    expect_error(Errc::NotFound, message, [&] { runtime().pause("nobody", context()); });
     expect_error(Errc::NotFound, message, [&] { runtime().processes("nobody"); });
     expect_error(Errc::NotFound, message, [&] { runtime().remove("nobody", false, context()); });
     runtime().remove("nobody", true, context());
@@ -172,7 +172,7 @@ TEST_F(RuntimeLifecycleTest, AnIdIsNoPath) {
     expect_error(Errc::Invalid, "", [&] { runtime().state(bad); });
     expect_error(Errc::Invalid, "", [&] { runtime().remove(bad, true, context()); });
     expect_error(Errc::Invalid, "", [&] { runtime().kill(bad, SIGKILL, true); });
-    expect_error(Errc::Invalid, "", [&] { runtime().process_of(bad, context()); });
+    expect_error(Errc::Invalid, "", [&] { runtime().process_of(bad); });
   }
   EXPECT_TRUE(std::filesystem::exists(path("victim/state.json")));
 }

@@ -29,6 +29,7 @@ void remove_matching(Session& session, const Arguments& arguments) {
     try {
       runtime.remove(state.id, arguments.force, session.context);
     } catch (const Error& error) {
+      if (error.code() == Errc::Interrupted) throw;
       print_error(error.message());
       session.exit_code = session.failure_exit_code;
     }

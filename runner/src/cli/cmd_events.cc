@@ -7,6 +7,7 @@
 #include "cli/output.h"
 #include "cli/stats_json.h"
 #include "layerkit/base/error.h"
+#include "layerkit/base/fd.h"
 #include "layerkit/base/text.h"
 
 namespace layerkit::cli {
@@ -44,29 +45,63 @@ int parse_duration(const std::string& text) {
   return static_cast<int>(sum);
 }
 
-/// False when the container has ended.
-bool is_there(const Runtime& runtime, const std::string& id) {
-  try {
-    return runtime.state(id).status != ContainerStatus::Stopped;
-  } catch (const Error& error) {
-    if (error.code() == Errc::NotFound) return false;
-    throw;
+/// While the process lives: waits that long for its end.
+bool has_ended(const Fd& process, int milliseconds) {
+  pollfd poll{process.get(), POLLIN, 0};
+  return ::poll(&poll, 1, milliseconds) > 0;
+}
+
+class Watch {
+ public:
+  Watch(const Runtime& runtime, const std::string& id)
+      : runtime_(runtime), id_(id), process_(runtime.first_process(id)) {}
+
+  /// False when the container has ended.
+  bool tell(int interval, const Context& context) {
+    try {
+      tell_memory();
+      print_line(stats_event(id_, runtime_.stats(id_)));
+    } catch (const Error&) {
+      // Somebody may have deleted it meanwhile.
+      if (has_ended(process_, 0)) return false;
+      throw;
+    }
+    flush_output();
+    if (!has_ended(process_, interval)) {
+      context.check_interrupted();
+      return true;
+    }
+    try {
+      tell_memory();  // perhaps it ended of that
+    } catch (const Error&) {
+    }
+    return false;
   }
+
+ private:
+  void tell_memory() {
+    const bool is_out = runtime_.out_of_memory(id_);
+    if (is_out && !was_told_) print_line(oom_event(id_));
+    was_told_ = is_out;
+  }
+
+  const Runtime& runtime_;
+  const std::string& id_;
+  Fd process_;
+  bool was_told_ = false;
+};
+
+void check_runs(const Runtime& runtime, const std::string& id) {
+  if (runtime.state(id).status == ContainerStatus::Stopped)
+    fail(Errc::Invalid, "container not running: {}", layerkit::quoted(id));
 }
 
 void watch(Session& session, const Arguments& arguments) {
   const int interval = parse_duration(arguments.interval);
   const Runtime runtime = session.runtime();
-  bool was_told = false;
-  while (is_there(runtime, arguments.id)) {
-    const CgroupStats stats = runtime.stats(arguments.id);
-    const bool is_out = runtime.out_of_memory(arguments.id);
-    if (is_out && !was_told) print_line(oom_event(arguments.id));
-    was_told = is_out;
-    print_line(stats_event(arguments.id, stats));
-    flush_output();
-    // A signal ends it.
-    if (::poll(nullptr, 0, interval) != 0) session.context.check_interrupted();
+  check_runs(runtime, arguments.id);
+  Watch watch(runtime, arguments.id);
+  while (watch.tell(interval, session.context)) {
   }
 }
 
@@ -88,8 +123,7 @@ void add_events(CLI::App& app, Session& session) {
       return;
     }
     const Runtime runtime = session.runtime();
-    if (runtime.state(arguments->id).status == ContainerStatus::Stopped)
-      fail(Errc::Invalid, "container not running: {}", layerkit::quoted(arguments->id));
+    check_runs(runtime, arguments->id);
     print_line(stats_event(arguments->id, runtime.stats(arguments->id)));
   });
 }

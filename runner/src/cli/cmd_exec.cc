@@ -65,8 +65,8 @@ ProcessSpec read_process_file(const std::string& path, const Context& context) {
 }
 
 /// What the container's own process has, but for what was said.
-ProcessSpec process_of(const Runtime& runtime, Arguments& arguments, const Context& context) {
-  ProcessSpec process = runtime.process_of(arguments.request.id, context);
+ProcessSpec process_of(const Runtime& runtime, Arguments& arguments) {
+  ProcessSpec process = runtime.process_of(arguments.request.id);
   process.args = arguments.command;
   process.terminal = arguments.terminal;
   process.console_size.reset();
@@ -104,7 +104,7 @@ void exec(Session& session, Arguments& arguments) {
   } else {
     if (arguments.command.empty())
       fail(Errc::Invalid, "process args cannot be empty: exec needs a command or --process");
-    request.process = process_of(runtime, arguments, session.context);
+    request.process = process_of(runtime, arguments);
   }
   request.preserved = inherited_descriptors(arguments.preserved, &request.process.env);
   request.keeps_terminal = !arguments.detach && request.console_socket.empty();

@@ -9,7 +9,7 @@ void add_pause(CLI::App& app, Session& session) {
                           ->group(kContainers);
   auto id = std::make_shared<std::string>();
   add_container(*command, *id);
-  command->callback([&session, id] { session.runtime().pause(*id); });
+  command->callback([&session, id] { session.runtime().pause(*id, session.context); });
 }
 
 }  // namespace layerkit::cli

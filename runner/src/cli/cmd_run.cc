@@ -27,7 +27,9 @@ constexpr int kTimedOut = 124;
 class Removal {
  public:
   Removal(const Runtime& runtime, std::string id, const Context& context)
-      : runtime_(runtime), id_(std::move(id)), context_(context) {}
+      : runtime_(runtime), id_(std::move(id)), context_(context) {
+    context_.interrupted = nullptr;  // that is one reason to remove it
+  }
   Removal(const Removal&) = delete;
   Removal& operator=(const Removal&) = delete;
   ~Removal() {
@@ -44,7 +46,7 @@ class Removal {
  private:
   const Runtime& runtime_;
   std::string id_;
-  const Context& context_;
+  Context context_;
 };
 
 /// What cannot be written is told: the exit code is the container's.

@@ -46,6 +46,13 @@ class SignalQueue {
   Fd fd_;
 };
 
+/// More than a terminal holds: what the process itself wrote last is among it.
+constexpr std::size_t kMostLeft = 1U << 20U;
+
+bool asks_to_end(int number) noexcept {
+  return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+}
+
 std::int64_t milliseconds_now() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
@@ -66,7 +73,7 @@ class Foreground {
   ExitStatus stay() {
     while (!has_ended_)
       wait_once();
-    if (relay_ != nullptr) relay_->drain();
+    if (relay_ != nullptr) drain();
     return process_.wait();
   }
 
@@ -81,24 +88,32 @@ class Foreground {
   }
 
   void wait_once() {
-    pollfd polls[4] = {
-        {process_.pidfd(), POLLIN, 0}, {signals_.fd(), POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}};
+    pollfd polls[5] = {{process_.pidfd(), POLLIN, 0},
+                       {signals_.fd(), POLLIN, 0},
+                       {-1, 0, 0},
+                       {-1, 0, 0},
+                       {-1, 0, 0}};
     if (relay_ != nullptr && is_terminal_open_) {
       const bool pending = relay_->has_pending_input();
-      polls[2] = {relay_->master(), static_cast<short>(POLLIN | (pending ? POLLOUT : 0)), 0};
+      const bool has_room = relay_->has_room_for_output();
+      const int events = (has_room ? POLLIN : 0) | (pending ? POLLOUT : 0);
+      // Its end would be told all the time.
+      if (events != 0) polls[2] = {relay_->master(), static_cast<short>(events), 0};
       // The caller's next keys have to wait until the terminal takes the last ones.
       if (!pending) polls[3] = {relay_->input(), POLLIN, 0};
     }
-    if (::poll(polls, 4, time_left()) < 0) {
+    if (relay_ != nullptr && relay_->has_pending_output()) polls[4] = {1, POLLOUT, 0};
+    if (::poll(polls, 5, time_left()) < 0) {
       if (errno != EINTR) fail_errno(errno, "waiting for the process");
       return;
     }
-    if (polls[1].revents != 0) pass_signals();
-    if ((polls[2].revents & POLLOUT) != 0) relay_->write_input();
-    if ((polls[2].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
-      is_terminal_open_ = relay_->copy_output();
-    if (polls[3].revents != 0) relay_->read_input();
     has_ended_ = polls[0].revents != 0;
+    if (polls[1].revents != 0 && !has_ended_) pass_signals();
+    if ((polls[2].revents & POLLOUT) != 0) relay_->write_input();
+    if ((polls[2].revents & (POLLIN | POLLHUP | POLLERR)) != 0 && relay_->has_room_for_output())
+      is_terminal_open_ = relay_->read_output().has_value();
+    if (polls[4].revents != 0) relay_->write_output();
+    if (polls[3].revents != 0) relay_->read_input();
   }
 
   void pass_signals() {
@@ -108,6 +123,33 @@ class Foreground {
       } else {
         process_.signal(number);
       }
+    }
+  }
+
+  /// What the process left in its terminal. Others may write there for ever.
+  void drain() {
+    for (std::size_t sum = 0;;) {
+      while (relay_->has_pending_output()) {
+        if (!await_output()) return;
+        relay_->write_output();
+      }
+      if (sum >= kMostLeft) return;
+      const std::size_t got = relay_->read_output().value_or(0);
+      if (got == 0) return;
+      sum += got;
+    }
+  }
+
+  /// False when somebody asks not to wait any longer.
+  bool await_output() {
+    for (;;) {
+      pollfd polls[2] = {{1, POLLOUT, 0}, {signals_.fd(), POLLIN, 0}};
+      if (::poll(polls, 2, -1) < 0 && errno != EINTR)
+        fail_errno(errno, "waiting for standard output");
+      for (int number = signals_.next(); number != 0; number = signals_.next()) {
+        if (asks_to_end(number)) return false;
+      }
+      if (polls[0].revents != 0) return true;
     }
   }
 

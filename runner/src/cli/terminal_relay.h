@@ -2,6 +2,8 @@
 
 #include <termios.h>
 
+#include <cstddef>
+#include <optional>
 #include <string>
 
 #include "layerkit/base/fd.h"
@@ -22,22 +24,30 @@ class TerminalRelay {
   int master() const noexcept { return master_.get(); }
   /// Room in the terminal for what was read from the caller.
   bool has_pending_input() const noexcept { return !pending_.empty(); }
+  /// Room in the caller's standard output for what was read from the terminal.
+  bool has_pending_output() const noexcept { return !output_.empty(); }
+  bool has_room_for_output() const noexcept { return output_.size() < kMostOutput; }
 
   void read_input();
   void write_input();
-  /// False at the end.
-  bool copy_output();
-  /// What is there when the process has ended.
-  void drain();
+  /// How many bytes there were; nullopt at the end.
+  std::optional<std::size_t> read_output();
+  /// As much as the caller's standard output takes without waiting. Once nobody reads that any
+  /// more, the process gets on and nothing is written. Throws Error.
+  void write_output();
   /// The caller's terminal has another size.
   void resize() const;
 
  private:
+  static constexpr std::size_t kMostOutput = 65536;
+
   Fd master_;
   int input_ = 0;
   bool is_raw_ = false;
   termios before_{};
   std::string pending_;
+  std::string output_;
+  bool is_output_read_ = true;
 };
 
 }  // namespace layerkit::cli

@@ -1,13 +1,14 @@
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
 #include "cli/terminal_relay.h"
 #include "layerkit/base/error.h"
-#include "layerkit/base/file.h"
 
 namespace layerkit::cli {
 
@@ -59,25 +60,32 @@ void TerminalRelay::write_input() {
   }
 }
 
-bool TerminalRelay::copy_output() {
+std::optional<std::size_t> TerminalRelay::read_output() {
   std::array<char, 16384> bytes{};
-  const ssize_t got = ::read(master_.get(), bytes.data(), bytes.size());
-  if (got > 0) {
-    write_all(1, {bytes.data(), static_cast<std::size_t>(got)}, "standard output");
-    return true;
-  }
+  ssize_t got = 0;
+  do {
+    got = ::read(master_.get(), bytes.data(), bytes.size());
+  } while (got < 0 && errno == EINTR);
+  if (got < 0 && errno == EAGAIN) return 0;
   // EIO: nobody has the other side open.
-  return got < 0 && (errno == EAGAIN || errno == EINTR);
+  if (got <= 0) return std::nullopt;
+  if (is_output_read_) output_.append(bytes.data(), static_cast<std::size_t>(got));
+  return static_cast<std::size_t>(got);
 }
 
-void TerminalRelay::drain() {
-  std::array<char, 16384> bytes{};
-  for (;;) {
-    const ssize_t got = ::read(master_.get(), bytes.data(), bytes.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return;
-    write_all(1, {bytes.data(), static_cast<std::size_t>(got)}, "standard output");
+void TerminalRelay::write_output() {
+  // A pipe that has room takes that much at once.
+  const std::size_t size = std::min<std::size_t>(output_.size(), PIPE_BUF);
+  const ssize_t put = ::write(1, output_.data(), size);
+  if (put >= 0) {
+    output_.erase(0, static_cast<std::size_t>(put));
+    return;
   }
+  if (errno == EAGAIN || errno == EINTR) return;
+  // A pipe that nobody reads; a terminal that has gone.
+  if (errno != EPIPE && errno != EIO) fail_errno(errno, "writing standard output");
+  is_output_read_ = false;
+  output_.clear();
 }
 
 }  // namespace layerkit::cli

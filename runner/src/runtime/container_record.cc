@@ -42,7 +42,6 @@ std::string to_json(const ContainerRecord& record) {
   json["owner"] = record.owner;
   json["cgroupsPath"] = record.cgroups_path;
   json["cgroups"] = record.cgroups;
-  json["started"] = record.started;
   json["hasProcess"] = record.has_process;
   json["hasStartHooks"] = record.has_start_hooks;
   json["hasPoststopHooks"] = record.has_poststop_hooks;
@@ -65,7 +64,6 @@ ContainerRecord parse_record(std::string_view json, const std::string& name) {
   record.cgroups_path = view.at("cgroupsPath").string();
   for (const JsonView& directory : view.at("cgroups").items())
     record.cgroups.push_back(directory.string());
-  record.started = view.at("started").boolean();
   record.has_process = view.at("hasProcess").boolean();
   record.has_start_hooks = view.at("hasStartHooks").boolean();
   record.has_poststop_hooks = view.at("hasPoststopHooks").boolean();
@@ -126,7 +124,7 @@ ContainerState state_of(const ContainerRecord& record) {
   const std::uint64_t start_time = start_time_of(record.pid);
   if (start_time == 0 || start_time != record.start_time) return state;
   state.pid = record.pid;
-  state.status = record.started ? ContainerStatus::Running : ContainerStatus::Created;
+  state.status = ContainerStatus::Running;
   return state;
 }
 

@@ -20,7 +20,6 @@ struct ContainerRecord {
   std::uint32_t owner = 0;
   std::string cgroups_path;
   std::vector<std::string> cgroups;  ///< the directories that were made for it; there may be none
-  bool started = false;
   // What config.json has, so that it is read again only where that matters.
   bool has_process = true;
   bool has_start_hooks = false;  ///< startContainer or poststart
@@ -35,7 +34,8 @@ ContainerRecord parse_record(std::string_view json, const std::string& name);
 /// What hooks get on their standard input, and `state` prints.
 std::string state_json(const ContainerState& state, bool pretty);
 
-/// The state of a container with `record`, as of now but for being paused.
+/// The state of a container with `record`, as of now: one that waits to be started or is paused is
+/// taken for running.
 ContainerState state_of(const ContainerRecord& record);
 
 /// Field 22 of /proc/PID/stat; 0 when the process is gone or a zombie. Throws

@@ -129,7 +129,7 @@ void destroy_container(const StateDirectory& directory,
 using namespace runner;  // NOLINT(google-build-using-namespace)
 
 void Runtime::kill(const std::string& id, int signal_number, bool all) const {
-  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Read);
+  const StateDirectory directory = StateDirectory::open(root_, id);
   const ContainerRecord record = directory.record();
   if (!all && signal_number == SIGKILL) {
     end_container(directory, record);
@@ -149,7 +149,7 @@ void Runtime::kill(const std::string& id, int signal_number, bool all) const {
 void Runtime::remove(const std::string& id, bool force, const Context& context) const {
   std::optional<StateDirectory> directory;
   try {
-    directory.emplace(StateDirectory::open(root_, id, StateDirectory::Use::Change));
+    directory.emplace(StateDirectory::open_locked(root_, id, context));
   } catch (const Error& error) {
     if (force && error.code() == Errc::NotFound) return;
     throw;
@@ -167,7 +167,7 @@ void Runtime::remove(const std::string& id, bool force, const Context& context) 
     directory->remove();
     return;
   }
-  const ContainerState state = full_state_of(record);
+  const ContainerState state = full_state_of(*directory, record);
   const bool may_be_removed =
       state.status == ContainerStatus::Stopped || state.status == ContainerStatus::Created;
   if (!may_be_removed && !force) {
@@ -177,18 +177,18 @@ void Runtime::remove(const std::string& id, bool force, const Context& context) 
   destroy_container(*directory, record, context);
 }
 
-void Runtime::pause(const std::string& id) const {
-  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Change);
+void Runtime::pause(const std::string& id, const Context& context) const {
+  const StateDirectory directory = StateDirectory::open_locked(root_, id, context);
   const ContainerRecord record = directory.record();
-  const ContainerStatus status = full_state_of(record).status;
+  const ContainerStatus status = full_state_of(directory, record).status;
   if (status != ContainerStatus::Running && status != ContainerStatus::Created)
     fail(Errc::Invalid, "container not running or created: {} is {}", quoted(id),
          status_name(status));
   need_cgroup(record)->freeze();
 }
 
-void Runtime::resume(const std::string& id) const {
-  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Change);
+void Runtime::resume(const std::string& id, const Context& context) const {
+  const StateDirectory directory = StateDirectory::open_locked(root_, id, context);
   const ContainerRecord record = directory.record();
   const std::unique_ptr<Cgroup> cgroup = need_cgroup(record);
   if (!cgroup->frozen()) fail(Errc::Invalid, "container not paused: {}", quoted(id));
@@ -196,27 +196,34 @@ void Runtime::resume(const std::string& id) const {
 }
 
 std::vector<pid_t> Runtime::processes(const std::string& id) const {
-  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Read);
-  const std::unique_ptr<Cgroup> cgroup = cgroup_of(directory.record());
-  return cgroup == nullptr ? std::vector<pid_t>{} : cgroup->processes();
+  const StateDirectory directory = StateDirectory::open(root_, id);
+  const ContainerRecord record = directory.record();
+  if (const std::unique_ptr<Cgroup> cgroup = cgroup_of(record)) return cgroup->processes();
+  if (state_of(record).status == ContainerStatus::Stopped) return {};
+  if (!config_of(directory).spec.namespaces.pid.is_new()) return {record.pid};
+  return processes_around(record);
+}
+
+Fd Runtime::first_process(const std::string& id) const {
+  return open_init(StateDirectory::open(root_, id).record()).pidfd;
 }
 
 CgroupStats Runtime::stats(const std::string& id) const {
-  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Read);
+  const StateDirectory directory = StateDirectory::open(root_, id);
   return need_cgroup(directory.record())->stats();
 }
 
 bool Runtime::out_of_memory(const std::string& id) const {
-  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Read);
+  const StateDirectory directory = StateDirectory::open(root_, id);
   const std::unique_ptr<Cgroup> cgroup = cgroup_of(directory.record());
   return cgroup != nullptr && cgroup->out_of_memory();
 }
 
 void Runtime::update(const std::string& id,
                      const Resources& resources,
-                     const Context& /*context*/) const {
+                     const Context& context) const {
   check_resources(resources);
-  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Change);
+  const StateDirectory directory = StateDirectory::open_locked(root_, id, context);
   const ContainerRecord record = directory.record();
   if (state_of(record).status == ContainerStatus::Stopped)
     fail(Errc::Invalid, "container not running: {}", quoted(id));
@@ -224,7 +231,8 @@ void Runtime::update(const std::string& id,
 }
 
 ContainerState Runtime::state(const std::string& id) const {
-  return full_state_of(StateDirectory::open(root_, id, StateDirectory::Use::Read).record());
+  const StateDirectory directory = StateDirectory::open(root_, id);
+  return full_state_of(directory, directory.record());
 }
 
 std::vector<ContainerState> Runtime::list(const Context& context) const {

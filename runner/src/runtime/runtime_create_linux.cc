@@ -3,8 +3,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <sstream>
-
 #include "bundle.h"
 #include "home_directory.h"
 #include "hook_run.h"
@@ -12,6 +10,7 @@
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
 #include "layerkit/runner/runtime.h"
+#include "process.h"
 #include "runtime_parts.h"
 #include "seccomp/seccomp_cache.h"
 #include "session.h"
@@ -33,15 +32,11 @@ std::string now() {
                      time.tv_nsec);
 }
 
-/// user_namespaces(7): lines of first id inside, first id outside, count.
-std::vector<IdMapping> own_mappings(const char* map) {
-  std::istringstream text(read_file_at(AT_FDCWD, map, 1U << 16U));
-  std::vector<IdMapping> mappings;
-  std::uint32_t inside = 0;
-  std::uint32_t outside = 0;
-  std::uint32_t count = 0;
-  while (text >> inside >> outside >> count)
-    mappings.push_back({inside, inside, count});
+/// Those of a namespace whose ids are the caller's.
+std::vector<IdMapping> own_mappings(const std::string& map) {
+  std::vector<IdMapping> mappings = read_id_map(map);
+  for (IdMapping& mapping : mappings)
+    mapping.host_id = mapping.container_id;
   return mappings;
 }
 
@@ -198,7 +193,7 @@ std::unique_ptr<StartedProcess> Runtime::create(CreateRequest request,
   using namespace runner;  // NOLINT(google-build-using-namespace)
   failure = StartFailure::Setup;
   check_id(request.id);
-  const StateDirectory directory = StateDirectory::make(root_, request.id);
+  const StateDirectory directory = StateDirectory::make(root_, request.id, context);
   AfterFailure after;
   try {
     Bundle bundle = open_bundle(request.bundle, request.config, context);

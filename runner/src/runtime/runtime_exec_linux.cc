@@ -68,16 +68,15 @@ std::unique_ptr<Cgroup> cgroup_for(const ContainerRecord& record, std::string ne
 
 using namespace runner;  // NOLINT(google-build-using-namespace)
 
-ProcessSpec Runtime::process_of(const std::string& id, const Context& /*context*/) const {
-  return config_of(StateDirectory::open(root_, id, StateDirectory::Use::Read)).spec.process;
+ProcessSpec Runtime::process_of(const std::string& id) const {
+  return config_of(StateDirectory::open(root_, id)).spec.process;
 }
 
 std::unique_ptr<StartedProcess> Runtime::exec(ExecRequest request,
                                               StartFailure& failure,
                                               const Context& context) const {
   failure = StartFailure::Setup;
-  const StateDirectory directory =
-      StateDirectory::open(root_, request.id, StateDirectory::Use::Read);
+  const StateDirectory directory = StateDirectory::open(root_, request.id);
   const ContainerRecord record = directory.record();
   const std::unique_ptr<Cgroup> cgroup = cgroup_for(record, request.cgroup);
   check_status(record, cgroup.get(), request.ignores_pause);
@@ -99,7 +98,8 @@ std::unique_ptr<StartedProcess> Runtime::exec(ExecRequest request,
   add_home(spec.process, root.get());
   StartEvents events(spec, request.console_socket, request.keeps_terminal);
   const Fd pidfd_socket = connect_pidfd_socket(request.pidfd_socket);
-  events.on_state([&](pid_t /*pid*/) { return state_json(state_of(record), false); });
+  events.on_state(
+      [&](pid_t /*pid*/) { return state_json(full_state_of(directory, record), false); });
   SeccompFilter filter;
   if (spec.seccomp) filter = SeccompCache(root_ + "/.seccomp").get(*spec.seccomp, context);
   LaunchOptions options;

@@ -25,14 +25,18 @@ std::unique_ptr<Cgroup> cgroup_of(const ContainerRecord& record);
 /// Removes labels of a security module that this system does not have; each is told.
 void drop_labels_without_effect(ContainerSpec& spec, const Context& context);
 
-/// As state_of(), and whether it is paused.
-ContainerState full_state_of(const ContainerRecord& record);
+/// As state_of(), and whether it waits to be started or is paused.
+ContainerState full_state_of(const StateDirectory& directory, const ContainerRecord& record);
 
 /// The config.json that the container was created from. Warnings were told then.
 OciConfig config_of(const StateDirectory& directory);
 
 /// The container's first process. Error{NotFound} when it has ended.
 ContainerInit open_init(const ContainerRecord& record);
+
+/// The processes in the pid namespace of the container's first one, and in those below it, sorted;
+/// at least that one while it lives.
+std::vector<pid_t> processes_around(const ContainerRecord& record);
 
 /// SIGKILL for the first process and all that is in `cgroup` (may be null); returns once the first
 /// one has ended. Error{Busy} when it does not.

@@ -51,9 +51,13 @@ void drop_labels_without_effect(ContainerSpec& spec, const Context& context) {
   drop(spec.mount_label, "SELinux");
 }
 
-ContainerState full_state_of(const ContainerRecord& record) {
+ContainerState full_state_of(const StateDirectory& directory, const ContainerRecord& record) {
   ContainerState state = state_of(record);
   if (state.status != ContainerStatus::Running) return state;
+  if (directory.is_gate_shut()) {
+    state.status = ContainerStatus::Created;
+    return state;
+  }
   const std::unique_ptr<Cgroup> cgroup = cgroup_of(record);
   if (cgroup != nullptr && cgroup->frozen()) state.status = ContainerStatus::Paused;
   return state;

@@ -11,9 +11,9 @@ namespace layerkit {
 using namespace runner;  // NOLINT(google-build-using-namespace)
 
 void Runtime::start(const std::string& id, const Context& context) const {
-  const StateDirectory directory = StateDirectory::open(root_, id, StateDirectory::Use::Change);
-  ContainerRecord record = directory.record();
-  ContainerState state = state_of(record);
+  const StateDirectory directory = StateDirectory::open_locked(root_, id, context);
+  const ContainerRecord record = directory.record();
+  ContainerState state = full_state_of(directory, record);
   if (state.status == ContainerStatus::Stopped)
     fail(Errc::Invalid, "cannot start a container that has stopped: {}", quoted(id));
   if (state.status != ContainerStatus::Created)
@@ -30,8 +30,6 @@ void Runtime::start(const std::string& id, const Context& context) const {
                               SeccompCache(root_ + "/.seccomp"), context);
     // Poststart hooks are for when the program runs.
     directory.open_gate(!poststart.empty());
-    record.started = true;
-    directory.write_record(record);
     state.status = ContainerStatus::Running;
     if (!poststart.empty()) run_hooks("poststart", poststart, state_json(state, false));
   } catch (const Error&) {

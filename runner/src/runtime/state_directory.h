@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "container_record.h"
+#include "layerkit/base/context.h"
 #include "layerkit/base/fd.h"
 #include "layerkit/base/file.h"
 
@@ -14,12 +15,16 @@ namespace layerkit::runner {
 /// has it open for a change holds its lock.
 class StateDirectory {
  public:
-  enum class Use { Read, Change };
-
-  /// Makes it; Error{Exists} when there is one.
-  static StateDirectory make(const std::string& root, const std::string& id);
-  /// Error{NotFound}.
-  static StateDirectory open(const std::string& root, const std::string& id, Use use);
+  /// Makes it and locks it; Error{Exists} when there is one.
+  static StateDirectory make(const std::string& root,
+                             const std::string& id,
+                             const Context& context);
+  /// Without its lock. Error{NotFound}.
+  static StateDirectory open(const std::string& root, const std::string& id);
+  /// Waits for its lock. Error{NotFound}, or Error{Interrupted} as `context` says.
+  static StateDirectory open_locked(const std::string& root,
+                                    const std::string& id,
+                                    const Context& context);
 
   int fd() const noexcept { return fd_.get(); }
 
@@ -33,6 +38,9 @@ class StateDirectory {
 
   /// A new FIFO, open for reading and writing.
   Fd make_gate() const;
+  /// Whether a process waits at the gate, or is on its way there. That alone tells what is created
+  /// from what runs: whoever lets it go may die before it can write anything down.
+  bool is_gate_shut() const;
   /// Lets the process that waits at the gate go; Error{NotFound} when none does. `waits`: until it
   /// has executed its program, or has ended.
   void open_gate(bool waits) const;
@@ -45,7 +53,9 @@ class StateDirectory {
  private:
   StateDirectory(Fd root, std::string id, Fd fd)
       : root_(std::move(root)), id_(std::move(id)), fd_(std::move(fd)) {}
-  void lock();
+  void lock(const Context& context);
+  /// Between mkdir(2) and the lock, somebody may have removed it and made another.
+  void check_is_new() const;
 
   Fd root_;
   std::string id_;

@@ -1,11 +1,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 
+#include "cgroup_files.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/runner/oci_config.h"
@@ -37,7 +39,9 @@ void check_owner(const Fd& root_fd, const std::string& root) {
 
 }  // namespace
 
-StateDirectory StateDirectory::make(const std::string& root, const std::string& id) {
+StateDirectory StateDirectory::make(const std::string& root,
+                                    const std::string& id,
+                                    const Context& context) {
   make_dirs(root, 0700);
   Fd root_fd = open_dir_at(AT_FDCWD, root);
   check_owner(root_fd, root);
@@ -49,26 +53,32 @@ StateDirectory StateDirectory::make(const std::string& root, const std::string& 
   StateDirectory made(std::move(root_fd), id, {});
   try {
     made.fd_ = open_dir_at(made.root_.get(), id);
-    made.lock();
-  } catch (const Error&) {
-    ::unlinkat(made.root_.get(), id.c_str(), AT_REMOVEDIR);
+    made.lock(context);
+    made.check_is_new();
+  } catch (const Error& error) {
+    // Somebody else's is theirs.
+    if (error.code() != Errc::Busy) ::unlinkat(made.root_.get(), id.c_str(), AT_REMOVEDIR);
     throw;
   }
   return made;
 }
 
-StateDirectory StateDirectory::open(const std::string& root, const std::string& id, Use use) {
+StateDirectory StateDirectory::open(const std::string& root, const std::string& id) {
   check_id(id);
+  std::optional<Fd> root_fd = open_at_if_exists(AT_FDCWD, root, O_RDONLY | O_DIRECTORY);
+  if (!root_fd) fail_absent(id);
+  check_owner(*root_fd, root);
+  std::optional<Fd> fd = open_at_if_exists(root_fd->get(), id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!fd) fail_absent(id);
+  return {std::move(*root_fd), id, std::move(*fd)};
+}
+
+StateDirectory StateDirectory::open_locked(const std::string& root,
+                                           const std::string& id,
+                                           const Context& context) {
   for (;;) {
-    std::optional<Fd> root_fd = open_at_if_exists(AT_FDCWD, root, O_RDONLY | O_DIRECTORY);
-    if (!root_fd) fail_absent(id);
-    check_owner(*root_fd, root);
-    std::optional<Fd> fd =
-        open_at_if_exists(root_fd->get(), id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (!fd) fail_absent(id);
-    StateDirectory opened(std::move(*root_fd), id, std::move(*fd));
-    if (use == Use::Read) return opened;
-    opened.lock();
+    StateDirectory opened = open(root, id);
+    opened.lock(context);
     // Somebody may have removed it while we waited.
     const std::optional<FileStat> there = stat_at(opened.root_.get(), id);
     if (!there) fail_absent(id);
@@ -76,9 +86,26 @@ StateDirectory StateDirectory::open(const std::string& root, const std::string& 
   }
 }
 
-void StateDirectory::lock() {
-  while (::flock(fd_.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) fail_errno(errno, "locking container {}", quoted(id_));
+void StateDirectory::check_is_new() const {
+  const FileStat stat = stat_fd(fd_.get());
+  const std::optional<FileStat> there = stat_at(root_.get(), id_);
+  const bool is_own = stat.uid == ::geteuid() && (stat.mode & (S_IRWXG | S_IRWXO)) == 0;
+  if (is_own && there && there->ino == stat.ino && list_dir(fd_.get()).empty()) return;
+  fail(Errc::Busy,
+       "creating the state of container {}: somebody else has put another directory there",
+       quoted(id_));
+}
+
+void StateDirectory::lock(const Context& context) {
+  // Asked again and again: a signal between a look at `context` and a call that waits would be
+  // lost.
+  while (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EINTR && errno != EWOULDBLOCK)
+      fail_errno(errno, "locking container {}", quoted(id_));
+    with_context(
+        [&] { return "waiting for container " + quoted(id_) + ", which is being changed"; },
+        [&] { context.check_interrupted(); });
+    pause_briefly();
   }
 }
 
@@ -117,6 +144,16 @@ Fd StateDirectory::make_gate() const {
   if (::mkfifoat(fd_.get(), kGate, 0600) != 0)
     fail_errno(errno, "creating the gate of container {}", quoted(id_));
   return open_at(fd_.get(), kGate, O_RDWR);
+}
+
+bool StateDirectory::is_gate_shut() const {
+  const Fd gate(::openat(fd_.get(), kGate, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+  // ENXIO: who had it open for reading has executed its program.
+  if (!gate && (errno == ENOENT || errno == ENXIO)) return false;
+  int waiting = 0;
+  if (!gate || ::ioctl(gate.get(), FIONREAD, &waiting) != 0)
+    fail_errno(errno, "looking at the gate of container {}", quoted(id_));
+  return waiting == 0;
 }
 
 void StateDirectory::open_gate(bool waits) const {

@@ -2,6 +2,7 @@
 
 #include <linux/seccomp.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <string_view>
@@ -45,6 +46,10 @@ constexpr std::array<Word<unsigned>, 4> kFlags = {{
     {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
 }};
 
+constexpr std::string_view kErrno = "SCMP_ACT_ERRNO";
+constexpr std::string_view kTrace = "SCMP_ACT_TRACE";
+
+constexpr std::string_view kPrefix = "SCMP_ARCH_";
 /// What OCI runtime spec, config-linux.md, "architectures" lists.
 constexpr std::array<std::string_view, 23> kArchitectures = {
     "X86",     "X86_64",      "X32",  "ARM",   "AARCH64", "MIPS",     "MIPS64",     "MIPS64N32",
@@ -58,9 +63,26 @@ const Value* find(const std::array<Word<Value>, Size>& all, std::string_view wor
   return nullptr;
 }
 
+template <typename Value, std::size_t Size>
+std::vector<std::string_view> words_of(const std::array<Word<Value>, Size>& all) {
+  std::vector<std::string_view> words;
+  for (const Word<Value>& each : all)
+    words.push_back(each.word);
+  std::sort(words.begin(), words.end());
+  return words;
+}
+
+/// 0 where libseccomp does not know it.
+std::uint32_t resolve_architecture(std::string_view name) {
+  std::string lower(name);
+  for (char& letter : lower)
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  return seccomp_arch_resolve_name(lower.c_str());
+}
+
 std::uint32_t action_with_errno(const std::string& word, std::uint32_t errno_ret) {
   // MAX_ERRNO of the kernel, which would take larger ones for it; a tracer gets 16 bits.
-  const bool is_errno = word == "SCMP_ACT_ERRNO";
+  const bool is_errno = word == kErrno;
   const std::uint32_t max = is_errno ? 4095 : 0xffff;
   if (errno_ret > max)
     fail(Errc::Invalid, "reading seccomp action {}: errno {} is above {}", quoted(word), errno_ret,
@@ -71,8 +93,7 @@ std::uint32_t action_with_errno(const std::string& word, std::uint32_t errno_ret
 }  // namespace
 
 std::uint32_t seccomp_action(const std::string& word, std::optional<std::uint32_t> errno_ret) {
-  if (word == "SCMP_ACT_ERRNO" || word == "SCMP_ACT_TRACE")
-    return action_with_errno(word, errno_ret.value_or(EPERM));
+  if (word == kErrno || word == kTrace) return action_with_errno(word, errno_ret.value_or(EPERM));
   const std::uint32_t* const action = find(kActions, word);
   if (action == nullptr)
     fail(Errc::Invalid, "reading seccomp action {}: no such action", quoted(word));
@@ -90,14 +111,10 @@ scmp_compare seccomp_comparison(const std::string& word) {
 }
 
 std::uint32_t seccomp_architecture(const std::string& word) {
-  constexpr std::string_view kPrefix = "SCMP_ARCH_";
   for (const std::string_view name : kArchitectures) {
     if (!word.starts_with(kPrefix) || std::string_view(word).substr(kPrefix.size()) != name)
       continue;
-    std::string lower(name);
-    for (char& letter : lower)
-      if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-    const std::uint32_t architecture = seccomp_arch_resolve_name(lower.c_str());
+    const std::uint32_t architecture = resolve_architecture(name);
     if (architecture == 0)
       fail(Errc::Unsupported, "reading seccomp architecture {}: libseccomp does not know it",
            quoted(word));
@@ -110,6 +127,21 @@ unsigned seccomp_flag(const std::string& word) {
   const unsigned* const flag = find(kFlags, word);
   if (flag == nullptr) fail(Errc::Invalid, "reading seccomp flag {}: no such flag", quoted(word));
   return *flag;
+}
+
+SeccompWords seccomp_words() {
+  SeccompWords words;
+  words.actions = words_of(kActions);
+  words.actions.insert(words.actions.end(), {kErrno, kTrace});
+  std::sort(words.actions.begin(), words.actions.end());
+  words.operators = words_of(kComparisons);
+  for (const std::string_view name : kArchitectures) {
+    if (resolve_architecture(name) != 0)
+      words.architectures.push_back(fmt::format("{}{}", kPrefix, name));
+  }
+  std::sort(words.architectures.begin(), words.architectures.end());
+  words.flags = words_of(kFlags);
+  return words;
 }
 
 }  // namespace layerkit::runner

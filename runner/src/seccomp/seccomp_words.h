@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace layerkit::runner {
 
@@ -20,5 +22,14 @@ std::uint32_t seccomp_architecture(const std::string& word);
 /// "SECCOMP_FILTER_FLAG_LOG": its bit. 0 for TSYNC: one thread loads the filter, before the
 /// program that could start others.
 unsigned seccomp_flag(const std::string& word);
+
+/// All words that those functions take, sorted; of the architectures, what libseccomp knows.
+struct SeccompWords {
+  std::vector<std::string_view> actions;
+  std::vector<std::string_view> operators;
+  std::vector<std::string> architectures;
+  std::vector<std::string_view> flags;
+};
+SeccompWords seccomp_words();
 
 }  // namespace layerkit::runner

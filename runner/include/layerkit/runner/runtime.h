@@ -88,7 +88,8 @@ class StartedProcess {
 /// Containers by the OCI runtime spec: their state lies in a directory, and they live on without
 /// the process that started them. All functions throw Error; Error{NotFound} for a container that
 /// does not exist. Several processes may use one directory at the same time: what changes one
-/// container is done by one of them after the other.
+/// container is done by one of them after the other; who waits for that looks at
+/// Context::interrupted.
 class Runtime {
  public:
   /// `root` is made when it is needed (0700). Without `uses_cgroups` new containers stay in the
@@ -109,16 +110,19 @@ class Runtime {
   void kill(const std::string& id, int signal_number, bool all) const;
   /// `force`: kills it first, and one that does not exist is fine.
   void remove(const std::string& id, bool force, const Context& context) const;
-  void pause(const std::string& id) const;
-  void resume(const std::string& id) const;
-  /// In the caller's pid namespace.
+  void pause(const std::string& id, const Context& context) const;
+  void resume(const std::string& id, const Context& context) const;
+  /// A pidfd of its first process. Error{NotFound} when that has ended.
+  Fd first_process(const std::string& id) const;
+  /// In the caller's pid namespace. Without a cgroup: those of the pid namespace that was made for
+  /// it, or the first one alone.
   std::vector<pid_t> processes(const std::string& id) const;
   CgroupStats stats(const std::string& id) const;
   /// True once the kernel's OOM killer took a process of it.
   bool out_of_memory(const std::string& id) const;
   void update(const std::string& id, const Resources& resources, const Context& context) const;
   /// Of its config.json: what exec starts from.
-  ProcessSpec process_of(const std::string& id, const Context& context) const;
+  ProcessSpec process_of(const std::string& id) const;
   std::unique_ptr<StartedProcess> exec(ExecRequest request,
                                        StartFailure& failure,
                                        const Context& context) const;
