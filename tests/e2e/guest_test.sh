@@ -49,7 +49,22 @@ runner run -d -b /bundle c1
 runner update --pids-limit 33 --cpu-quota 50000 --cpu-period 100000 c1
 result apparmor-exec "$(runner exec c1 cat /proc/self/attr/apparmor/current)"
 result runner-cgroup "$(runner exec c1 sh -c 'cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max' | tr '\n' ' ' | sed 's/ $//')"
+result runner-inheritable "$(runner exec --cap CAP_SYS_BOOT c1 grep CapInh: /proc/self/status | tr '\t' ' ')"
 runner delete -f c1
+
+# The profile is set by the kernel's own /proc, whatever the container has there (CVE-2019-16884).
+mkdir -p /fake/self/attr/apparmor
+: >/fake/self/attr/apparmor/exec
+sed -i -e 's/"type": "proc"/"type": "bind"/' -e 's/"source": "proc"/"source": "\/fake"/' /bundle/config.json
+runner run -d -b /bundle --pid-file /tmp/pid c2
+result apparmor-other-proc "$(cat "/proc/$(cat /tmp/pid)/attr/apparmor/current")$(cat /fake/self/attr/apparmor/exec)"
+runner delete -f c2
+# In a user namespace that allows no other, exec refuses.
+ids='[{"containerID": 0, "hostID": 100000, "size": 1000}]'
+sed -i -e "s/\"namespaces\": \[/\"uidMappings\": $ids, \"gidMappings\": $ids, &{\"type\": \"user\"},/" /bundle/config.json
+runner run -d -b /bundle c3
+result apparmor-no-proc "$(runner exec c3 true 2>&1)$(cat /fake/self/attr/apparmor/exec)"
+runner delete -f c3
 
 imagetool run -d --name sleeper demo sleep 1000 >/dev/null
 imagetool kill sleeper

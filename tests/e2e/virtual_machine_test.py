@@ -111,6 +111,9 @@ class VirtualMachineTest(harness.TestCase):
         self.assertIn("setting AppArmor profile 'no-such-profile': No such file or directory",
                       found["apparmor-unknown"], console)
         self.assertEqual(found["runner-cgroup"], "33 50000 100000", console)
+        self.assertEqual(found["runner-inheritable"], "CapInh: 0000000000000000", console)
+        self.assertEqual(found["apparmor-other-proc"], "layerkit-test (enforce)", console)
+        self.assertIn("the container's '/proc' is not one", found["apparmor-no-proc"], console)
         for program in TESTS:
             name = os.path.basename(program)
             failed = found.get("failed-of-" + name) or "none named, see the end of its output"

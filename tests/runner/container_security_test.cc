@@ -66,6 +66,16 @@ TEST_F(ContainerSecurityTest, ASymlinkMustNotLeadAVolumeIntoProc) {
             "mounting 'volume' on '/home/attr': the target leads into a proc file system");
 }
 
+TEST_F(ContainerSecurityTest, ASymlinkMustNotLeadAVolumeIntoSysfs) {
+  const TempDir host;
+  rootfs().replace_by_link("home", "/sys");
+  ContainerSpec spec = shell("true");
+  spec.mounts.push_back(bind_of(host.path(), "/home/kernel"));
+  spec.mounts.back().source = "volume";
+  EXPECT_EQ(refused(rootfs(), std::move(spec)).message,
+            "mounting 'volume' on '/home/kernel': the target leads into a sysfs");
+}
+
 TEST_F(ContainerSecurityTest, SymlinkLoopsEnd) {
   rootfs().replace_by_link("home", "tmp/a");
   rootfs().replace_by_link("tmp", "home/b");

@@ -156,6 +156,35 @@ TEST_F(RuntimeTerminalTest, ADevPtsOfTheRootfsIsNotTakenForATerminal) {
   DescriptorSocket socket(path("console"));
   EXPECT_NE(refusal_of(with_socket(config, socket)).find("opening a terminal of the container"),
             std::string::npos);
+  unlink_at(rootfs().fd(), "dev/pts/ptmx");
+  rootfs().write("dev/pts/ptmx", "", 0666);
+  EXPECT_NE(refusal_of(with_socket(config, socket))
+                .find("'/dev/pts/ptmx' is not that of a devpts file system"),
+            std::string::npos);
+}
+
+/// CVE-2025-52565: what the container has put at the name of the terminal is not taken for it.
+TEST_F(RuntimeTerminalTest, TheTerminalIsNotFoundByItsName) {
+  Json config = idle();
+  for (const char* set : {"bounding", "effective", "permitted"})
+    config["process"]["capabilities"][set] = bounding_capabilities();
+  start(config);
+  // Its multiplexer alone, with its devpts beside it; and a file where the first terminal will be.
+  const Outcome made = exec(
+      "mount() { busybox mount \"$@\" || exit 1; }; cd /dev; "
+      "busybox mkdir /tmp/pts; mount -o bind pts /tmp/pts; mount -t tmpfs none pts; "
+      "busybox mkdir pts/pts; mount -o bind /tmp/pts pts/pts; "
+      "touch pts/ptmx; mount -o bind /tmp/pts/ptmx pts/ptmx; touch pts/0");
+  ASSERT_EQ(made.status.code, 0) << made.output;
+  DescriptorSocket socket(path("console"));
+  ExecRequest request = exec_script("busybox test -t 0 && stat -c %u /dev/pts/0 /dev/pts/pts/0");
+  request.process.terminal = true;
+  request.process.uid = 1000;
+  request.console_socket = socket.path();
+  const Capture nothing;
+  const auto process = start_exec(std::move(request), nothing.end().get());
+  EXPECT_EQ(read_terminal(socket.receive()), "0\n1000\n");
+  EXPECT_EQ(process->wait().code, 0);
 }
 
 /// It is covered itself.
