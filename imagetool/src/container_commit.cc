@@ -8,6 +8,7 @@
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/container_changes.h"
+#include "layerkit/imagetool/container_pause.h"
 #include "layerkit/imagetool/image_changes.h"
 #include "layerkit/layerstore/tar.h"
 #include "time_format.h"
@@ -51,16 +52,29 @@ json committed_config(const Image& image, const ContainerConfig& container) {
   return config;
 }
 
-/// Spools the changes as a tar, adds it on top of the container's image.
-LayerInfo add_layer(Store& layers,
-                    const ContainerInfo& container,
-                    const CommitRequest& request,
-                    const Context& context) {
-  const Fd spool = layers.temporary_file();
+/// The changes as a tar in a temporary file.
+Fd spool_changes(ContainerStore& store,
+                 const ContainerInfo& container,
+                 const CommitRequest& request,
+                 const Context& context) {
+  const Store& layers = store.images().layers();
+  Fd spool = layers.temporary_file();
   FdSink sink(spool.get(), "the new layer");
+  std::optional<PausedWhile> paused;
+  if (request.pause == PauseWhileRead::Yes) paused.emplace(store, container);
   const auto changes = committable_changes(layers, container.id, context, request.layer);
   const auto tar = make_tar_writer(sink, {.clamp_mtime = request.source_date_epoch});
   copy_layer(*changes, *tar, context);
+  return spool;
+}
+
+/// Adds them on top of the container's image.
+LayerInfo add_layer(ContainerStore& store,
+                    const ContainerInfo& container,
+                    const CommitRequest& request,
+                    const Context& context) {
+  Store& layers = store.images().layers();
+  const Fd spool = spool_changes(store, container, request, context);
   if (::lseek(spool.get(), 0, SEEK_SET) != 0) fail_errno(errno, "rewinding the new layer");
   FdSource source(spool.get(), "the new layer");
   const auto transaction = layers.begin();
@@ -94,7 +108,7 @@ ImageId commit_container(ContainerStore& store,
       apply_image_changes(committed_config(base, container.config), request.changes);
   const LayerInfo layer =
       with_context([&] { return "committing container " + container.name; },
-                   [&] { return add_layer(images.layers(), container, request, context); });
+                   [&] { return add_layer(store, container, request, context); });
   const Timestamp created =
       request.source_date_epoch ? Timestamp{*request.source_date_epoch, 0} : current_time();
   const Image image =

@@ -51,6 +51,10 @@ std::string_view status_name(ContainerStatus status) noexcept {
   return "exited";
 }
 
+std::string_view status_word(const ContainerState& state) noexcept {
+  return state.paused ? "paused" : status_name(state.status);
+}
+
 std::string format_container_info(const ContainerInfo& record) {
   auto volumes = nlohmann::json::array();
   for (const auto& volume : record.volumes) {
@@ -90,11 +94,12 @@ ContainerInfo parse_container_info(std::string_view text) {
 }
 
 std::string format_container_state(const ContainerState& state) {
-  const nlohmann::json json = {
+  nlohmann::json json = {
       {"status", status_name(state.status)},    {"init", process_json(state.init)},
       {"monitor", process_json(state.monitor)}, {"exit_code", state.exit_code},
       {"oom_killed", state.oom_killed},         {"started_at", state.started_at},
       {"finished_at", state.finished_at},       {"mount_backend", backend_name(state.backend)}};
+  if (state.claimed_by) json["claimed_by"] = process_json(state.claimed_by);
   return json.dump(2) + "\n";
 }
 
@@ -105,6 +110,7 @@ ContainerState parse_container_state(std::string_view text) {
   state.status = parse_status(json.at("status"));
   state.init = parse_process(json.find("init"));
   state.monitor = parse_process(json.find("monitor"));
+  state.claimed_by = parse_process(json.find("claimed_by"));
   state.exit_code = static_cast<int>(json.at("exit_code").number());
   state.oom_killed = json.at("oom_killed").boolean();
   state.started_at = json.at("started_at").string();

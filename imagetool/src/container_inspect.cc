@@ -21,9 +21,9 @@ std::string or_never(const std::string& time) {
 
 ordered_json state_json(const ContainerState& state) {
   const bool running = state.status == ContainerStatus::Running;
-  return {{"Status", status_name(state.status)},
+  return {{"Status", status_word(state)},
           {"Running", running},
-          {"Paused", false},
+          {"Paused", state.paused},
           {"Restarting", false},
           {"OOMKilled", state.oom_killed},
           {"Dead", false},
@@ -105,7 +105,7 @@ ordered_json network_json(const ContainerStore& store, const ContainerInfo& info
 }  // namespace
 
 ordered_json inspect_container_json(ContainerStore& store, const ContainerInfo& info) {
-  const auto state = store.state(info.id);
+  const auto state = store.full_state(info);
   if (!state) fail(Errc::NotFound, "No such container: {}", info.name);
   const auto line = info.config.command_line();
   const std::string path = store.path(info.id);
@@ -139,7 +139,7 @@ std::string describe_status(const ContainerState& state) {
     case ContainerStatus::Created:
       return "Created";
     case ContainerStatus::Running:
-      return "Up " + since(state.started_at);
+      return "Up " + since(state.started_at) + (state.paused ? " (Paused)" : "");
     case ContainerStatus::Exited:
       break;
   }

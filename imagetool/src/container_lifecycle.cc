@@ -6,8 +6,10 @@
 #include "container_network.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
+#include "layerkit/imagetool/container_pause.h"
 #include "layerkit/imagetool/container_run.h"
 #include "layerkit/imagetool/mount_table.h"
+#include "layerkit/runner/container_cgroup.h"
 
 namespace layerkit {
 namespace {
@@ -40,7 +42,8 @@ bool await_process(int pidfd, std::int64_t timeout_s, const Context& context) {
 bool is_pending(const ContainerStore& store, const ContainerInfo& info) {
   const auto state = store.state(info.id);
   if (!state || state->status == ContainerStatus::Running) return state.has_value();
-  return info.options.auto_remove && state->monitor && is_alive(*state->monitor);
+  return info.options.auto_remove && !ContainerStore::is_claimed(*state) && state->monitor &&
+         is_alive(*state->monitor);
 }
 
 /// Waits until the monitor has written down the end of a process that is gone.
@@ -71,10 +74,31 @@ void kill_and_await(ContainerStore& store, const ContainerInfo& info, const Cont
   if (!state) return;
   if (const auto process = state->init ? open_process(*state->init) : std::nullopt) {
     signal_process(process->get(), SIGKILL);
+    thaw_container(info);
     await_process(process->get(), -1, context);
   }
   await_record(store, info, context);
   store.clean();
+}
+
+/// Takes it for this process, or says why it may not be removed now.
+void claim_for_removal(ContainerStore& store,
+                       const ContainerInfo& container,
+                       const std::vector<MountRecord>& mounts) {
+  const auto state = store.state(container.id);
+  const bool starting = state && state->status == ContainerStatus::Created && state->monitor &&
+                        is_alive(*state->monitor);
+  if (starting || (state && state->status == ContainerStatus::Running)) {
+    fail(Errc::Busy, "cannot remove container {}: it is {}; stop it before, or use --force",
+         container.name, starting ? "being started" : "running");
+  }
+  if (!mounts.empty()) {
+    fail(Errc::Busy,
+         "cannot remove container {}: it is mounted at {}; unmount it before, or use --force",
+         container.name, quoted(mounts.front().target));
+  }
+  with_context([&] { return "cannot remove container " + container.name; },
+               [&] { store.claim(container, ContainerStore::Use::Stopped); });
 }
 
 }  // namespace
@@ -87,6 +111,7 @@ void stop_container(ContainerStore& store,
   if (!state) return;
   if (const auto process = state->init ? open_process(*state->init) : std::nullopt) {
     signal_process(process->get(), stop_signal_of(container));
+    thaw_container(container);
     const auto timeout = timeout_s.value_or(stop_timeout_of(container));
     if (await_process(process->get(), timeout, context)) {
       await_record(store, container, context);
@@ -103,6 +128,8 @@ void kill_container(ContainerStore& store, const ContainerInfo& container, int s
   if (!process || !signal_process(process->get(), signal_number)) {
     fail(Errc::Invalid, "cannot kill container {}: it is not running", container.name);
   }
+  // As docker: what is to end it reaches a paused container, too.
+  if (signal_number == stop_signal_of(container)) thaw_container(container);
   // Nothing survives this one: as docker, return when it is over.
   if (signal_number == SIGKILL) kill_and_await(store, container, Context());
 }
@@ -113,24 +140,13 @@ void remove_container(ContainerStore& store,
                       const Context& context) {
   MountTable table(store.images());
   const auto mounts = table.mounts_of(MountSource::Container, container.id);
-  if (mode == RemoveMode::Stopped) {
-    const auto state = store.state(container.id);
-    const bool starting = state && state->status == ContainerStatus::Created && state->monitor &&
-                          is_alive(*state->monitor);
-    if (starting || (state && state->status == ContainerStatus::Running)) {
-      fail(Errc::Busy, "cannot remove container {}: it is {}; stop it before, or use --force",
-           container.name, starting ? "being started" : "running");
-    }
-    if (!mounts.empty()) {
-      fail(Errc::Busy,
-           "cannot remove container {}: it is mounted at {}; unmount it before, or use --force",
-           container.name, quoted(mounts.front().target));
-    }
-  }
+  if (mode == RemoveMode::Stopped) claim_for_removal(store, container, mounts);
   kill_and_await(store, container, context);
   for (const auto& mount : mounts)
     table.unmount(mount, UnmountMode::Lazy);
   release_network(store, container.id, context);
+  // Of a start that nobody has seen the end of.
+  remove_container_cgroups(cgroups_path_of(container));
   store.remove(container.id);
 }
 

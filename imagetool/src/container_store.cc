@@ -10,7 +10,8 @@
 #include "container_network.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
-#include "layerkit/runner/container.h"
+#include "layerkit/imagetool/container_pause.h"
+#include "layerkit/runner/container_cgroup.h"
 #include "time_format.h"
 
 namespace layerkit {
@@ -20,6 +21,7 @@ constexpr char kContainersDir[] = "containers";
 constexpr char kLockFile[] = ".lock";
 constexpr char kConfigFile[] = "config.json";
 constexpr char kStateFile[] = "state.json";
+constexpr char kStateLock[] = "state.lock";
 constexpr char kNewPrefix[] = ".new-";
 constexpr char kRemovingPrefix[] = ".removing-";
 constexpr std::size_t kMaxRecordBytes = 16 << 20;
@@ -69,6 +71,27 @@ void write_extra(int directory, const RecordFile& extra) {
   write_all(file.get(), extra.contents, extra.name);
   if (::fchmod(file.get(), extra.mode) != 0)
     fail_errno(errno, "changing the mode of {}", quoted(extra.name));
+}
+
+bool is_other(const std::optional<ProcessIdentity>& process,
+              const std::optional<ProcessIdentity>& previous) {
+  return process && process != previous && is_alive(*process) && *process != own_identity();
+}
+
+/// Why nobody may start or remove it now; empty: somebody may.
+std::string claim_problem(const ContainerState& state,
+                          ContainerStore::Use use,
+                          const std::optional<ProcessIdentity>& previous) {
+  if (is_other(state.claimed_by, previous)) {
+    return fmt::format("process {} is starting or removing it", state.claimed_by->pid);
+  }
+  if (use == ContainerStore::Use::Any) return {};
+  if (state.status == ContainerStatus::Running) return "it is running";
+  if (state.status != ContainerStatus::Created || !state.monitor) return {};
+  if (is_other(state.monitor, previous)) {
+    return fmt::format("process {} is creating or starting it", state.monitor->pid);
+  }
+  return {};
 }
 
 bool any_alive(const ContainerState& state) {
@@ -149,6 +172,28 @@ void ContainerStore::write_record(const ContainerInfo& record,
   }
 }
 
+void ContainerStore::end_creation(const std::string& id) {
+  update_state(id, [](ContainerState& state) { state.monitor.reset(); });
+}
+
+void ContainerStore::rename(const std::string& id, const std::string& new_name) {
+  check_container_name(new_name);
+  const FileLock held = lock();
+  for (const auto& other : list()) {
+    if (other.id == id && other.name == new_name)
+      fail(Errc::Invalid, "Renaming a container with the same name as its current name");
+    if (other.name == new_name || other.id == new_name) {
+      fail(Errc::Exists,
+           "the container name {} is already in use by container {}; remove or rename that one",
+           layerkit::quoted(new_name), other.id);
+    }
+  }
+  auto record = read_record(dir_.get(), id);
+  if (!record) fail(Errc::NotFound, "No such container: {}", id);
+  record->name = new_name;
+  replace_file_at(directory(id).get(), kConfigFile, format_container_info(*record), 0600);
+}
+
 std::vector<ContainerInfo> ContainerStore::list() const {
   std::vector<ContainerInfo> records;
   for (const auto& id : names_in_directory("")) {
@@ -193,12 +238,57 @@ std::optional<ContainerState> ContainerStore::state(const std::string& id) const
   return state;
 }
 
+std::optional<ContainerState> ContainerStore::full_state(const ContainerInfo& container) const {
+  auto found = state(container.id);
+  if (found && found->status == ContainerStatus::Running) found->paused = is_paused(container);
+  return found;
+}
+
 void ContainerStore::set_state(const std::string& id, const ContainerState& state) {
   with_context([&] { return "recording the state of container " + id; },
                [&] {
                  const Fd record = directory(id);
                  replace_file_at(record.get(), kStateFile, format_container_state(state), 0600);
                });
+}
+
+FileLock ContainerStore::lock_state(const Fd& record) const {
+  return FileLock(record.get(), kStateLock, LockKind::Exclusive);
+}
+
+bool ContainerStore::update_state(const std::string& id,
+                                  const std::function<void(ContainerState&)>& change) {
+  const auto record = open_at_if_exists(dir_.get(), id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  if (!record) return false;
+  const FileLock held = lock_state(*record);
+  auto state = read_state(dir_.get(), id);
+  if (!state) return false;
+  change(*state);
+  set_state(id, *state);
+  return true;
+}
+
+void ContainerStore::claim(const ContainerInfo& container,
+                           Use use,
+                           const std::optional<ProcessIdentity>& previous) {
+  const bool is_there = update_state(container.id, [&](ContainerState& state) {
+    if (state.status == ContainerStatus::Running && !any_alive(state))
+      write_down_end(container, state);
+    const std::string problem = claim_problem(state, use, previous);
+    if (!problem.empty()) fail(Errc::Busy, "container {}: {}", container.name, problem);
+    state.claimed_by = own_identity();
+  });
+  if (!is_there) fail(Errc::NotFound, "No such container: {}", container.name);
+}
+
+void ContainerStore::release_claim(const std::string& id) {
+  update_state(id, [](ContainerState& state) {
+    if (state.claimed_by == own_identity()) state.claimed_by.reset();
+  });
+}
+
+bool ContainerStore::is_claimed(const ContainerState& state) {
+  return state.claimed_by && is_alive(*state.claimed_by);
 }
 
 Fd ContainerStore::directory(const std::string& id) const {
@@ -240,18 +330,31 @@ void ContainerStore::clean() {
     clean_one(record);
 }
 
+/// Of a container that runs no more although its state says so: nobody has seen its end.
+void ContainerStore::write_down_end(const ContainerInfo& record, ContainerState& state) {
+  remove_container_cgroups(cgroups_path_of(record));
+  release_network(*this, record.id, Context());
+  state.status = ContainerStatus::Exited;
+  state.exit_code = kUnknownExitCode;
+  state.init.reset();
+  state.monitor.reset();
+  state.finished_at = format_rfc3339(current_time());
+}
+
 void ContainerStore::clean_one(const ContainerInfo& record) {
   const auto written = read_state(dir_.get(), record.id);
   if (!written || any_alive(*written)) return;
   if (written->status == ContainerStatus::Running) {
-    auto ended = state(record.id);
-    if (!ended || !ended->finished_at.empty()) return;
-    remove_container_cgroups(cgroups_path_of(record));
-    release_network(*this, record.id, Context());
-    ended->finished_at = format_rfc3339(current_time());
-    if (!record.options.auto_remove) set_state(record.id, *ended);
+    update_state(record.id, [&](ContainerState& state) {
+      if (state.status == ContainerStatus::Running && !any_alive(state))
+        write_down_end(record, state);
+    });
   }
-  if (record.options.auto_remove) remove(record.id);
+  if (!record.options.auto_remove) return;
+  const auto state = read_state(dir_.get(), record.id);
+  if (!state || any_alive(*state) || is_claimed(*state)) return;
+  const bool waits_for_start = state->status == ContainerStatus::Created && !state->monitor;
+  if (!waits_for_start) remove(record.id);
 }
 
 std::vector<std::string> containers_of_image(ImageStore& images, const ImageId& image) {

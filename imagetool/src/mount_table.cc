@@ -163,6 +163,10 @@ std::string MountTable::mount_container(const ContainerStore& store,
   record.id = container.id;
   const auto state = store.state(container.id);
   const MountBackend before = state ? state->backend : MountBackend::Auto;
+  if (state && state->status != ContainerStatus::Running && ContainerStore::is_claimed(*state)) {
+    fail(Errc::Busy, "mounting container {}: process {} is starting or removing it", container.name,
+         state->claimed_by->pid);
+  }
   if (state && state->status == ContainerStatus::Running && state->init) {
     require_same(container, before, backend);
     record.backend = before;

@@ -99,12 +99,4 @@ std::unique_ptr<Container> start_container(ContainerSpec spec,
                                     std::move(rootfs), failure, context);
 }
 
-bool remove_container_cgroups(const std::string& cgroups_path) {
-  const std::unique_ptr<runner::Cgroup> cgroup =
-      runner::find_cgroup(runner::read_cgroup_layout(), cgroups_path);
-  if (cgroup == nullptr) return false;
-  cgroup->remove();
-  return true;
-}
-
 }  // namespace layerkit

@@ -1,4 +1,5 @@
 #include "expect_error.h"
+#include "layerkit/runner/container_cgroup.h"
 #include "runner_fixture.h"
 
 namespace layerkit::testing {

@@ -12,12 +12,14 @@ struct CommitOptions {
   CommitRequest request;
   std::string container;
   std::string name;
+  bool pause = true;
 };
 
 void commit(Session& session, CommitOptions& options) {
   if (!options.name.empty()) options.request.name = ImageName::parse(options.name);
   // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets variables here
   options.request.source_date_epoch = parse_source_date_epoch(std::getenv("SOURCE_DATE_EPOCH"));
+  if (!options.pause) options.request.pause = PauseWhileRead::No;
   ContainerStore store(session.store());
   const ContainerInfo container = store.find(options.container);
   print_line(commit_container(store, container, options.request, session.context).str());
@@ -39,6 +41,8 @@ void add_commit(CLI::App& app, Session& session) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("-m,--message", options->request.message, "Commit message")
       ->type_name("TEXT");
+  command->add_flag("-p,--pause", options->pause,
+                    "Pause the container during commit (default); --pause=false lets it run");
   command->add_flag_callback(
       "--drop-unchanged", [options] { options->request.layer.unchanged = Unchanged::Drop; },
       "Leave out files that were written to, but are as in the image");

@@ -40,8 +40,7 @@ class ContainerFilter {
   }
 
   bool takes(const Row& row) const {
-    return any(statuses_,
-               [&](const auto& value) { return status_name(row.state.status) == value; }) &&
+    return any(statuses_, [&](const auto& value) { return status_word(row.state) == value; }) &&
            any(names_,
                [&](const auto& value) { return row.info.name.find(value) != std::string::npos; }) &&
            any(ids_, [&](const auto& value) { return row.info.id.starts_with(value); }) &&
@@ -129,7 +128,7 @@ ordered_json container_row(const Row& row, bool no_trunc) {
           {"Names", row.info.name},
           {"Ports", ports_text(row)},
           {"RunningFor", created ? human_age(*created, current_time()) : "N/A"},
-          {"State", std::string(status_name(row.state.status))},
+          {"State", std::string(status_word(row.state))},
           {"Status", describe_status(row.state)}};
 }
 
@@ -140,7 +139,7 @@ std::vector<Row> select_rows(Session& session, ContainerStore& store, const PsOp
   std::vector<Row> rows;
   for (auto& info : store.list()) {
     if (last >= 0 && rows.size() >= static_cast<std::size_t>(last)) break;
-    const auto state = store.state(info.id);
+    const auto state = store.full_state(info);
     if (!state || (only_running && state->status != ContainerStatus::Running)) continue;
     Row row{std::move(info), *state};
     if (filter.takes(row)) rows.push_back(std::move(row));

@@ -22,6 +22,7 @@ void add_cat(CLI::App& app, Session& session);
 void add_check(CLI::App& app, Session& session);
 void add_commit(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);
+void add_create(CLI::App& app, Session& session);
 void add_diff(CLI::App& app, Session& session);
 void add_drop(CLI::App& app, Session& session);
 void add_explain(CLI::App& app, Session& session);
@@ -38,8 +39,11 @@ void add_ls(CLI::App& app, Session& session);
 void add_man(CLI::App& app, Session& session);
 void add_mount(CLI::App& app, Session& session);
 void add_network(CLI::App& app, Session& session);
+void add_pause(CLI::App& app, Session& session);
 void add_ps(CLI::App& app, Session& session);
 void add_rebase(CLI::App& app, Session& session);
+void add_rename(CLI::App& app, Session& session);
+void add_restart(CLI::App& app, Session& session);
 void add_rm(CLI::App& app, Session& session);
 void add_rm_path(CLI::App& app, Session& session);
 void add_rmi(CLI::App& app, Session& session);
@@ -47,11 +51,13 @@ void add_run(CLI::App& app, Session& session);
 void add_save(CLI::App& app, Session& session);
 void add_prune(CLI::App& app, Session& session);
 void add_squash(CLI::App& app, Session& session);
+void add_start(CLI::App& app, Session& session);
 void add_stop(CLI::App& app, Session& session);
 void add_system(CLI::App& app, Session& session);
 void add_tag(CLI::App& app, Session& session);
 void add_tree(CLI::App& app, Session& session);
 void add_unmount(CLI::App& app, Session& session);
+void add_unpause(CLI::App& app, Session& session);
 void add_version(CLI::App& app, Session& session);
 
 /// Every subcommand, in the order in which the help shows them.
@@ -78,10 +84,16 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_rm_path,
     // Containers
     add_run,
+    add_create,
+    add_start,
+    add_restart,
     add_ps,
     add_logs,
     add_stop,
     add_kill,
+    add_pause,
+    add_unpause,
+    add_rename,
     add_rm,
     add_diff,
     add_commit,

@@ -8,7 +8,7 @@
 
 namespace layerkit::cli {
 
-/// The command line of `run` as text; to_request reads the values.
+/// The command line of `run` and `create` as text; to_request reads the values.
 struct RunOptions {
   std::vector<std::string> volumes;
   std::vector<std::string> tmpfs;
@@ -72,6 +72,8 @@ struct RunOptions {
   bool proxy_signals = true;
 };
 
+void declare_create_options(CLI::App& command, RunOptions& options);
+/// What `run` has besides those.
 void declare_run_options(CLI::App& command, RunOptions& options);
 
 /// `arguments`: IMAGE [COMMAND] [ARG...]. Reads environment files and variables of this process.

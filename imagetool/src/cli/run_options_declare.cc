@@ -130,13 +130,16 @@ void declare_environment(CLI::App& command, RunOptions& options) {
 
 }  // namespace
 
-void declare_run_options(CLI::App& command, RunOptions& options) {
+void declare_create_options(CLI::App& command, RunOptions& options) {
   declare_process_options(command, options);
   declare_limits(command, options);
   declare_environment(command, options);
   add_text(command, "--cidfile", options.cidfile, "Write the container ID to the file", "FILE");
-  command.add_flag("-d,--detach", options.detach, "Run in the background and print the ID");
   command.add_flag("--rm", options.remove, "Remove the container when it exits");
+}
+
+void declare_run_options(CLI::App& command, RunOptions& options) {
+  command.add_flag("-d,--detach", options.detach, "Run in the background and print the ID");
   command.add_flag("--sig-proxy", options.proxy_signals,
                    "Pass received signals on (default); --sig-proxy=false ignores them");
 }

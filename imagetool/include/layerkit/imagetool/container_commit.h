@@ -9,6 +9,9 @@
 
 namespace layerkit {
 
+/// Whether a container's processes stand still while its files are read.
+enum class PauseWhileRead { Yes, No };
+
 struct CommitRequest {
   std::optional<ImageName> name;  ///< unset: the image gets no name
   std::string message;
@@ -19,11 +22,13 @@ struct CommitRequest {
   std::optional<std::int64_t> source_date_epoch;
   /// What becomes of unchanged copy-ups and of names that no layer can hold.
   DiffReaderOptions layer;
+  PauseWhileRead pause = PauseWhileRead::Yes;  ///< of a running container
 };
 
 /// Makes an image of a container: the image it was made from, one layer with what changed since
 /// (neither the init layer nor any volume), and the container's config. The other layers are the
-/// same, byte for byte. Throws when a file changes while it is read. All or nothing.
+/// same, byte for byte. Throws when a file changes while it is read, and Error{Unsupported} when a
+/// running container cannot be paused. All or nothing.
 ImageId commit_container(ContainerStore& store,
                          const ContainerInfo& container,
                          const CommitRequest& request,

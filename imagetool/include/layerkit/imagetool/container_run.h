@@ -55,6 +55,27 @@ void run_in_background(ContainerStore& store,
                        StartFailure* failure,
                        const Context& context);
 
+/// Starts a container that create_container made or that has ended, as run_in_foreground does; when
+/// it cannot be started it stays as it was, unless it has `auto_remove`. Throws Error{Busy} when it
+/// runs, or when somebody else is starting or removing it.
+ExitStatus start_in_foreground(ContainerStore& store,
+                               const ContainerInfo& container,
+                               const Foreground& foreground,
+                               StartFailure* failure,
+                               const Context& context);
+/// The same in a process of its own; nothing when it runs. REQUIRES: as run_in_background.
+void start_in_background(ContainerStore& store,
+                         const ContainerInfo& container,
+                         StartFailure* failure,
+                         const Context& context);
+
+/// Stops the container if it runs, as stop_container does, and starts it in the background. With
+/// `auto_remove`, too, it is there all the time. REQUIRES: as run_in_background.
+void restart_container(ContainerStore& store,
+                       const ContainerInfo& container,
+                       std::optional<std::int64_t> timeout_s,
+                       const Context& context);
+
 /// Asks a running container to stop by its stop signal and kills it when it did not within
 /// `timeout_s` (unset: the container's own, or docker's 10 s; negative: waits for ever). Returns
 /// when its end has been recorded; at once when it does not run.

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -25,7 +26,7 @@ struct AnonymousVolume {
   bool operator==(const AnonymousVolume&) const = default;
 };
 
-/// What never changes about a container: `config.json` of its record.
+/// What never changes about a container, but for its name: `config.json` of its record.
 struct ContainerInfo {
   std::string id;  ///< 64 hex digits
   std::string name;
@@ -47,12 +48,17 @@ struct ContainerState {
   ContainerStatus status = ContainerStatus::Created;
   std::optional<ProcessIdentity> init;     ///< the container's first process, while it runs
   std::optional<ProcessIdentity> monitor;  ///< who creates it or waits for it
+  /// Who is about to start it once more, or to remove it: nobody else may then.
+  std::optional<ProcessIdentity> claimed_by;
   int exit_code = 0;
   bool oom_killed = false;
   std::string started_at;                     ///< RFC 3339; empty: not yet
   std::string finished_at;                    ///< RFC 3339; empty: not yet
   MountBackend backend = MountBackend::Auto;  ///< what mounted its root; Auto: nothing yet
+  bool paused = false;  ///< not written down: ContainerStore::full_state looks
 };
+/// As docker says it: "paused", or status_name.
+std::string_view status_word(const ContainerState& state) noexcept;
 
 /// A file of a record, beside those that this header tells of.
 struct RecordFile {
@@ -72,9 +78,14 @@ class ContainerStore {
   explicit ContainerStore(ImageStore& images);
 
   /// Writes a new record. An empty id or name of `draft` is made up. `files` are further files of
-  /// the record (hosts, hostname, ...).
+  /// the record (hosts, hostname, ...). Its monitor is the calling process until end_creation.
   /// Throws Error{Exists} when the name is taken.
   ContainerInfo create(ContainerInfo draft, const std::vector<RecordFile>& files);
+
+  /// The container is made and waits for somebody to start it: it stays when this process ends.
+  void end_creation(const std::string& id);
+  /// Throws Error{Exists} when the name is taken.
+  void rename(const std::string& id, const std::string& new_name);
 
   /// All containers, newest first.
   std::vector<ContainerInfo> list() const;
@@ -85,7 +96,22 @@ class ContainerStore {
   /// As it is, not only as it was written last: a running container whose first process is gone
   /// and whose monitor died is Exited with kUnknownExitCode. nullopt when the record is gone.
   std::optional<ContainerState> state(const std::string& id) const;
+  /// With what only the kernel knows.
+  std::optional<ContainerState> full_state(const ContainerInfo& container) const;
   void set_state(const std::string& id, const ContainerState& state);
+  /// Changes what is written down; nobody else does so meanwhile. False when the record is gone.
+  bool update_state(const std::string& id, const std::function<void(ContainerState&)>& change);
+
+  /// The calling process, or one that has `previous` as its claim, is from now on the only one that
+  /// may start or remove the container; until release_claim, or until it starts or ends.
+  /// Throws Error{Busy} when somebody else is at it. `Use::Stopped`: or when it runs.
+  enum class Use { Stopped, Any };
+  void claim(const ContainerInfo& container,
+             Use use,
+             const std::optional<ProcessIdentity>& previous = std::nullopt);
+  void release_claim(const std::string& id);
+  /// True while a process that lives has claimed it.
+  static bool is_claimed(const ContainerState& state);
 
   /// The directory of the record.
   Fd directory(const std::string& id) const;
@@ -108,6 +134,8 @@ class ContainerStore {
   void write_record(const ContainerInfo& record, const std::vector<RecordFile>& files);
   void finish_removal(const std::string& id);
   void clean_one(const ContainerInfo& record);
+  void write_down_end(const ContainerInfo& record, ContainerState& state);
+  FileLock lock_state(const Fd& record) const;
 
   ImageStore& images_;
   std::string root_;

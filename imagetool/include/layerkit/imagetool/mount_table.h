@@ -55,10 +55,11 @@ class MountTable {
   void unmount(const MountRecord& record, UnmountMode mode);
   /// Removes void records.
   void clean();
+  /// As long as it is held nothing is mounted or unmounted; for containers from before it is known
+  /// whether they are mounted.
+  FileLock lock() const;
 
  private:
-  /// Of records and mounts; for containers from before it is known whether they are mounted.
-  FileLock lock() const;
   /// REQUIRES: the lock.
   std::string attach(DetachedMount mount, MountRecord record, const std::string& directory);
   bool is_alone(const MountRecord& record) const;

@@ -65,8 +65,4 @@ std::unique_ptr<Container> start_container(ContainerSpec spec,
                                            StartFailure* failure,
                                            const Context& context);
 
-/// The cgroups of a container that some other process runs: kills what is in them and removes them.
-/// False when there were none.
-bool remove_container_cgroups(const std::string& cgroups_path);
-
 }  // namespace layerkit

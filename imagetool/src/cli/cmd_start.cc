@@ -1,0 +1,68 @@
+#include <unistd.h>
+
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "layerkit/imagetool/container_run.h"
+
+namespace layerkit::cli {
+namespace {
+
+struct StartOptions {
+  std::vector<std::string> containers;
+  bool attach = false;
+  bool interactive = false;
+  bool proxy_signals = true;
+};
+
+void start_attached(Session& session, const StartOptions& options) {
+  if (options.containers.size() != 1)
+    fail(Errc::Invalid, "you cannot start and attach multiple containers at once");
+  ContainerStore store(session.store());
+  const ContainerInfo container = store.find(options.containers.front());
+  Foreground foreground;
+  foreground.input = options.interactive ? STDIN_FILENO : -1;
+  foreground.signals = options.proxy_signals ? SignalProxy::Forward : SignalProxy::Ignore;
+  session.exit_code =
+      start_in_foreground(store, container, foreground, nullptr, session.context).code;
+}
+
+void start(Session& session, const StartOptions& options) {
+  ContainerStore store(session.store());
+  store.clean();
+  for (const auto& name : options.containers) {
+    session.attempt([&] {
+      flush_output();  // the monitor process must not inherit what was printed
+      start_in_background(store, store.find(name), nullptr, session.context);
+      print_line(name);
+    });
+  }
+}
+
+}  // namespace
+
+void add_start(CLI::App& app, Session& session) {
+  CLI::App* command =
+      app.add_subcommand("start", "Start one or more stopped containers")->group(kContainers);
+  auto options = std::make_shared<StartOptions>();
+  command->add_flag("-a,--attach", options->attach,
+                    "Pass its output and signals on, exit with its exit code");
+  command->add_flag("-i,--interactive", options->interactive,
+                    "As --attach, and pass standard input on, too");
+  command->add_flag("--sig-proxy", options->proxy_signals,
+                    "With --attach: pass received signals on (default); --sig-proxy=false ignores "
+                    "them");
+  command->add_option("container", options->containers, "Containers")
+      ->type_name("CONTAINER")
+      ->required();
+  command->callback([&session, options] {
+    if (options->attach || options->interactive) {
+      start_attached(session, *options);
+    } else {
+      start(session, *options);
+    }
+  });
+}
+
+}  // namespace layerkit::cli
