@@ -36,7 +36,7 @@ void add_drop(CLI::App& app, Session& session) {
   add_image_argument(*command, options->image);
   command->add_option("layer", options->layer, "Number of the layer")
       ->type_name("LAYER")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least_one())
       ->required();
   command->callback([&session, options] { drop(session, *options); });
 }

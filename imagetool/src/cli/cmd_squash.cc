@@ -66,13 +66,13 @@ void add_squash(CLI::App& app, Session& session) {
   CLI::Option* all = command->add_flag("--all", options->all, "Squash all layers (the default)");
   CLI::Option* from = command->add_option("--from", options->from, "Begin with this layer")
                           ->type_name("LAYER")
-                          ->check(CLI::PositiveNumber);
+                          ->check(at_least_one());
   CLI::Option* to = command->add_option("--to", options->to, "End with this layer")
                         ->type_name("LAYER")
-                        ->check(CLI::PositiveNumber);
+                        ->check(at_least_one());
   command->add_option("--last", options->last, "Squash the last layers, so many")
       ->type_name("N")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least_one())
       ->excludes(from)
       ->excludes(to)
       ->excludes(all);

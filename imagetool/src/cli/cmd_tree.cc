@@ -87,7 +87,7 @@ void add_tree(CLI::App& app, Session& session) {
   auto options = std::make_shared<Options>();
   command->add_option("-L,--level", options->depth, "Go down so many levels only")
       ->type_name("N")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one());
   command->add_flag("-d,--directories", options->directories_only, "Show directories only");
   add_image_argument(*command, options->image);
   command->add_option("path", options->path, "Directory")->type_name("PATH")->default_str("/");

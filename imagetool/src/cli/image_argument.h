@@ -20,6 +20,8 @@ struct ImageArgument {
   std::string platform;
 };
 
+/// Checks a number; says nothing of itself in the help.
+CLI::Validator at_least_one();
 /// Declares the operand and --platform.
 void add_image_argument(CLI::App& command, ImageArgument& argument);
 /// Opens the image; `context` must outlive it.
