@@ -1,15 +1,17 @@
 // Runs a command and makes its N-th system call of a class fail, without the kernel doing anything;
 // or kills the command there, where ERRNO is 0.
-// usage: fail_at_syscall child|parent N ERRNO MARK stays|ends REPORT COMMAND [ARG...]
+// usage: fail_at_syscall child|parent N ERRNO MARK stays|ends ONLY REPORT COMMAND [ARG...]
 // Class "child": of the processes that the command makes, until they execute a program that is a
 // file. Class "parent": of the command's own process, from the one on that names a path whose last
-// component is MARK. N = 0 lets all succeed.
+// component is MARK. N = 0 lets all succeed. ONLY: an extended regular expression; of "<class>
+// <system call> <object>" those count that it matches.
 // Writes lines to the file REPORT: "call <class> <system call> <object>" when one was made to fail;
 // "calls <how many there were>"; "exit <code>", -1 when it had to be killed because it did not end;
 // "left <processes that the command left behind>". "stays": after success its processes may live
 // on; "left" is 0 then. The exit code is 0, or 2 for a failure of its own.
 #include <elf.h>
 #include <fcntl.h>
+#include <regex.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -57,6 +59,7 @@ constexpr unsigned kPatience = 20;  ///< seconds for a command
 constexpr Call kCalls[] = {
     CALL(accept4, File),
     CALL(bind, File),
+    CALL(bpf, Nothing),
     CALL(capget, Nothing),
     CALL(capset, Nothing),
     CALL(chdir, Path),
@@ -287,6 +290,7 @@ struct Options {
   std::uint64_t fail_at = 0;
   int error = 0;
   std::string mark;
+  const regex_t* only = nullptr;
   bool may_stay = false;
 };
 
@@ -370,10 +374,15 @@ class Tracer {
     const bool is_known = call != std::end(kCalls);
     if (!is_child && !is_marked_ && !(is_known && names_mark(pid, *call, info.entry.args))) return;
     is_marked_ = true;
+    const auto what = [&] {
+      return std::string(is_child ? "child " : "parent ") +
+             (is_known ? call->name : "call-" + std::to_string(info.entry.nr)) + " " +
+             object_of(pid, is_known ? call->about : About::Nothing, info.entry.args);
+    };
+    if (options_.only != nullptr && ::regexec(options_.only, what().c_str(), 0, nullptr, 0) != 0)
+      return;
     if (++calls_ != options_.fail_at) return;
-    failed_ = std::string("call ") + (is_child ? "child " : "parent ") +
-              (is_known ? call->name : "call-" + std::to_string(info.entry.nr)) + " " +
-              object_of(pid, is_known ? call->about : About::Nothing, info.entry.args) + "\n";
+    failed_ = "call " + what() + "\n";
     if (options_.error == 0) {
       ::kill(command_, SIGKILL);
       return;
@@ -462,10 +471,10 @@ void interrupt_after(unsigned seconds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 8) {
+  if (argc < 9) {
     static_cast<void>(
         std::fputs("usage: fail_at_syscall child|parent N ERRNO MARK stays|ends "
-                   "REPORT COMMAND [ARG...]\n",
+                   "ONLY REPORT COMMAND [ARG...]\n",
                    stderr));
     return 2;
   }
@@ -475,8 +484,12 @@ int main(int argc, char** argv) {
   options.error = static_cast<int>(std::strtol(argv[3], nullptr, 10));
   options.mark = argv[4];
   options.may_stay = std::strcmp(argv[5], "stays") == 0;
-  Tracer tracer(start(argv + 7), std::move(options));
+  regex_t only{};
+  if (::regcomp(&only, argv[6], REG_EXTENDED | REG_NOSUB) != 0) die(argv[6]);
+  if (*argv[6] != '\0') options.only = &only;
+  Tracer tracer(start(argv + 8), std::move(options));
   interrupt_after(kPatience);
-  write_report(argv[6], tracer.run());
+  write_report(argv[7], tracer.run());
+  ::regfree(&only);
   return 0;
 }

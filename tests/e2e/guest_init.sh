@@ -4,7 +4,7 @@
 set -eu
 if [ "${1:-}" != moved ]; then
   busybox mount -t tmpfs -o size=1G,mode=755 tmpfs /new
-  for name in bin tests lib lib64 usr guest_init.sh guest_test.sh demo.tar overlay.ko; do
+  for name in bin tests python lib lib64 usr guest_init.sh guest_test.sh demo.tar overlay.ko; do
     [ ! -e "/$name" ] || busybox cp -a "/$name" /new/
   done
   exec busybox switch_root /new /guest_init.sh moved

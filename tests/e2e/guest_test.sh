@@ -72,6 +72,16 @@ imagetool rm -f sleeper eater >/dev/null
 result leftover-cgroups "$(find /sys/fs/cgroup/layerkit -mindepth 1 -type d 2>/dev/null | wc -l)"
 result leftover-mounts "$(grep -c /var/lib/layerkit /proc/self/mountinfo)"
 
+# What runner_faults_test.py does, for cgroups, programs for their devices, and processes born in them.
+# Of the program that IMAGETOOL names it is only asked how it was built.
+IMAGETOOL=/bin/fail_at_syscall RUNNER=/bin/runner FAIL_AT_SYSCALL=/bin/fail_at_syscall PYTHONHOME=/python \
+  LAYERKIT_FAULT_CALLS='^parent ((mkdir|rmdir|unlinkat|write) /sys/fs/cgroup|bpf|clone3)' \
+  python3 /python/runner_faults_test.py ParentTest.test_create ParentTest.test_delete KilledTest \
+  ExecTest.test_parent >/tmp/faults 2>&1
+result faults-exit "$?"
+result faults-runs "$(awk '/ runs$/ { runs += $(NF - 1) } END { print runs + 0 }' /tmp/faults)"
+grep -q '^OK' /tmp/faults || cat /tmp/faults
+
 # Of a program's output the tests that failed, the one that did not get to its end, and the summary.
 failures() {
   awk '/^\[ RUN / || /\[       OK \]/ || /\[  SKIPPED \]/ { block = "" }

@@ -3,12 +3,16 @@
 A host has one kernel and shows one hierarchy only. The machine is emulated (no KVM needed) and boots
 from memory: the program, some tests of the libraries, what they are linked to, and a small image.
 """
+import compileall
 import glob
 import os
 import platform
+import py_compile
 import re
 import shutil
 import subprocess
+import sys
+import sysconfig
 
 import demo_image
 import harness
@@ -16,6 +20,15 @@ import harness
 HERE = os.path.dirname(os.path.abspath(__file__))
 QEMU = "qemu-system-x86_64"
 TESTS = os.environ.get("GUEST_TESTS", "").split()
+# Prints the files of all modules that the program which is its argument imports.
+LIST_MODULES = """
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+__import__(sys.argv[2])
+import concurrent.futures.thread
+print(*[m.__file__ for m in sys.modules.values() if getattr(m, "__file__", None)], sep="\\n")
+"""
 
 
 class Guest:
@@ -48,14 +61,35 @@ class Guest:
         """A program with the libraries it is linked to."""
         target = os.path.join(self.root, place, os.path.basename(path))
         harness.run("strip", "-o", target, path)
+        self.add_libraries(path)
+
+    def add_libraries(self, path):
         # A static program has none, which ldd calls an error.
         for library in re.findall(r"(/\S+) \(0x", harness.run("ldd", path, check=False).stdout):
-            copy = self.root + library
+            is_usual = library.startswith(("/lib", "/usr/lib"))
+            copy = self.root + (library if is_usual else os.path.join("/usr/lib", os.path.basename(library)))
             os.makedirs(os.path.dirname(copy), exist_ok=True)
             shutil.copy(os.path.realpath(library), copy)
 
     def add_file(self, path, name=None):
         shutil.copy(path, os.path.join(self.root, name or os.path.basename(path)))
+
+    def add_python_program(self, name):
+        """One of the programs beside this one as /python/NAME.py, the interpreter as /bin/python3, and the modules."""
+        self.add_program(os.path.realpath(sys.executable))
+        os.symlink(os.path.basename(os.path.realpath(sys.executable)), os.path.join(self.root, "bin", "python3"))
+        library = sysconfig.get_path("stdlib")
+        place = f"python/lib/python{sysconfig.get_python_version()}"
+        files = harness.run(sys.executable, "-c", LIST_MODULES, HERE, name).stdout.split()
+        for file in files:
+            below = place if file.startswith(library + "/") else "python"
+            target = os.path.join(self.root, below, os.path.relpath(file, library if below == place else HERE))
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copy(file, target)
+            if file.endswith(".so"):
+                self.add_libraries(file)
+        compileall.compile_dir(os.path.join(self.root, "python"), quiet=1,
+                               invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
 
     def boot(self):
         """Runs it to its end; gives what the console shows between the marks."""
@@ -88,6 +122,8 @@ class VirtualMachineTest(harness.TestCase):
         for program in TESTS:
             guest.add_program(program, "tests")
         guest.add_file(demo_image.archive(), "demo.tar")
+        guest.add_program(os.environ["FAIL_AT_SYSCALL"])
+        guest.add_python_program("runner_faults_test")
         guest.add_file(os.path.join(HERE, "guest_test.sh"))
         console = guest.boot()
         found = dict(re.findall(r"^result ([a-z_-]+): ?(.*)$", console, re.MULTILINE))
@@ -114,6 +150,9 @@ class VirtualMachineTest(harness.TestCase):
         self.assertEqual(found["runner-inheritable"], "CapInh: 0000000000000000", console)
         self.assertEqual(found["apparmor-other-proc"], "layerkit-test (enforce)", console)
         self.assertIn("the container's '/proc' is not one", found["apparmor-no-proc"], console)
+        # Calls that only the unified hierarchy has, or has otherwise.
+        self.assertEqual(found["faults-exit"], "0", console)
+        self.assertGreater(int(found["faults-runs"]), 20, console)
         for program in TESTS:
             name = os.path.basename(program)
             failed = found.get("failed-of-" + name) or "none named, see the end of its output"
