@@ -17,10 +17,11 @@ struct Options {
 };
 
 void drop(Session& session, const Options& options) {
+  const ImageDestination destination(options.target);
   ProgressLine line;
   const Context context = line.attach(session.context);
   const std::shared_ptr<ImageSource> source = open_image(session, options.image, context);
-  put_image(session, drop_layer(source, options.layer - 1, context), options.target, context);
+  destination.put(session, drop_layer(source, options.layer - 1, context), context);
 }
 
 }  // namespace

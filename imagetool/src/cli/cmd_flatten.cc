@@ -15,10 +15,11 @@ struct Options {
 };
 
 void flatten(Session& session, const Options& options) {
+  const ImageDestination destination(options.target);
   ProgressLine line;
   const Context context = line.attach(session.context);
   const std::shared_ptr<ImageSource> source = open_image(session, options.image, context);
-  put_image(session, flatten_image(source, context), options.target, context);
+  destination.put(session, flatten_image(source, context), context);
 }
 
 }  // namespace

@@ -17,15 +17,16 @@ struct Options {
 };
 
 void rebase(Session& session, const Options& options) {
+  const ImageDestination destination(options.target);
   ProgressLine line;
   const Context context = line.attach(session.context);
   const auto open = [&](const std::string& reference) -> std::shared_ptr<ImageSource> {
     return open_image(session, {reference, options.image.platform}, context);
   };
-  put_image(session,
-            rebase_image(open(options.image.reference), open(options.old_base),
-                         open(options.new_base), context),
-            options.target, context);
+  destination.put(session,
+                  rebase_image(open(options.image.reference), open(options.old_base),
+                               open(options.new_base), context),
+                  context);
 }
 
 }  // namespace

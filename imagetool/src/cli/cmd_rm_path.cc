@@ -23,10 +23,11 @@ void remove(Session& session, const Options& options) {
     paths.push_back(RelPath::parse(path));
     if (paths.back().is_root()) fail(Errc::Invalid, "{}: the root cannot be removed", quoted(path));
   }
+  const ImageDestination destination(options.target);
   ProgressLine line;
   const Context context = line.attach(session.context);
   const std::shared_ptr<ImageSource> source = open_image(session, options.image, context);
-  put_image(session, remove_paths(source, paths, context), options.target, context);
+  destination.put(session, remove_paths(source, paths, context), context);
 }
 
 }  // namespace

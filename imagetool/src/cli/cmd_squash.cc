@@ -45,12 +45,12 @@ Range chosen_range(const Options& options, std::size_t layers) {
 }
 
 void squash(Session& session, const Options& options) {
+  const ImageDestination destination(options.target);
   ProgressLine line;
   const Context context = line.attach(session.context);
   const std::shared_ptr<ImageSource> source = open_image(session, options.image, context);
   const Range range = chosen_range(options, source->layers());
-  put_image(session, squash_layers(source, range.begin, range.end, context), options.target,
-            context);
+  destination.put(session, squash_layers(source, range.begin, range.end, context), context);
 }
 
 }  // namespace

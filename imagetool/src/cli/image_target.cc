@@ -25,19 +25,6 @@ const std::map<std::string, Compression> kCompressions = {
     {"zstd", Compression::Zstd},
 };
 
-void write_archive(const SaveItem& item,
-                   const ImageReference& reference,
-                   const std::string& compress,
-                   const Context& context) {
-  SaveOptions options;
-  options.format = kFormats.at(reference.transport);
-  if (!compress.empty()) options.layer_compression = kCompressions.at(compress);
-  save_images(
-      {item}, options, reference.text,
-      [] { return open_at(open_temporary_directory().get(), ".", O_TMPFILE | O_RDWR, 0600); },
-      context);
-}
-
 }  // namespace
 
 const char* const kImageTargetHelp =
@@ -55,17 +42,30 @@ void add_image_target(CLI::App& command, ImageTarget& target) {
       ->check(CLI::IsMember(kCompressions));
 }
 
-void put_image(Session& session, SaveItem item, const ImageTarget& target, const Context& context) {
+ImageDestination::ImageDestination(const ImageTarget& target) {
   const ImageReference reference = ImageReference::parse(target.destination);
-  const std::string& name = reference.transport.empty() ? reference.text : reference.name;
-  if (!name.empty()) item.names = {ImageName::parse(name)};
-  if (!reference.transport.empty()) {
-    write_archive(item, reference, target.compress, context);
-  } else if (!target.compress.empty()) {
+  const bool is_archive = !reference.transport.empty();
+  const std::string& name = is_archive ? reference.name : reference.text;
+  if (!name.empty()) names_ = {ImageName::parse(name)};
+  if (!is_archive && !target.compress.empty()) {
     fail(Errc::Invalid, "--compress: only layers of an archive are compressed, not {}",
          quoted(target.destination));
-  } else {
+  }
+  if (!is_archive) return;
+  archive_ = reference.text;
+  options_.format = kFormats.at(reference.transport);
+  if (!target.compress.empty()) options_.layer_compression = kCompressions.at(target.compress);
+}
+
+void ImageDestination::put(Session& session, SaveItem item, const Context& context) const {
+  item.names = names_;
+  if (archive_.empty()) {
     store_images(session.store(), {item}, context);
+  } else {
+    save_images(
+        {item}, options_, archive_,
+        [] { return open_at(open_temporary_directory().get(), ".", O_TMPFILE | O_RDWR, 0600); },
+        context);
   }
   print_line(item.image.id().str());
 }
