@@ -9,8 +9,12 @@
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/hashing_stream.h"
+#include "layerkit/base/strict_json.h"
 #include "layerkit/base/text.h"
+#include "layerkit/imagetool/image_changes.h"
 #include "layerkit/imagetool/image_step.h"
+#include "layerkit/layerstore/compression.h"
+#include "layerkit/layerstore/diff_dir.h"
 #include "layerkit/layerstore/layer_outline.h"
 #include "layerkit/layerstore/tar.h"
 #include "layerkit/layerstore/tree_reader.h"
@@ -42,6 +46,18 @@ std::vector<std::shared_ptr<const LayerTree>> trees_of(ImageSource& source,
   for (std::size_t i = begin; i < end; ++i)
     trees.push_back(source.layer_tree(i));
   return trees;
+}
+
+std::shared_ptr<const Fd> temporary_layer() {
+  const Fd directory = open_temporary_directory();
+  return std::make_shared<const Fd>(open_at(directory.get(), ".", O_TMPFILE | O_RDWR, 0600));
+}
+
+/// The layer that was written to `file` through `hashed`.
+LayerInput spooled_layer(std::shared_ptr<const Fd> file, HashingSink& hashed) {
+  const std::uint64_t size = hashed.size();
+  return {DiffId(hashed.finish()), size,
+          [file = std::move(file), size] { return std::make_unique<SpooledLayer>(file, size); }};
 }
 
 /// The step of each layer.
@@ -146,15 +162,57 @@ SaveItem make_image(const Image& like, std::vector<ImageStep> steps) {
 }
 
 LayerInput make_layer(LayerReader& entries, const Context& context) {
-  const Fd directory = open_temporary_directory();
-  auto file = std::make_shared<const Fd>(open_at(directory.get(), ".", O_TMPFILE | O_RDWR, 0600));
+  auto file = temporary_layer();
   FdSink sink(file->get(), "a temporary file");
   HashingSink hashed(sink);
   const auto writer = make_tar_writer(hashed);
   copy_layer(entries, *writer, context);
-  const std::uint64_t size = hashed.size();
-  return {DiffId(hashed.finish()), size,
-          [file, size] { return std::make_unique<SpooledLayer>(file, size); }};
+  return spooled_layer(std::move(file), hashed);
+}
+
+LayerInput read_layer(ByteSource& tar, const std::string& name, const Context& context) {
+  const auto plain = make_decompressing_source(tar, name);
+  auto file = temporary_layer();
+  FdSink sink(file->get(), "a temporary file");
+  HashingSink hashed(sink);
+  std::vector<std::byte> buffer(std::size_t{256} << 10);
+  while (const std::size_t got = plain->read(buffer)) {
+    context.check_interrupted();
+    hashed.write(std::span(buffer).first(got));
+  }
+  return spooled_layer(std::move(file), hashed);
+}
+
+LayerInput read_layer_directory(Fd directory,
+                                const std::shared_ptr<const LayerTree>& lower,
+                                const Context& context) {
+  const auto reader = make_diff_reader(std::move(directory), lower, context, DiffFormat::aufs());
+  return make_layer(*reader, context);
+}
+
+SaveItem append_layer(const std::shared_ptr<ImageSource>& source,
+                      LayerInput layer,
+                      json record,
+                      const Context& context) {
+  std::vector<ImageStep> steps = steps_of(source);
+  steps.push_back({std::move(record), std::move(layer)});
+  SaveItem item = make_image(source->image(), std::move(steps));
+  check_layers(item, context);
+  return item;
+}
+
+SaveItem import_image(LayerInput layer, const ImportRequest& request, const Context& context) {
+  json config = {{"architecture", request.platform.architecture},
+                 {"os", request.platform.os},
+                 {"created", request.created},
+                 {"config", apply_image_changes(json::object(), request.changes)},
+                 {"rootfs", {{"type", "layers"}, {"diff_ids", json::array()}}}};
+  if (!request.platform.variant.empty()) config["variant"] = request.platform.variant;
+  std::vector<ImageStep> steps;
+  steps.push_back({{{"created", request.created}, {"comment", request.comment}}, std::move(layer)});
+  SaveItem item = make_image(Image::parse(dump_json(config, "config")), std::move(steps));
+  check_layers(item, context);
+  return item;
 }
 
 SaveItem squash_layers(const std::shared_ptr<ImageSource>& source,

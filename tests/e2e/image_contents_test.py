@@ -160,6 +160,21 @@ class ImageContentsTest(harness.TestCase):
         self.assertEqual(story("data/d3"), ["2 added ", "3 removed whiteout at /data/d3"])
         self.assert_fails(self.as_nobody("explain", self.archive, "nothing", check=False), "'nothing'")
 
+    def test_diff_tells_what_two_images_differ_in(self):
+        other = self.path("other.tar")
+        small_images.write_archive(other, "app:2", LAYERS[:3] + [small_images.layer(
+            (".wh.usr", b""), ("etc", None), ("etc/c", b"tno"), ("more", None), ("more/file", b"6"))])
+        os.chmod(other, 0o644)
+        # etc/c was a name of etc/b, of the same size.
+        self.assertEqual(self.as_nobody("diff", self.archive, other).stdout.splitlines(), [
+            "C /etc/c (contents)", "A /more", "A /more/file", "D /new", "D /usr"])
+        rows = [json.loads(row) for row in
+                self.as_nobody("diff", "--format", "json", self.archive, other).stdout.splitlines()]
+        self.assertEqual([(r["Kind"], r["Path"]) for r in rows],
+                         [("C", "/etc/c"), ("A", "/more"), ("A", "/more/file"), ("D", "/new"), ("D", "/usr")])
+        self.assertEqual(rows[2]["After"]["Size"], "1")
+        self.assertEqual(self.as_nobody("diff", self.archive, self.archive).stdout, "")
+
     def test_squash_keeps_the_tree_and_the_history(self):
         wanted = self.applied(LAYERS)
         for begin in range(1, len(LAYERS) + 1):
@@ -232,6 +247,57 @@ class ImageContentsTest(harness.TestCase):
         self.assertEqual(config["config"], {"Cmd": ["/bin/sh"]})
         self.assert_fails(self.as_nobody("rebase", self.archive, "--old-base", new, "--new-base", old, "-t",
                                          "x:1", check=False), "old base")
+
+    def test_append_takes_tars_and_directories(self):
+        upper = small_images.layer((".wh.data", b""), ("etc", None), ("etc/a", "-> etc/b"), ("top", b"7"))
+        tar = self.path("upper.tar")
+        with open(tar, "wb") as file:
+            file.write(upper)
+        run("gzip", "-k", tar)
+        wanted = self.applied(LAYERS + [upper])
+        for path in (tar, tar + ".gz"):
+            os.chmod(path, 0o644)
+            layers, config = self.rewrite("append", self.archive, path)
+            self.assertEqual(layers, LAYERS + [upper])
+            self.assertEqual(config["history"][-1]["created_by"], "imagetool append " + path)
+        directory = self.path("upper")
+        os.mkdir(directory)
+        run("tar", "-C", directory, "-xf", tar, "--exclude=etc/a")
+        os.chmod(directory, 0o755)
+        os.utime(directory, ns=(0, 0))
+        layers, _ = self.rewrite("append", self.archive, directory)
+        found = self.applied(layers)
+        self.assertEqual(found[b"top"]["size"], 1)
+        self.assertNotIn(b"data", found)
+        self.assert_fails(self.as_nobody("append", self.archive, self.archive + "x", "-t", "x:1", check=False),
+                          "app.tarx")
+        with open(tar, "wb") as file:
+            file.write(small_images.layer(("a", "-> nothing")))
+        self.assert_fails(self.as_nobody("append", self.archive, tar, "-t", "docker-archive:" + self.temporary + "/o",
+                                         check=False), "'nothing'")
+
+    def test_import_keeps_the_bytes(self):
+        tar = self.path("rootfs.tar")
+        with open(tar, "wb") as file:
+            file.write(LAYERS[0])
+        os.chmod(tar, 0o644)
+        out = self.temporary + "/out.tar"
+        self.as_nobody("import", "-c", "CMD [\"/bin/x\"]", "-c", "ENV A=b", "-m", "told", "--platform", "linux/arm64",
+                       tar, f"docker-archive:{out}:root:1")
+        layers, config = archive_layers(out)
+        self.assertEqual(layers, [LAYERS[0]])
+        self.assertEqual(config["config"], {"Cmd": ["/bin/x"], "Env": ["A=b"]})
+        self.assertEqual((config["architecture"], config["history"][0]["comment"]), ("arm64", "told"))
+        store = harness.Store(self.path("store"))
+        with open(tar, "rb") as file:
+            image = store("import", "-", "root:2", stdin=file).stdout.strip()
+        self.assertEqual(store.inspect("root:2")["Id"], image)
+        self.assertEqual(store.inspect("root:2")["RootFS"]["Layers"], config["rootfs"]["diff_ids"])
+        with open(tar, "wb") as file:
+            file.write(b"no tar at all" * 100)
+        self.assert_fails(store("import", tar, "bad:1", check=False), "rootfs.tar")
+        self.assert_fails(store("import", tar, "BAD", check=False), "BAD")
+        self.assertEqual(store.staging(), [])
 
     def test_the_store_takes_new_images(self):
         store = harness.Store(self.path("store"))

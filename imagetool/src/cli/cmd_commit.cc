@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/image_target.h"
 #include "cli/output.h"
 #include "layerkit/imagetool/container_commit.h"
 
@@ -32,13 +33,7 @@ void add_commit(CLI::App& app, Session& session) {
                           ->group(kContainers);
   auto options = std::make_shared<CommitOptions>();
   command->add_option("-a,--author", options->request.author, "Author")->type_name("TEXT");
-  command
-      ->add_option("-c,--change", options->request.changes,
-                   "Apply a Dockerfile instruction to the created image")
-      ->type_name("INSTRUCTION")
-      ->expected(1)
-      ->allow_extra_args(false)  // a vector would take the positionals that follow
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_change_option(*command, options->request.changes);
   command->add_option("-m,--message", options->request.message, "Commit message")
       ->type_name("TEXT");
   command->add_flag("-p,--pause", options->pause,

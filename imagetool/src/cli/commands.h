@@ -18,6 +18,7 @@ inline constexpr char kSystem[] = "System";
 inline constexpr char kHidden[] = "";
 
 // One function per subcommand, each in its cmd_<verb>.cc.
+void add_append(CLI::App& app, Session& session);
 void add_cat(CLI::App& app, Session& session);
 void add_check(CLI::App& app, Session& session);
 void add_commit(CLI::App& app, Session& session);
@@ -29,6 +30,7 @@ void add_explain(CLI::App& app, Session& session);
 void add_flatten(CLI::App& app, Session& session);
 void add_history(CLI::App& app, Session& session);
 void add_images(CLI::App& app, Session& session);
+void add_import(CLI::App& app, Session& session);
 void add_info(CLI::App& app, Session& session);
 void add_inspect(CLI::App& app, Session& session);
 void add_kill(CLI::App& app, Session& session);
@@ -66,6 +68,7 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_images,
     add_load,
     add_save,
+    add_import,
     add_tag,
     add_history,
     add_rmi,
@@ -80,6 +83,7 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_squash,
     add_flatten,
     add_rebase,
+    add_append,
     add_drop,
     add_rm_path,
     // Containers

@@ -2,13 +2,16 @@
 
 #include <fcntl.h>
 
+#include <cstdlib>
 #include <map>
 
 #include "cli/output.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
+#include "layerkit/imagetool/container_commit.h"
 #include "layerkit/imagetool/image_source.h"
 #include "temporary_directory.h"
+#include "time_format.h"
 
 namespace layerkit::cli {
 namespace {
@@ -31,10 +34,7 @@ const char* const kImageTargetHelp =
     "The new image goes into the store under a name (-t app:2), or into an archive: "
     "-t docker-archive:FILE[:NAME], -t oci-archive:FILE[:NAME], -t oci:DIR[:NAME].";
 
-void add_image_target(CLI::App& command, ImageTarget& target) {
-  command.add_option("-t,--tag", target.destination, "Name of the new image, or archive for it")
-      ->type_name("NAME|ARCHIVE")
-      ->required();
+void add_compress_option(CLI::App& command, ImageTarget& target) {
   command
       .add_option("--compress", target.compress,
                   "Compress layers of an archive (default: gzip in the OCI formats, else none)")
@@ -42,7 +42,29 @@ void add_image_target(CLI::App& command, ImageTarget& target) {
       ->check(CLI::IsMember(kCompressions));
 }
 
+void add_image_target(CLI::App& command, ImageTarget& target) {
+  command.add_option("-t,--tag", target.destination, "Name of the new image, or archive for it")
+      ->type_name("NAME|ARCHIVE")
+      ->required();
+  add_compress_option(command, target);
+}
+
+void add_change_option(CLI::App& command, std::vector<std::string>& changes) {
+  command.add_option("-c,--change", changes, "Apply a Dockerfile instruction to the created image")
+      ->type_name("INSTRUCTION")
+      ->expected(1)
+      ->allow_extra_args(false)  // a vector would take the positionals that follow
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+std::string creation_time() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets variables here
+  const auto epoch = parse_source_date_epoch(std::getenv("SOURCE_DATE_EPOCH"));
+  return format_rfc3339(epoch ? Timestamp{*epoch, 0} : current_time());
+}
+
 ImageDestination::ImageDestination(const ImageTarget& target) {
+  if (target.destination.empty()) return;
   const ImageReference reference = ImageReference::parse(target.destination);
   const bool is_archive = !reference.transport.empty();
   const std::string& name = is_archive ? reference.name : reference.text;

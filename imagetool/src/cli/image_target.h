@@ -18,13 +18,21 @@ struct ImageTarget {
   std::string compress;
 };
 
+/// Declares --compress.
+void add_compress_option(CLI::App& command, ImageTarget& target);
 /// Declares -t,--tag (required) and --compress.
 void add_image_target(CLI::App& command, ImageTarget& target);
+
+/// Declares -c,--change, which may be repeated.
+void add_change_option(CLI::App& command, std::vector<std::string>& changes);
+
+/// The time of a new image, RFC 3339: $SOURCE_DATE_EPOCH where it is set, else now.
+std::string creation_time();
 
 /// Where a new image goes, found to make sense before any work is done.
 class ImageDestination final {
  public:
-  /// Throws Error{Invalid} for a name that is none.
+  /// Throws Error{Invalid} for a name that is none. An empty one: the store, without a name.
   explicit ImageDestination(const ImageTarget& target);
 
   /// Stores or writes the image and prints its ID.

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "layerkit/base/byte_stream.h"
 #include "layerkit/base/context.h"
+#include "layerkit/base/fd.h"
 #include "layerkit/imagetool/archive.h"
 #include "layerkit/imagetool/image_source.h"
 #include "layerkit/layerstore/layer_stream.h"
@@ -33,6 +35,31 @@ SaveItem make_image(const Image& like, std::vector<ImageStep> steps);
 
 /// Writes a layer's tar to a temporary file. Deterministic: the same entries give the same bytes.
 LayerInput make_layer(LayerReader& entries, const Context& context);
+
+/// A layer from a tar, perhaps compressed, that is read to its end: its plain bytes are kept as
+/// they are. `name` is what errors call it.
+LayerInput read_layer(ByteSource& tar, const std::string& name, const Context& context);
+/// A layer from a directory: what is in it, `.wh.` names included, which hide as in a tar.
+LayerInput read_layer_directory(Fd directory,
+                                const std::shared_ptr<const LayerTree>& lower,
+                                const Context& context);
+
+/// With one more layer on top. Throws Error{Invalid} that names the entry when it cannot be
+/// applied.
+SaveItem append_layer(const std::shared_ptr<ImageSource>& source,
+                      LayerInput layer,
+                      nlohmann::json record,
+                      const Context& context);
+
+/// What an image is to be whose root file system comes from a tar.
+struct ImportRequest {
+  Platform platform = Platform::host();
+  std::string created;               ///< RFC 3339
+  std::string comment;               ///< of the record of history
+  std::vector<std::string> changes;  ///< as apply_image_changes takes them
+};
+/// An image of that one layer.
+SaveItem import_image(LayerInput layer, const ImportRequest& request, const Context& context);
 
 /// Makes the layers [begin, end) into one: what it shows on the layers below is what they show
 /// together, hard links included. The records of the history stay; the last of those layers' stands

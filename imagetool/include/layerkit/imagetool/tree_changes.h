@@ -1,0 +1,33 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "layerkit/base/context.h"
+#include "layerkit/imagetool/container_changes.h"
+#include "layerkit/layerstore/layer_tree.h"
+
+namespace layerkit {
+
+/// How one path of a tree differs from another tree's.
+struct TreeChange {
+  ChangeKind kind = ChangeKind::Modified;
+  RelPath path;
+  std::optional<Entry> before;  ///< set unless it was added
+  std::optional<Entry> after;   ///< set unless it was deleted
+  /// Of Modified: the words of PathVersion::changes. A directory's time does not count.
+  std::vector<std::string> changes;
+};
+
+/// Calls `report` for each path at which `after` differs from `before`, sorted, parents before
+/// children. Of a deleted directory only itself is told, of an added one all below it. Files that
+/// differ in nothing else are compared byte by byte. Memory: the names of the directories on the
+/// way.
+void compare_trees(const LayerTree& before,
+                   const LayerTree& after,
+                   const std::function<void(const TreeChange& change)>& report,
+                   const Context& context);
+
+}  // namespace layerkit
