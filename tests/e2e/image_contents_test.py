@@ -276,6 +276,36 @@ class ImageContentsTest(harness.TestCase):
         self.assert_fails(self.as_nobody("append", self.archive, tar, "-t", "docker-archive:" + self.temporary + "/o",
                                          check=False), "'nothing'")
 
+    def test_config_sets_and_takes_away(self):
+        layers, config = self.rewrite(
+            "config", self.archive, "--env", "A=1", "--env", "B=x y", "--label", "l=v", "--label", "empty",
+            "--user", "app", "--workdir", "/w", "--expose", "80", "--expose", "53/udp", "--volume", "/data",
+            "--stop-signal", "SIGINT", "--entrypoint", '["/e", "x"]', "--author", "me", "--set-platform", "linux/arm/v7")
+        self.assertEqual(layers, LAYERS)
+        self.assertEqual(config["config"], {
+            "Cmd": ["/bin/sh"], "Env": ["A=1", "B=x y"], "Labels": {"l": "v", "empty": ""}, "User": "app",
+            "WorkingDir": "/w", "ExposedPorts": {"80/tcp": {}, "53/udp": {}}, "Volumes": {"/data": {}},
+            "StopSignal": "SIGINT", "Entrypoint": ["/e", "x"]})
+        self.assertEqual((config["author"], config["architecture"], config["variant"]), ("me", "arm", "v7"))
+        first = self.path("first.tar")
+        shutil.copy(self.temporary + "/out.tar", first)
+        os.chmod(first, 0o644)
+        _, config = self.rewrite(
+            "config", "--platform", "linux/arm/v7", first, "--rm-env", "A", "--env", "B=2", "--rm-label", "l",
+            "--rm-label", "empty", "--user", "", "--rm-expose", "80/tcp", "--rm-volume", "/data", "--cmd", "echo hi",
+            "--entrypoint", "", "--author", "", "-c", "STOPSIGNAL SIGTERM")
+        self.assertEqual(config["config"], {
+            "Cmd": ["/bin/sh", "-c", "echo hi"], "Env": ["B=2"], "WorkingDir": "/w", "ExposedPorts": {"53/udp": {}},
+            "StopSignal": "SIGTERM"})
+        self.assertNotIn("author", config)
+        for arguments, text in ((["--env", "=x"], "'=x'"), (["--env", "NAME"], "'NAME'"), (["--rm-env", "No"], "'No'"),
+                                (["--rm-label", "no"], "'no'"), (["--expose", "70000"], "'70000'"),
+                                (["--expose", "1/x"], "'1/x'"), (["--rm-expose", "9"], "'9'"),
+                                (["--volume", "rel"], "'rel'"), (["--rm-volume", "/no"], "'/no'"),
+                                (["--set-platform", "x"], "'x'"), (["-c", "FROM x"], "FROM x")):
+            with self.subTest(arguments):
+                self.assert_fails(self.as_nobody("config", self.archive, *arguments, "-t", "x:1", check=False), text)
+
     def test_import_keeps_the_bytes(self):
         tar = self.path("rootfs.tar")
         with open(tar, "wb") as file:

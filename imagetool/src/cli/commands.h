@@ -23,6 +23,7 @@ void add_cat(CLI::App& app, Session& session);
 void add_check(CLI::App& app, Session& session);
 void add_commit(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);
+void add_config(CLI::App& app, Session& session);
 void add_create(CLI::App& app, Session& session);
 void add_diff(CLI::App& app, Session& session);
 void add_drop(CLI::App& app, Session& session);
@@ -86,6 +87,7 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_append,
     add_drop,
     add_rm_path,
+    add_config,
     // Containers
     add_run,
     add_create,
