@@ -112,6 +112,19 @@ class ImageContentsTest(harness.TestCase):
         self.assertIn("odd\\x1bname\n", self.as_nobody("ls", self.archive).stdout)
         self.assertEqual(self.as_nobody("ls", "-d", self.archive, "/etc").stdout, "/etc\n")
 
+    def test_names_that_are_not_utf8(self):
+        odd = self.path("odd.tar")
+        small_images.write_archive(odd, "odd:1", [
+            small_images.layer(("caf\udce9", b"1"), ("link", "~> caf\udce9")), small_images.layer((".wh.caf\udce9", b""))])
+        os.chmod(odd, 0o644)
+        rows = [json.loads(row) for row in
+                self.as_nobody("ls", "--format", "json", odd).stdout.splitlines()]
+        self.assertEqual([(r["Path"], r["Target"]) for r in rows], [("/link", "caf\\xe9")])
+        changes = self.as_nobody("diff", "--format", "json", odd, self.archive).stdout.splitlines()
+        self.assertTrue(any(json.loads(c)["Path"] == "/link" for c in changes))
+        explained = self.as_nobody("explain", "--format", "json", odd, os.fsdecode(b"caf\xe9")).stdout
+        self.assertIn("/caf\\\\xe9", explained)
+
     def test_cat_and_tree(self):
         self.assertEqual(self.as_nobody("cat", self.archive, "etc/a", "/etc/c", "lib/x").stdout, "two!onelibrary")
         drawn = self.as_nobody("tree", self.archive, "/new").stdout

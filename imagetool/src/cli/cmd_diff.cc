@@ -37,7 +37,7 @@ void print_changes(Session& session, const std::string& container) {
 
 nlohmann::ordered_json change_row(const TreeChange& change) {
   nlohmann::ordered_json row = {{"Kind", std::string(1, change_letter(change.kind))},
-                                {"Path", change.path.absolute()},
+                                {"Path", name_text(change.path.absolute())},
                                 {"Changes", fmt::format("{}", fmt::join(change.changes, ", "))}};
   if (change.before) row["Before"] = object_row(*change.before, false);
   if (change.after) row["After"] = object_row(*change.after, false);

@@ -26,7 +26,7 @@ struct Options {
 
 std::string details_of(const PathVersion& version) {
   if (version.event == PathEvent::Removed) {
-    return fmt::format("{} at {}", version.how, version.hidden_by.absolute());
+    return fmt::format("{} at {}", version.how, name_text(version.hidden_by.absolute()));
   }
   return fmt::format("{}", fmt::join(version.changes, ", "));
 }

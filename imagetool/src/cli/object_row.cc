@@ -26,15 +26,24 @@ std::string device_text(const Entry& entry) {
 
 }  // namespace
 
+std::string name_text(const std::string& name) {
+  try {
+    static_cast<void>(nlohmann::json(name).dump());
+    return name;
+  } catch (const nlohmann::json::type_error&) {
+    return escaped(name);
+  }
+}
+
 nlohmann::ordered_json object_row(const Entry& entry, bool human) {
-  return {{"Path", entry.path.absolute()},
+  return {{"Path", name_text(entry.path.absolute())},
           {"Type", type_text(entry.type)},
           {"Mode", fmt::format("{:04o}", entry.mode)},
           {"UID", std::to_string(entry.uid)},
           {"GID", std::to_string(entry.gid)},
           {"Size", size_text(entry, human)},
           {"ModifiedAt", format_rfc3339(entry.mtime)},
-          {"Target", entry.symlink_target},
+          {"Target", name_text(entry.symlink_target)},
           {"Device", device_text(entry)}};
 }
 

@@ -9,6 +9,9 @@
 
 namespace layerkit::cli {
 
+/// A file name for JSON: as it is where it is UTF-8, else escaped() of base/text.h.
+std::string name_text(const std::string& name);
+
 /// An object of an image as the fields of a listing: Path, Type, Mode, UID, GID, Size, ModifiedAt,
 /// Target, Device.
 nlohmann::ordered_json object_row(const Entry& entry, bool human);
