@@ -76,29 +76,6 @@ Entry find_path(const LayerTree& tree, std::string_view path, LastLink last) {
   return *std::move(found);
 }
 
-void walk_tree(const LayerTree& tree,
-               const RelPath& top,
-               const std::function<bool(const Entry& entry)>& use) {
-  struct Level {
-    RelPath path;
-    std::vector<std::string> names;
-    std::size_t next = 0;
-  };
-  std::vector<Level> levels;
-  levels.push_back({top, tree.list(top)});
-  while (!levels.empty()) {
-    Level& level = levels.back();
-    if (level.next == level.names.size()) {
-      levels.pop_back();
-      continue;
-    }
-    const auto entry = tree.lookup(level.path / level.names[level.next++]);
-    if (!entry) continue;
-    if (use(*entry) && entry->is_directory())
-      levels.push_back({entry->path, tree.list(entry->path)});
-  }
-}
-
 std::string mode_text(const Entry& entry) {
   constexpr std::string_view kLetters = "rwxrwxrwx";
   std::string text(1, type_letter(entry.type));

@@ -28,7 +28,7 @@ void ProgressLine::show(const std::string& what, std::uint64_t done, std::uint64
   line += total > 0 ? fmt::format(" {}%", static_cast<int>(100.0 * static_cast<double>(done) /
                                                            static_cast<double>(total)))
                     : fmt::format(" {} MiB", done / kMebibyte);
-  if (line == line_) return;
+  if (line == line_ || !is_terminal_) return;
   line_ = line;
   static_cast<void>(std::fputs(("\r\x1b[K" + line).c_str(), stderr));
 }

@@ -18,8 +18,11 @@ class ProgressLine {
 
   /// `context` with its progress (and its warnings, above the line) shown here.
   Context attach(const Context& context);
-  /// Wipes the line before something else is printed.
-  void finish() { wipe(); }
+  /// Wipes the line and shows no other: what is printed from here on has the terminal.
+  void finish() {
+    wipe();
+    is_terminal_ = false;
+  }
 
  private:
   void show(const std::string& what, std::uint64_t done, std::uint64_t total);

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,12 +17,6 @@ enum class LastLink { Follow, Keep };
 std::optional<Entry> resolve_path(const LayerTree& tree, std::string_view path, LastLink last);
 /// The same; absence is Error{NotFound} "'etc/x': no such file or directory".
 Entry find_path(const LayerTree& tree, std::string_view path, LastLink last);
-
-/// Calls `use(entry)` for all below the directory `top`, depth first, sorted, parents before
-/// children. `use` returns whether to go into a directory.
-void walk_tree(const LayerTree& tree,
-               const RelPath& top,
-               const std::function<bool(const Entry& entry)>& use);
 
 /// "drwxr-xr-x", as ls writes it.
 std::string mode_text(const Entry& entry);
