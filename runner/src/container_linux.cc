@@ -8,6 +8,7 @@
 #include "seccomp/seccomp_filter.h"
 #include "spec_check.h"
 #include "start.h"
+#include "terminal_events.h"
 
 namespace layerkit {
 namespace runner {
@@ -15,11 +16,12 @@ namespace {
 
 class RunningContainer final : public Container {
  public:
-  RunningContainer(std::unique_ptr<Cgroup> cgroup, Process process)
-      : cgroup_(std::move(cgroup)), process_(std::move(process)) {}
+  RunningContainer(std::unique_ptr<Cgroup> cgroup, Process process, Fd terminal)
+      : cgroup_(std::move(cgroup)), process_(std::move(process)), terminal_(std::move(terminal)) {}
 
   pid_t pid() const noexcept override { return process_.pid(); }
   int pidfd() const noexcept override { return process_.pidfd(); }
+  Fd take_terminal() override { return std::move(terminal_); }
   void signal(int signal_number) override { process_.signal(signal_number); }
 
   ExitStatus wait() override {
@@ -34,6 +36,7 @@ class RunningContainer final : public Container {
  private:
   std::unique_ptr<Cgroup> cgroup_;  // outlives the process: it is empty when it is removed
   Process process_;
+  Fd terminal_;
   std::optional<ExitStatus> status_;
 };
 
@@ -45,19 +48,9 @@ void check_needs_no_runtime(const ContainerSpec& spec) {
     if (!list->empty())
       fail(Errc::Unsupported, "starting the container: hooks are run by Runtime alone");
   }
-  if (spec.process.terminal)
-    fail(Errc::Unsupported, "starting the container: a terminal is given by Runtime alone");
   if (spec.seccomp && !spec.seccomp->listener_path.empty())
     fail(Errc::Unsupported, "starting the container: a seccomp listener is told by Runtime alone");
 }
-
-/// For a container in the hands of the caller: no hooks, no terminal, no listener.
-class NoEvents final : public LaunchEvents {
- public:
-  void run_hooks(pid_t /*pid*/) override {}
-  void take_terminal(Fd /*master*/) override {}
-  void take_seccomp_listener(Fd /*listener*/, pid_t /*pid*/) override {}
-};
 
 SeccompFilter seccomp_filter(const ContainerSpec& spec, const Context& context) {
   if (spec.seccomp_cache.empty()) return compile_seccomp(*spec.seccomp, context);
@@ -84,9 +77,10 @@ std::unique_ptr<Container> start_with_cgroups(const CgroupLayout& layout,
   if (spec.seccomp) filter = seccomp_filter(spec, context);
   Plan plan(std::move(spec), std::move(rootfs), std::move(socket.child), *cgroup, {},
             std::move(filter));
-  NoEvents events;
+  TerminalEvents events;
   Process process = launch(plan, std::move(socket.parent), cgroup.get(), events, kind, context);
-  return std::make_unique<RunningContainer>(std::move(cgroup), std::move(process));
+  return std::make_unique<RunningContainer>(std::move(cgroup), std::move(process),
+                                            events.terminal());
 }
 
 }  // namespace runner

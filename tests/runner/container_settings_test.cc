@@ -160,8 +160,6 @@ TEST_F(ContainerSettingsTest, WhatIsNotDoneIsRefusedByName) {
   };
   expect_refusal("starting the container: hooks are run by Runtime alone",
                  [](ContainerSpec& spec) { spec.hooks.poststop.emplace_back(); });
-  expect_refusal("starting the container: a terminal is given by Runtime alone",
-                 [](ContainerSpec& spec) { spec.process.terminal = true; });
   expect_refusal("starting the container: SELinux is not supported",
                  [](ContainerSpec& spec) { spec.process.selinux_label = "a:b:c:d"; });
 }

@@ -1,7 +1,7 @@
 #include <fcntl.h>
 
-#include "cgroup_files.h"
 #include "home_directory.h"
+#include "init_cgroup.h"
 #include "join.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
@@ -26,26 +26,10 @@ void check_status(const ContainerRecord& record, const Cgroup* cgroup, bool igno
        quoted(record.id));
 }
 
-/// Where the first process is below the container's own cgroup, if that has given controllers to
-/// others inside it and so may have no processes (cgroup v2). Empty: in the own one.
-std::string moved_to(const ContainerRecord& record, const Cgroup& own) {
-  const auto given = read_control(AT_FDCWD, own.directories().front() + "/cgroup.subtree_control");
-  if (!given || words_of(*given).empty()) return {};
-  const std::string place = "/" + record.cgroups_path + "/";
-  const std::string text =
-      read_control(AT_FDCWD, fmt::format("/proc/{}/cgroup", record.pid)).value_or("");
-  for (const std::string_view line : split(text, '\n')) {
-    const auto found = line.find(place);
-    if (line.starts_with("0::/") && found != line.npos)
-      return std::string(line.substr(found + place.size()));
-  }
-  return {};
-}
-
 std::unique_ptr<Cgroup> cgroup_for(const ContainerRecord& record, std::string nested) {
   if (nested.empty()) {
     std::unique_ptr<Cgroup> own = cgroup_of(record);
-    if (own != nullptr && !own->directories().empty()) nested = moved_to(record, *own);
+    if (own != nullptr) nested = place_of_init(*own, record.cgroups_path, record.pid);
     if (nested.empty()) return own;
   }
   for (const std::string_view part : split(nested, '/')) {

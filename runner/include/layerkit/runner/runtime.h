@@ -14,6 +14,7 @@
 #include "layerkit/runner/cgroup_stats.h"
 #include "layerkit/runner/container.h"
 #include "layerkit/runner/container_spec.h"
+#include "layerkit/runner/started_process.h"
 
 namespace layerkit {
 
@@ -68,21 +69,6 @@ struct ExecRequest {
   std::vector<Fd> preserved;  ///< as CreateRequest has them
   bool ignores_pause = false;
   bool keeps_terminal = false;
-};
-
-/// A process that was started here.
-class StartedProcess {
- public:
-  StartedProcess() = default;
-  StartedProcess(const StartedProcess&) = delete;
-  StartedProcess& operator=(const StartedProcess&) = delete;
-  virtual ~StartedProcess() = default;
-  virtual pid_t pid() const noexcept = 0;
-  virtual int pidfd() const noexcept = 0;
-  /// The master of its terminal, if the caller keeps it; else unset.
-  virtual Fd take_terminal() = 0;
-  virtual void signal(int signal_number) = 0;
-  virtual ExitStatus wait() = 0;
 };
 
 /// Containers by the OCI runtime spec: their state lies in a directory, and they live on without
