@@ -27,7 +27,8 @@ struct ContainerRead {
   /// A container of which nobody knows is not touched: it may run.
   bool is_alive() const {
     return state && ((state->init && layerkit::is_alive(*state->init)) ||
-                     (state->monitor && layerkit::is_alive(*state->monitor)));
+                     (state->monitor && layerkit::is_alive(*state->monitor)) ||
+                     ContainerStore::is_claimed(*state));
   }
 };
 

@@ -22,15 +22,6 @@ std::vector<std::string>::iterator find_variable(std::vector<std::string>& env,
                       [&](const std::string& variable) { return variable_name(variable) == name; });
 }
 
-void set_variable(std::vector<std::string>& env, const std::string& variable) {
-  const auto known = find_variable(env, variable_name(variable));
-  if (known == env.end()) {
-    env.push_back(variable);
-  } else {
-    *known = variable;
-  }
-}
-
 /// A list of strings; old images write a single string for a list of one.
 std::vector<std::string> strings_of(const JsonView& json, std::string_view key) {
   const auto value = json.find(key);
@@ -55,6 +46,11 @@ std::vector<std::string> keys_of(const JsonView& json, std::string_view key) {
       keys.push_back(member.first);
   }
   return keys;
+}
+
+bool boolean_or(const JsonView& json, std::string_view key, bool otherwise) {
+  const auto value = json.find(key);
+  return value ? value->boolean() : otherwise;
 }
 
 /// The members that an image's config and a container's have in common.
@@ -92,6 +88,8 @@ void override_simple(ContainerConfig& config, const ConfigOverrides& overrides) 
   if (!overrides.stop_signal.empty()) config.stop_signal = overrides.stop_signal;
   config.stop_timeout_s = overrides.stop_timeout_s;
   config.open_stdin = overrides.open_stdin;
+  config.stdin_once = overrides.stdin_once;
+  config.tty = overrides.tty;
 }
 
 void add_volumes(ContainerConfig& config, const ConfigOverrides& overrides) {
@@ -105,6 +103,15 @@ void add_volumes(ContainerConfig& config, const ConfigOverrides& overrides) {
 
 }  // namespace
 
+void set_environment(std::vector<std::string>& env, const std::string& variable) {
+  const auto known = find_variable(env, variable_name(variable));
+  if (known == env.end()) {
+    env.push_back(variable);
+  } else {
+    *known = variable;
+  }
+}
+
 std::vector<std::string> ContainerConfig::command_line() const {
   std::vector<std::string> line = entrypoint;
   line.insert(line.end(), cmd.begin(), cmd.end());
@@ -115,11 +122,17 @@ nlohmann::json to_json(const ContainerConfig& config) {
   auto volumes = nlohmann::json::object();
   for (const auto& volume : config.volumes)
     volumes[volume] = nlohmann::json::object();
-  nlohmann::json json = {{"Hostname", config.hostname},      {"User", config.user},
-                         {"WorkingDir", config.working_dir}, {"Env", config.env},
-                         {"Entrypoint", config.entrypoint},  {"Cmd", config.cmd},
-                         {"Labels", config.labels},          {"Volumes", volumes},
-                         {"OpenStdin", config.open_stdin},   {"Tty", false}};
+  nlohmann::json json = {{"Hostname", config.hostname},
+                         {"User", config.user},
+                         {"WorkingDir", config.working_dir},
+                         {"Env", config.env},
+                         {"Entrypoint", config.entrypoint},
+                         {"Cmd", config.cmd},
+                         {"Labels", config.labels},
+                         {"Volumes", volumes},
+                         {"OpenStdin", config.open_stdin},
+                         {"StdinOnce", config.stdin_once},
+                         {"Tty", config.tty}};
   if (!config.stop_signal.empty()) json["StopSignal"] = config.stop_signal;
   if (config.stop_timeout_s) json["StopTimeout"] = *config.stop_timeout_s;
   return json;
@@ -130,6 +143,8 @@ ContainerConfig container_config_from_json(const nlohmann::json& document) {
   ContainerConfig config = parse_common(json);
   config.hostname = json.at("Hostname").string();
   config.open_stdin = json.at("OpenStdin").boolean();
+  config.stdin_once = boolean_or(json, "StdinOnce", config.open_stdin);
+  config.tty = boolean_or(json, "Tty", false);
   if (const auto timeout = json.find("StopTimeout")) {
     config.stop_timeout_s = timeout->unsigned_number();
   }
@@ -143,7 +158,7 @@ ContainerConfig merge_config(const Image& image, const ConfigOverrides& override
   override_command(config, overrides);
   override_simple(config, overrides);
   for (const auto& variable : overrides.env)
-    set_variable(config.env, variable);
+    set_environment(config.env, variable);
   for (const auto& [key, value] : overrides.labels)
     config.labels[key] = value;
   add_volumes(config, overrides);
@@ -155,9 +170,10 @@ ContainerConfig merge_config(const Image& image, const ConfigOverrides& override
 std::vector<std::string> process_environment(const ContainerConfig& config,
                                              const std::string& home) {
   std::vector<std::string> env = {std::string(kDefaultPath), "HOSTNAME=" + config.hostname};
+  if (config.tty) env.emplace_back("TERM=xterm");
   for (const auto& variable : config.env) {
     if (variable.find('=') != std::string::npos) {
-      set_variable(env, variable);
+      set_environment(env, variable);
     } else if (const auto known = find_variable(env, variable); known != env.end()) {
       env.erase(known);  // docker: a name without '=' takes the variable away
     }

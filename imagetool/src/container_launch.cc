@@ -15,24 +15,43 @@ namespace {
 /// How long the server of a FUSE union may take to write what it holds.
 constexpr int kServerPatienceMs = 10'000;
 
+/// Starts it with pipes for streams, or at a terminal of its own.
+void start_process(StartPlan plan,
+                   const ContainerInfo& info,
+                   StartedContainer& started,
+                   StartFailure* failure,
+                   const Context& context) {
+  if (!info.config.tty) {
+    auto [ours, theirs] =
+        make_streams(info.config.open_stdin ? StandardInput::Pipe : StandardInput::Null,
+                     plan.spec.process.uid, plan.spec.process.gid);
+    plan.spec.standard_input = std::move(theirs.input);
+    plan.spec.standard_output = std::move(theirs.output);
+    plan.spec.standard_error = std::move(theirs.error);
+    started.streams = std::move(ours);
+  }
+  started.process = start_container(std::move(plan.spec), std::move(plan.rootfs), failure, context);
+  if (!info.config.tty) return;
+  started.streams = terminal_streams(started.process->take_terminal());
+  if (!info.config.open_stdin) started.streams.input.reset();
+}
+
 /// Starts it in its root and writes down that it runs.
 StartedContainer start_in(MountedLayers& root,
                           const std::string& network,
                           ContainerStore& store,
                           const ContainerInfo& info,
+                          Launch& launch,
                           StartFailure* failure,
                           const Context& context) {
   StartPlan plan = plan_start(store, info, std::move(root.mount).release(), network);
+  plan.spec.process.console_size = launch.terminal_size;
   StartedContainer started;
   started.state.backend = root.backend;
-  auto [ours, theirs] =
-      make_streams(info.config.open_stdin ? StandardInput::Pipe : StandardInput::Null,
-                   plan.spec.process.uid, plan.spec.process.gid);
-  plan.spec.standard_input = std::move(theirs.input);
-  plan.spec.standard_output = std::move(theirs.output);
-  plan.spec.standard_error = std::move(theirs.error);
-  started.process = start_container(std::move(plan.spec), std::move(plan.rootfs), failure, context);
-  started.streams = std::move(ours);
+  // Before anybody can learn that it runs.
+  started.clients =
+      std::make_unique<AttachServer>(store.directory(info.id), std::move(launch.client));
+  start_process(std::move(plan), info, started, failure, context);
   started.state.status = ContainerStatus::Running;
   started.state.init = identify_process(started.process->pid());
   started.state.monitor = own_identity();
@@ -65,6 +84,7 @@ void require_unmounted(const ContainerStore& store, const ContainerInfo& info) {
 
 StartedContainer start(ContainerStore& store,
                        const ContainerInfo& info,
+                       Launch& launch,
                        StartFailure* failure,
                        const Context& context) {
   // Before there is a root whose server would have to be awaited when this fails.
@@ -76,7 +96,7 @@ StartedContainer start(ContainerStore& store,
       mount_layers(layers, layers.mount_container(info.id),
                    {.backend = backend_for(store, info), .power = MountPower::Full});
   try {
-    return start_in(root, network, store, info, failure, context);
+    return start_in(root, network, store, info, launch, failure, context);
   } catch (const Error&) {
     // It would write to directories that are being removed.
     static_cast<void>(await_server_end(root.server, kServerPatienceMs));
@@ -107,10 +127,11 @@ void remove_unstarted(ContainerStore& store, const ContainerInfo& info, const Co
 
 StartedContainer start_first(ContainerStore& store,
                              const ContainerInfo& info,
+                             Launch& launch,
                              StartFailure* failure,
                              const Context& context) {
   try {
-    return start(store, info, failure, context);
+    return start(store, info, launch, failure, context);
   } catch (const Error&) {
     release_network(store, info.id, context);
     remove_unstarted(store, info, context);
@@ -129,6 +150,7 @@ void require_complete(const ContainerStore& store, const ContainerInfo& info) {
 
 StartedContainer start_claimed(ContainerStore& store,
                                const ContainerInfo& info,
+                               Launch& launch,
                                StartFailure* failure,
                                const Context& context) {
   StartFailure ignored = StartFailure::Setup;
@@ -139,7 +161,7 @@ StartedContainer start_claimed(ContainerStore& store,
     require_unmounted(store, info);
     // Of a start that somebody did not survive.
     release_network(store, info.id, context);
-    return start(store, info, &kind, context);
+    return start(store, info, launch, &kind, context);
   } catch (const Error&) {
     release_network(store, info.id, context);
     store.update_state(info.id, [&](ContainerState& state) {
@@ -180,14 +202,14 @@ void write_down_end(ContainerStore& store,
 
 StartedContainer launch_container(ContainerStore& store,
                                   const ContainerInfo& info,
-                                  const Launch& launch,
+                                  Launch launch,
                                   StartFailure* failure,
                                   const Context& context) {
-  if (launch.is_first) return start_first(store, info, failure, context);
+  if (launch.is_first) return start_first(store, info, launch, failure, context);
   return with_context([&] { return "starting container " + info.name; },
                       [&] {
                         store.claim(info, ContainerStore::Use::Stopped, launch.claimed_by);
-                        return start_claimed(store, info, failure, context);
+                        return start_claimed(store, info, launch, failure, context);
                       });
 }
 
@@ -208,8 +230,14 @@ ExitStatus watch_launched(ContainerStore& store,
       context.warn(error.message());  // the program's own result matters more
     }
   };
-  return watch_container(*started.process, started.server, std::move(started.streams), foreground,
-                         signals, log, on_end, context);
+  Watch watch;
+  watch.foreground = foreground;
+  watch.input_end = info.config.stdin_once ? InputEnd::WithFirst : InputEnd::Never;
+  watch.root_server = started.server.get();
+  watch.log = &log;
+  watch.clients = started.clients.get();
+  return watch_process(*started.process, std::move(started.streams), watch, signals, on_end,
+                       context);
 }
 
 }  // namespace layerkit

@@ -12,6 +12,7 @@ namespace layerkit {
 struct StartedContainer {
   std::unique_ptr<Container> process;
   ContainerStreams streams;
+  std::unique_ptr<AttachServer> clients;
   ContainerState state;
   Fd server;  ///< of its root, where it has one
 };
@@ -21,6 +22,8 @@ struct Launch {
   bool is_first = true;  ///< by `run`: when it fails, nothing of the container is left
   /// Not the first: who has claimed the container for this process.
   std::optional<ProcessIdentity> claimed_by;
+  Fd client;                                 ///< who is attached from the start, or unset
+  std::optional<ConsoleSize> terminal_size;  ///< of its terminal, if it has one
 };
 
 /// Mounts the container, starts it and writes down that it runs. When it cannot be started that is
@@ -28,7 +31,7 @@ struct Launch {
 /// the Error is thrown.
 StartedContainer launch_container(ContainerStore& store,
                                   const ContainerInfo& info,
-                                  const Launch& launch,
+                                  Launch launch,
                                   StartFailure* failure,
                                   const Context& context);
 

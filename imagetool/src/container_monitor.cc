@@ -4,12 +4,15 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <array>
+#include <chrono>
 #include <csignal>
+#include <optional>
+#include <vector>
 
 #include "layerkit/base/error.h"
 #include "layerkit/imagetool/process_identity.h"
 #include "stream_relay.h"
+#include "user_terminal.h"
 
 namespace layerkit {
 namespace {
@@ -28,7 +31,7 @@ Pipe make_pipe() {
 void set_nonblocking(int fd) {
   const int flags = ::fcntl(fd, F_GETFL);
   if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
-    fail_errno(errno, "making a pipe non-blocking");
+    fail_errno(errno, "making a stream non-blocking");
   }
 }
 
@@ -38,30 +41,36 @@ void give_to(int fd, std::uint32_t uid, std::uint32_t gid) {
 
 class Monitor {
  public:
-  Monitor(Container& container,
-          const Fd& root_server,
+  Monitor(StartedProcess& process,
           ContainerStreams streams,
-          const Foreground& foreground,
+          const Watch& watch,
           SignalReader& signals,
-          LogWriter& log,
           const Context& context)
-      : container_(container),
-        root_server_(root_server.get()),
+      : process_(process),
         streams_(std::move(streams)),
-        signal_policy_(foreground.signals),
-        log_(log),
+        watch_(watch),
+        root_server_(watch.root_server),
         context_(context),
         signals_(signals),
-        input_(streams_.input ? foreground.input : -1, streams_.input.get(), "the container", {}),
+        input_(streams_.input ? watch.foreground.input : -1,
+               streams_.input.get(),
+               "the container",
+               {}),
         output_(streams_.output.get(),
-                foreground.output,
+                watch.foreground.output,
                 "standard output",
-                [this](std::string_view bytes) { write_log(LogStream::Output, bytes); }),
+                [this](std::string_view bytes) { publish(LogStream::Output, bytes); }),
         error_(streams_.error.get(),
-               foreground.error,
+               watch.foreground.error,
                "standard error",
-               [this](std::string_view bytes) { write_log(LogStream::Error, bytes); }),
-        keeps_input_open_(foreground.input < 0) {}
+               [this](std::string_view bytes) { publish(LogStream::Error, bytes); }),
+        raw_(streams_.terminal ? watch.foreground.input : -1) {
+    if (streams_.terminal) follow_size();
+    if (watch_.clients == nullptr) return;
+    watch_.clients->on_requests({.input = [this](std::string_view bytes) { input_.add(bytes); },
+                                 .end_of_input = [this] { other_input_ended_ = true; },
+                                 .resize = [this](const ConsoleSize& size) { resize(size); }});
+  }
 
   ExitStatus run(const std::function<void(const ExitStatus&)>& on_end);
 
@@ -78,36 +87,46 @@ class Monitor {
     ErrTo,
     SlotCount
   };
-  using Polled = std::array<pollfd, SlotCount>;
 
-  bool poll_once();
+  bool poll_once(int timeout_ms);
+  void collect_polls();
   void forward_signals();
+  void forward_one(int signal);
   void end_without_root();
-  void relay(const Polled& ready);
+  void relay();
   void close_finished_streams();
   void drain_output();
   void pass_on_rest();
-  void write_log(LogStream stream, std::string_view bytes);
+  void publish(LogStream stream, std::string_view bytes);
+  void resize(const ConsoleSize& size);
+  void follow_size();
+  bool is_at_users_terminal() const { return streams_.terminal && watch_.foreground.input >= 0; }
+  bool clients_are_behind() const {
+    return watch_.clients != nullptr && watch_.clients->has_pending();
+  }
 
-  Container& container_;
-  int root_server_;
+  StartedProcess& process_;
   ContainerStreams streams_;
-  SignalProxy signal_policy_;
-  LogWriter& log_;
+  const Watch& watch_;
+  int root_server_;
   const Context& context_;
   SignalReader& signals_;
   StreamRelay input_;
   StreamRelay output_;
   StreamRelay error_;
-  bool keeps_input_open_;
+  RawTerminal raw_;
+  std::vector<pollfd> polls_;
+  std::optional<int> left_by_;  ///< the signal by which the user has left
+  bool other_input_ended_ = false;
   bool log_works_ = true;
   bool ended_ = false;
 };
 
-void Monitor::write_log(LogStream stream, std::string_view bytes) {
-  if (!log_works_) return;
+void Monitor::publish(LogStream stream, std::string_view bytes) {
+  if (watch_.clients != nullptr) watch_.clients->send(stream, bytes);
+  if (watch_.log == nullptr || !log_works_) return;
   try {
-    log_.write(stream, bytes);
+    watch_.log->write(stream, bytes);
   } catch (const Error& error) {
     // A full disk must not stop the program that runs in the container.
     log_works_ = false;
@@ -115,71 +134,100 @@ void Monitor::write_log(LogStream stream, std::string_view bytes) {
   }
 }
 
+void Monitor::resize(const ConsoleSize& size) {
+  if (streams_.terminal) set_terminal_size(streams_.terminal.get(), size);
+}
+
+void Monitor::follow_size() {
+  if (const auto size = terminal_size(watch_.foreground.input)) resize(*size);
+}
+
 void Monitor::forward_signals() {
-  while (const auto signal = signals_.next()) {
-    if (ended_) {
-      // Nothing to forward to: the user wants us to end although the rest was not read.
-      output_.stop();
-      error_.stop();
-    } else if (signal_policy_ == SignalProxy::Forward) {
-      container_.signal(*signal);
-    }
+  while (const auto signal = signals_.next())
+    forward_one(*signal);
+}
+
+void Monitor::forward_one(int signal) {
+  if (signal == SIGWINCH) return follow_size();
+  if (ended_) {
+    // Nothing to forward to: the user wants us to end although the rest was not read.
+    output_.stop();
+    error_.stop();
+    if (watch_.clients != nullptr) watch_.clients->drop_clients();
+  } else if (is_at_users_terminal()) {
+    left_by_ = signal;
+  } else if (watch_.foreground.signals == SignalProxy::Forward) {
+    process_.signal(signal);
   }
 }
 
+/// What it would read or write is gone for good.
 void Monitor::end_without_root() {
   root_server_ = -1;
   // A process that ends by itself lets go of its root a moment before anybody hears of its end.
   constexpr int kMomentMs = 1000;
-  if (wait_for_exit(container_.pidfd(), kMomentMs)) return;
+  if (wait_for_exit(process_.pidfd(), kMomentMs)) return;
   context_.warn("the server of the container's root has ended: the container is killed");
-  container_.signal(SIGKILL);
+  process_.signal(SIGKILL);
 }
 
-void Monitor::relay(const Polled& ready) {
-  if (ready[InputFrom].revents != 0) input_.read_some(context_);
-  if (ready[InputTo].revents != 0) input_.write_some(context_);
-  if (ready[OutFrom].revents != 0) output_.read_some(context_);
-  if (ready[OutTo].revents != 0) output_.write_some(context_);
-  if (ready[ErrFrom].revents != 0) error_.read_some(context_);
-  if (ready[ErrTo].revents != 0) error_.write_some(context_);
+void Monitor::relay() {
+  if (polls_[InputFrom].revents != 0) input_.read_some(context_);
+  if (polls_[InputTo].revents != 0) input_.write_some(context_);
+  if (polls_[OutFrom].revents != 0) output_.read_some(context_);
+  if (polls_[OutTo].revents != 0) output_.write_some(context_);
+  if (polls_[ErrFrom].revents != 0) error_.read_some(context_);
+  if (polls_[ErrTo].revents != 0) error_.write_some(context_);
   close_finished_streams();
 }
 
 /// The other side of a pipe learns about an end only when ours is closed.
 void Monitor::close_finished_streams() {
-  if (!keeps_input_open_ && !input_.source_is_open() && !input_.has_pending()) {
+  const bool own_ended = watch_.foreground.input >= 0 && !input_.source_is_open();
+  const bool ends = watch_.input_end == InputEnd::WithFirst && !streams_.terminal;
+  if (ends && (own_ended || other_input_ended_) && !input_.has_pending()) {
+    input_.stop();
     streams_.input.reset();
   }
   if (!output_.source_is_open()) streams_.output.reset();
   if (!error_.source_is_open()) streams_.error.reset();
 }
 
-/// False once the container's process has ended.
-bool Monitor::poll_once() {
-  Polled wanted{};
-  wanted[Signals] = {signals_.fd(), POLLIN, 0};
-  wanted[Process] = {ended_ ? -1 : container_.pidfd(), POLLIN, 0};
+void Monitor::collect_polls() {
+  polls_.resize(SlotCount);
+  polls_[Signals] = {signals_.fd(), POLLIN, 0};
+  polls_[Process] = {ended_ ? -1 : process_.pidfd(), POLLIN, 0};
   // Only its end is waited for, not what it says.
-  wanted[RootServer] = {ended_ ? -1 : root_server_, 0, 0};
-  wanted[InputFrom] = input_.source_poll();
-  wanted[InputTo] = input_.target_poll();
-  wanted[OutFrom] = output_.source_poll();
-  wanted[OutTo] = output_.target_poll();
-  wanted[ErrFrom] = error_.source_poll();
-  wanted[ErrTo] = error_.target_poll();
-  if (::poll(wanted.data(), wanted.size(), -1) < 0) {
+  polls_[RootServer] = {ended_ ? -1 : root_server_, 0, 0};
+  polls_[InputFrom] = input_.source_poll();
+  polls_[InputTo] = input_.target_poll();
+  polls_[OutFrom] = output_.source_poll();
+  polls_[OutTo] = output_.target_poll();
+  polls_[ErrFrom] = error_.source_poll();
+  polls_[ErrTo] = error_.target_poll();
+  if (clients_are_behind()) polls_[OutFrom].fd = polls_[ErrFrom].fd = -1;
+  if (watch_.clients != nullptr) watch_.clients->add_polls(polls_, !input_.has_pending());
+}
+
+/// False once the process has ended, or the time was over.
+bool Monitor::poll_once(int timeout_ms) {
+  collect_polls();
+  const int ready = ::poll(polls_.data(), polls_.size(), timeout_ms);
+  if (ready < 0) {
     const int err = errno;
     if (err == EINTR) return true;
     fail_errno(err, "waiting for a container");
   }
-  if (wanted[Signals].revents != 0) forward_signals();
-  relay(wanted);
-  if (wanted[RootServer].revents != 0) end_without_root();
-  return wanted[Process].revents == 0;
+  if (polls_[Signals].revents != 0) forward_signals();
+  // Before the output: who is attached from the start has said so by now.
+  if (watch_.clients != nullptr)
+    watch_.clients->handle(std::span<const pollfd>(polls_).subspan(SlotCount));
+  relay();
+  if (polls_[RootServer].revents != 0) end_without_root();
+  return ready > 0 && polls_[Process].revents == 0;
 }
 
-/// Everything the ended container left in its pipes. Bounded: somebody outside may hold their
+/// Everything the ended process left in its pipes. Bounded: somebody outside may hold their
 /// other ends, passed through a socket in a volume.
 void Monitor::drain_output() {
   constexpr int kMaxReads = 256;
@@ -189,7 +237,7 @@ void Monitor::drain_output() {
     }
   }
   try {
-    if (log_works_) log_.finish();
+    if (watch_.log != nullptr && log_works_) watch_.log->finish();
   } catch (const Error& error) {
     context_.warn(error.message());
   }
@@ -198,16 +246,24 @@ void Monitor::drain_output() {
 void Monitor::pass_on_rest() {
   input_.stop();
   while (output_.has_pending() || error_.has_pending())
-    poll_once();
+    poll_once(-1);
+  // Clients that stand still must not keep this process for ever.
+  constexpr auto kPatience = std::chrono::seconds(10);
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (clients_are_behind() && std::chrono::steady_clock::now() < deadline)
+    poll_once(1000);
 }
 
 ExitStatus Monitor::run(const std::function<void(const ExitStatus&)>& on_end) {
-  while (poll_once()) {
+  while (!left_by_ && poll_once(-1)) {
   }
+  if (left_by_) return ExitStatus{128 + *left_by_, *left_by_, false};
   ended_ = true;
-  const ExitStatus status = container_.wait();
+  const ExitStatus status = process_.wait();
   drain_output();
+  if (watch_.clients != nullptr) watch_.clients->close();
   on_end(status);
+  if (watch_.clients != nullptr) watch_.clients->finish(status.code);
   pass_on_rest();
   return status;
 }
@@ -238,16 +294,22 @@ std::pair<ContainerStreams, ProcessStreams> make_streams(StandardInput input,
   return {std::move(ours), std::move(theirs)};
 }
 
-ExitStatus watch_container(Container& container,
-                           const Fd& root_server,
-                           ContainerStreams streams,
-                           const Foreground& foreground,
-                           SignalReader& signals,
-                           LogWriter& log,
-                           const std::function<void(const ExitStatus&)>& on_end,
-                           const Context& context) {
-  return Monitor(container, root_server, std::move(streams), foreground, signals, log, context)
-      .run(on_end);
+ContainerStreams terminal_streams(Fd master) {
+  set_nonblocking(master.get());
+  ContainerStreams streams;
+  streams.terminal = open_terminal_of(master.get());
+  streams.input = master.duplicate();
+  streams.output = std::move(master);
+  return streams;
+}
+
+ExitStatus watch_process(StartedProcess& process,
+                         ContainerStreams streams,
+                         const Watch& watch,
+                         SignalReader& signals,
+                         const std::function<void(const ExitStatus&)>& on_end,
+                         const Context& context) {
+  return Monitor(process, std::move(streams), watch, signals, context).run(on_end);
 }
 
 }  // namespace layerkit

@@ -6,11 +6,15 @@
 #include <filesystem>
 #include <memory>
 
+#include "attach_client.h"
+#include "attach_socket.h"
 #include "container_launch.h"
+#include "detach_keys.h"
 #include "layerkit/base/byte_stream.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/container_run.h"
+#include "user_terminal.h"
 
 namespace layerkit {
 namespace {
@@ -40,16 +44,21 @@ void read_report(const Fd& report, StartFailure* failure) {
 }
 
 constexpr int kReportFd = 3;
+constexpr int kClientFd = 4;
 
 /// Leaves everything of the caller behind: session, directory, descriptors, signal handlers.
-/// The report moves to kReportFd.
-void detach_process(int report) noexcept {
+/// The report moves to kReportFd, a client (or -1) to kClientFd.
+void detach_process(int report, int client) noexcept {
+  constexpr int kAbove = 16;  // of all that is replaced below
   ::setsid();
+  const int kept_report = ::fcntl(report, F_DUPFD_CLOEXEC, kAbove);
+  const int kept_client = client < 0 ? -1 : ::fcntl(client, F_DUPFD_CLOEXEC, kAbove);
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   for (int fd = 0; fd <= 2; ++fd)
     ::dup2(null, fd);
-  if (report != kReportFd) ::dup3(report, kReportFd, O_CLOEXEC);
-  ::close_range(4, ~0U, 0);
+  ::dup3(kept_report, kReportFd, O_CLOEXEC);
+  if (kept_client >= 0) ::dup3(kept_client, kClientFd, O_CLOEXEC);
+  ::close_range(kept_client >= 0 ? kClientFd + 1 : kReportFd + 1, ~0U, 0);
   if (::chdir("/") != 0) ::_exit(1);
   for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2}) {
     static_cast<void>(std::signal(signal, SIG_DFL));
@@ -58,15 +67,16 @@ void detach_process(int report) noexcept {
 }
 
 /// Opens everything anew: the descriptors of the process that forked us are closed.
-void monitor(const std::string& root, const ContainerInfo& info, const Launch& launch, Fd report) {
-  const Foreground nobody{.input = -1, .output = -1, .error = -1};
+void monitor(const std::string& root, const ContainerInfo& info, Launch launch, Fd report) {
+  Foreground nobody;
+  nobody.output = nobody.error = -1;
   const Context context;
   StartFailure failure = StartFailure::Setup;
   try {
     const auto images = ImageStore::open(root);
     ContainerStore store(*images);
     SignalReader signals;
-    StartedContainer started = launch_container(store, info, launch, &failure, context);
+    StartedContainer started = launch_container(store, info, std::move(launch), &failure, context);
     write_all(report.get(), "started\n", "the monitor's report");
     report.reset();
     watch_launched(store, info, std::move(started), nobody, signals, context);
@@ -77,11 +87,14 @@ void monitor(const std::string& root, const ContainerInfo& info, const Launch& l
 
 [[noreturn]] void monitor_process(const std::string& root,
                                   const ContainerInfo& info,
-                                  const Launch& launch,
+                                  Launch launch,
                                   int report) noexcept {
-  detach_process(report);
+  const bool has_client = static_cast<bool>(launch.client);
+  detach_process(report, launch.client.get());
+  static_cast<void>(launch.client.release());  // closed, but for its copy
+  if (has_client) launch.client = Fd(kClientFd);
   try {
-    monitor(root, info, launch, Fd(kReportFd));
+    monitor(root, info, std::move(launch), Fd(kReportFd));
   } catch (...) {
     ::_exit(1);  // the parent reports that we ended unexpectedly
   }
@@ -98,7 +111,7 @@ void wait_for_child(pid_t child) {
 
 void launch_in_background(ContainerStore& store,
                           const ContainerInfo& container,
-                          const Launch& launch,
+                          Launch launch,
                           StartFailure* failure) {
   const std::string root = std::filesystem::absolute(store.images().root()).string();
   int ends[2] = {-1, -1};
@@ -111,17 +124,46 @@ void launch_in_background(ContainerStore& store,
   if (child == 0) {
     // Forked twice so that the monitor is nobody's zombie.
     const pid_t grandchild = ::fork();
-    if (grandchild == 0) monitor_process(root, container, launch, monitor_end.get());
+    if (grandchild == 0) monitor_process(root, container, std::move(launch), monitor_end.get());
     ::_exit(grandchild < 0 ? 1 : 0);
   }
   monitor_end.reset();
+  launch.client.reset();
   wait_for_child(child);
   read_report(report, failure);
+}
+
+Launch again() {
+  Launch launch;
+  launch.is_first = false;
+  return launch;
 }
 
 bool is_running(const ContainerStore& store, const ContainerInfo& container) {
   const auto state = store.state(container.id);
   return state && state->status == ContainerStatus::Running;
+}
+
+/// Starts it in the background with this process attached from the start: nothing of what it says
+/// first is missed.
+AttachEnd launch_attached(ContainerStore& store,
+                          const ContainerInfo& container,
+                          Launch launch,
+                          const Foreground& foreground,
+                          StartFailure* failure,
+                          const Context& context) {
+  static_cast<void>(DetachKeys(foreground.detach_keys));  // refuses what makes no sense
+  SocketPair pair = make_attach_pair();
+  AttachClient client{std::move(pair.client), foreground, container.config.tty};
+  greet_monitor(client);
+  launch.client = std::move(pair.monitor);
+  if (container.config.tty) launch.terminal_size = terminal_size(foreground.input);
+  launch_in_background(store, container, std::move(launch), failure);
+  const auto state = store.state(container.id);
+  const auto init = state && state->init ? open_process(*state->init) : std::nullopt;
+  const auto end = attend(std::move(client), init ? init->get() : -1, context);
+  if (end) return *end;
+  fail(Errc::Io, "the process that watched container {} has ended", container.name);
 }
 
 }  // namespace
@@ -149,8 +191,7 @@ ExitStatus start_in_foreground(ContainerStore& store,
                                StartFailure* failure,
                                const Context& context) {
   SignalReader signals;
-  StartedContainer started =
-      launch_container(store, container, {.is_first = false, .claimed_by = {}}, failure, context);
+  StartedContainer started = launch_container(store, container, again(), failure, context);
   return watch_launched(store, container, std::move(started), foreground, signals, context);
 }
 
@@ -158,8 +199,7 @@ void start_in_background(ContainerStore& store,
                          const ContainerInfo& container,
                          StartFailure* failure,
                          const Context& /*context*/) {
-  if (!is_running(store, container))
-    launch_in_background(store, container, {.is_first = false, .claimed_by = {}}, failure);
+  if (!is_running(store, container)) launch_in_background(store, container, again(), failure);
 }
 
 void restart_container(ContainerStore& store,
@@ -170,12 +210,29 @@ void restart_container(ContainerStore& store,
   store.claim(container, ContainerStore::Use::Any);
   try {
     stop_container(store, container, timeout_s, context);
-    launch_in_background(store, container, {.is_first = false, .claimed_by = own_identity()},
-                         nullptr);
+    Launch launch = again();
+    launch.claimed_by = own_identity();
+    launch_in_background(store, container, std::move(launch), nullptr);
   } catch (const Error&) {
     store.release_claim(container.id);
     throw;
   }
+}
+
+AttachEnd run_attached(ContainerStore& store,
+                       const ContainerInfo& container,
+                       const Foreground& foreground,
+                       StartFailure* failure,
+                       const Context& context) {
+  return launch_attached(store, container, {}, foreground, failure, context);
+}
+
+AttachEnd start_attached(ContainerStore& store,
+                         const ContainerInfo& container,
+                         const Foreground& foreground,
+                         StartFailure* failure,
+                         const Context& context) {
+  return launch_attached(store, container, again(), foreground, failure, context);
 }
 
 }  // namespace layerkit

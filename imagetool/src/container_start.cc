@@ -159,19 +159,6 @@ std::vector<std::string> planned_command(const ContainerInfo& info) {
   return command;
 }
 
-/// A profile that was asked for is kept by a privileged container, too, as docker has it.
-std::optional<SeccompProfile> planned_seccomp(const HostOptions& options) {
-  const SecurityOptions& security = options.security;
-  if (security.is_seccomp_unconfined()) return std::nullopt;
-  auto capabilities = planned_capabilities(options);
-  if (!security.seccomp.empty()) {
-    return parse_docker_seccomp_profile(security.seccomp, "the container's seccomp profile",
-                                        seccomp_target(std::move(capabilities)));
-  }
-  if (options.privileged) return std::nullopt;
-  return default_seccomp_profile(capabilities);
-}
-
 void plan_namespaces(const HostOptions& options, Namespaces& namespaces) {
   const auto plan = [](bool is_hosts, Namespace& planned) {
     if (is_hosts) planned.from = Namespace::From::Caller;
@@ -198,10 +185,41 @@ ProcessSpec plan_process(const ContainerInfo& info, const RootDir& rootfs) {
   // Without AppArmor there is nothing to be free of.
   if (has_apparmor()) process.apparmor_profile = info.options.security.apparmor;
   process.oom_score_adj = info.options.oom_score_adj;
+  process.terminal = info.config.tty;
   return process;
 }
 
 }  // namespace
+
+/// A profile that was asked for is kept by a privileged container, too, as docker has it.
+std::optional<SeccompProfile> planned_seccomp(const HostOptions& options) {
+  const SecurityOptions& security = options.security;
+  if (security.is_seccomp_unconfined()) return std::nullopt;
+  auto capabilities = planned_capabilities(options);
+  if (!security.seccomp.empty()) {
+    return parse_docker_seccomp_profile(security.seccomp, "the container's seccomp profile",
+                                        seccomp_target(std::move(capabilities)));
+  }
+  if (options.privileged) return std::nullopt;
+  return default_seccomp_profile(capabilities);
+}
+
+ProcessSpec plan_command(const ContainerInfo& info,
+                         const ContainerCommand& command,
+                         const RootDir& rootfs) {
+  // The container as if it had been made for this command.
+  ContainerInfo joined = info;
+  joined.options.init = false;
+  joined.options.privileged = info.options.privileged || command.privileged;
+  joined.config.entrypoint.clear();
+  joined.config.cmd = command.args;
+  joined.config.tty = command.tty;
+  for (const std::string& variable : command.env)
+    set_environment(joined.config.env, variable);
+  if (!command.user.empty()) joined.config.user = command.user;
+  if (!command.working_dir.empty()) joined.config.working_dir = command.working_dir;
+  return plan_process(joined, rootfs);
+}
 
 StartPlan plan_start(const ContainerStore& store,
                      const ContainerInfo& info,

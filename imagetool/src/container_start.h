@@ -1,6 +1,8 @@
 #pragma once
 
 #include "layerkit/base/fd.h"
+#include "layerkit/base/root_dir.h"
+#include "layerkit/imagetool/container_exec.h"
 #include "layerkit/imagetool/container_store.h"
 #include "layerkit/runner/container_spec.h"
 
@@ -22,5 +24,13 @@ StartPlan plan_start(const ContainerStore& store,
                      const ContainerInfo& info,
                      Fd rootfs,
                      const std::string& network);
+
+/// A further process of the container, whose users `rootfs` names.
+ProcessSpec plan_command(const ContainerInfo& info,
+                         const ContainerCommand& command,
+                         const RootDir& rootfs);
+
+/// nullopt: unconfined.
+std::optional<SeccompProfile> planned_seccomp(const HostOptions& options);
 
 }  // namespace layerkit

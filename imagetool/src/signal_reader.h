@@ -7,9 +7,9 @@
 
 namespace layerkit {
 
-/// Blocks the signals that a monitor hands on (HUP, INT, QUIT, TERM, USR1, USR2) for as long as it
-/// lives and reads them from a descriptor instead. Made before the container starts, so that none
-/// is lost. REQUIRES: the process has one thread, or the others block them too.
+/// Blocks the signals that a monitor hands on (HUP, INT, QUIT, TERM, USR1, USR2), and WINCH, for as
+/// long as it lives and reads them from a descriptor instead. Made before the container starts, so
+/// that none is lost. REQUIRES: the process has one thread, or the others block them too.
 class SignalReader {
  public:
   SignalReader();

@@ -11,7 +11,7 @@ namespace layerkit {
 SignalReader::SignalReader() {
   sigset_t wanted;
   ::sigemptyset(&wanted);
-  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2}) {
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH}) {
     ::sigaddset(&wanted, signal);
   }
   fd_ = Fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));

@@ -25,6 +25,10 @@ pollfd StreamRelay::target_poll() const noexcept {
   return {pending_.empty() ? -1 : target_, POLLOUT, 0};
 }
 
+void StreamRelay::add(std::string_view bytes) {
+  if (target_ >= 0) pending_.append(bytes);
+}
+
 bool StreamRelay::read_some(const Context& context) {
   std::array<char, 32768> buffer{};
   const auto count = ::read(source_, buffer.data(), buffer.size());
@@ -37,7 +41,7 @@ bool StreamRelay::read_some(const Context& context) {
   }
   const std::string_view bytes(buffer.data(), static_cast<std::size_t>(count));
   if (observer_) observer_(bytes);
-  if (target_ >= 0) pending_.append(bytes);
+  add(bytes);
   return true;
 }
 

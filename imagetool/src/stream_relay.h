@@ -26,12 +26,16 @@ class StreamRelay {
   pollfd source_poll() const noexcept;
   pollfd target_poll() const noexcept;
 
+  /// Passes bytes on that did not come from the source.
+  void add(std::string_view bytes);
+
   /// Call after poll(2) reported anything for the source; false when nothing was there.
   bool read_some(const Context& context);
   /// Call after poll(2) reported anything for the target.
   void write_some(const Context& context);
 
   bool source_is_open() const noexcept { return source_ >= 0; }
+  bool target_is_open() const noexcept { return target_ >= 0; }
   bool has_pending() const noexcept { return !pending_.empty(); }
   /// What is still to be passed on is dropped, nothing more is read.
   void stop() noexcept;

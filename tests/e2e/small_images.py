@@ -26,11 +26,12 @@ def layer(*entries):
     return buffer.getvalue()
 
 
-def busybox_layer():
-    """A root file system in which /bin/sh runs."""
+def busybox_layer(more=()):
+    """A root file system in which /bin/sh runs; with more entries."""
     with open(shutil.which("busybox"), "rb") as file:
         content = file.read()
-    return layer(("bin", None), ("bin/busybox", content), ("bin/sh", "-> bin/busybox"), ("etc", None))
+    return layer(("bin", None), ("bin/busybox", content), ("bin/sh", "-> bin/busybox"), ("etc", None),
+                 *more)
 
 
 def write_archive(path, name, layers):

@@ -110,7 +110,7 @@ TEST_P(RunTest, WhatCannotStartHasDockersExitCodes) {
   expect("--rm box /no/such/program", 127, "/no/such/program");
   expect("box nosuch", 127, "nosuch");
   expect("box /etc/not-executable", 126, "not-executable");
-  expect("-t box true", 125, "unknown flag: '-t'");
+  expect("--nosuch box true", 125, "unknown flag: '--nosuch'");
   expect("box", 0, "");
   expect("nosuchimage", 125, "No such image: nosuchimage");
   expect("--memory 1m box", 125, "Minimum memory limit allowed is 6MB");

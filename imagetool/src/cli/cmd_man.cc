@@ -15,6 +15,15 @@ passes on the exit status of the container's process (128 and the signal's numbe
 ended it). It exits with 125 when the container could not be set up, 126 when the program cannot be
 executed and 127 when it does not exist.
 .PP
+.BR "imagetool start \-a" ,
+.B imagetool attach
+and
+.B imagetool exec
+pass on the exit status of the process in the same way; 0 when the detach keys left a container running,
+128 and the signal's number when a signal made them leave a terminal.
+.B imagetool exec
+exits with 126 when the command cannot be executed and 127 when it does not exist.
+.PP
 .B imagetool check
 exits with 1 when it found anything; after
 .B \-\-repair

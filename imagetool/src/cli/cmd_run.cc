@@ -1,8 +1,7 @@
-#include <unistd.h>
-
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/foreground.h"
 #include "cli/make_container.h"
 #include "cli/output.h"
 #include "cli/run_options.h"
@@ -14,6 +13,7 @@ void run_created(Session& session,
                  ContainerStore& store,
                  const ContainerInfo& container,
                  const RunOptions& options,
+                 const Foreground& foreground,
                  StartFailure& failure) {
   flush_output();  // the monitor process must not inherit what was printed
   if (options.detach) {
@@ -21,20 +21,28 @@ void run_created(Session& session,
     print_line(container.id);
     return;
   }
-  Foreground foreground;
-  foreground.input = options.interactive ? STDIN_FILENO : -1;
-  foreground.signals = options.proxy_signals ? SignalProxy::Forward : SignalProxy::Ignore;
+  if (options.tty) {
+    report_end(session, run_attached(store, container, foreground, &failure, session.context));
+    return;
+  }
   session.exit_code =
       run_in_foreground(store, container, foreground, &failure, session.context).code;
 }
 
 void run(Session& session, const RunOptions& options, const std::string& image) {
+  Foreground foreground;
+  if (!options.detach) {
+    foreground = make_foreground({.input = options.interactive,
+                                  .proxy_signals = options.proxy_signals,
+                                  .detach_keys = options.detach_keys},
+                                 options.tty);
+  }
   CidFile cidfile(options.cidfile);
   ContainerStore store(session.store());
   StartFailure failure = StartFailure::Setup;
   try {
     const ContainerInfo container = make_container(session, store, options, image, cidfile);
-    run_created(session, store, container, options, failure);
+    run_created(session, store, container, options, foreground, failure);
   } catch (const Error&) {
     cidfile.discard();
     session.failure_exit_code = exit_code_of(failure);

@@ -1,8 +1,7 @@
-#include <unistd.h>
-
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/foreground.h"
 #include "cli/output.h"
 #include "layerkit/imagetool/container_run.h"
 
@@ -11,21 +10,29 @@ namespace {
 
 struct StartOptions {
   std::vector<std::string> containers;
+  ForegroundChoice choice;
   bool attach = false;
-  bool interactive = false;
-  bool proxy_signals = true;
 };
 
-void start_attached(Session& session, const StartOptions& options) {
+void start_one_attached(Session& session, const StartOptions& options) {
   if (options.containers.size() != 1)
     fail(Errc::Invalid, "you cannot start and attach multiple containers at once");
   ContainerStore store(session.store());
+  store.clean();
   const ContainerInfo container = store.find(options.containers.front());
-  Foreground foreground;
-  foreground.input = options.interactive ? STDIN_FILENO : -1;
-  foreground.signals = options.proxy_signals ? SignalProxy::Forward : SignalProxy::Ignore;
-  session.exit_code =
-      start_in_foreground(store, container, foreground, nullptr, session.context).code;
+  ForegroundChoice choice = options.choice;
+  choice.input = choice.input && container.config.open_stdin;
+  const Foreground foreground = make_foreground(choice, container.config.tty);
+  const auto state = store.state(container.id);
+  if (state && state->status == ContainerStatus::Running) {
+    report_end(session, attach_container(store, container, foreground, session.context));
+  } else if (container.config.tty) {
+    report_end(session,
+               layerkit::start_attached(store, container, foreground, nullptr, session.context));
+  } else {
+    session.exit_code =
+        start_in_foreground(store, container, foreground, nullptr, session.context).code;
+  }
 }
 
 void start(Session& session, const StartOptions& options) {
@@ -48,17 +55,18 @@ void add_start(CLI::App& app, Session& session) {
   auto options = std::make_shared<StartOptions>();
   command->add_flag("-a,--attach", options->attach,
                     "Pass its output and signals on, exit with its exit code");
-  command->add_flag("-i,--interactive", options->interactive,
+  add_detach_keys_option(*command, options->choice.detach_keys);
+  command->add_flag("-i,--interactive", options->choice.input,
                     "As --attach, and pass standard input on, too");
-  command->add_flag("--sig-proxy", options->proxy_signals,
+  command->add_flag("--sig-proxy", options->choice.proxy_signals,
                     "With --attach: pass received signals on (default); --sig-proxy=false ignores "
                     "them");
   command->add_option("container", options->containers, "Containers")
       ->type_name("CONTAINER")
       ->required();
   command->callback([&session, options] {
-    if (options->attach || options->interactive) {
-      start_attached(session, *options);
+    if (options->attach || options->choice.input) {
+      start_one_attached(session, *options);
     } else {
       start(session, *options);
     }

@@ -19,6 +19,7 @@ inline constexpr char kHidden[] = "";
 
 // One function per subcommand, each in its cmd_<verb>.cc.
 void add_append(CLI::App& app, Session& session);
+void add_attach(CLI::App& app, Session& session);
 void add_cat(CLI::App& app, Session& session);
 void add_check(CLI::App& app, Session& session);
 void add_commit(CLI::App& app, Session& session);
@@ -27,6 +28,7 @@ void add_config(CLI::App& app, Session& session);
 void add_create(CLI::App& app, Session& session);
 void add_diff(CLI::App& app, Session& session);
 void add_drop(CLI::App& app, Session& session);
+void add_exec(CLI::App& app, Session& session);
 void add_explain(CLI::App& app, Session& session);
 void add_flatten(CLI::App& app, Session& session);
 void add_history(CLI::App& app, Session& session);
@@ -62,6 +64,7 @@ void add_tree(CLI::App& app, Session& session);
 void add_unmount(CLI::App& app, Session& session);
 void add_unpause(CLI::App& app, Session& session);
 void add_version(CLI::App& app, Session& session);
+void add_wait(CLI::App& app, Session& session);
 
 /// Every subcommand, in the order in which the help shows them.
 inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
@@ -93,8 +96,11 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_create,
     add_start,
     add_restart,
+    add_exec,
     add_ps,
     add_logs,
+    add_attach,
+    add_wait,
     add_stop,
     add_kill,
     add_pause,

@@ -80,18 +80,6 @@ std::string read_user_file(const std::string& path) {
   return read_all(source, kMaxBytes, path);
 }
 
-void read_environment(const RunOptions& options, ConfigOverrides& config) {
-  for (const auto& path : options.env_files) {
-    const auto lines = parse_environment_file(read_user_file(path), path, own_variable);
-    config.env.insert(config.env.end(), lines.begin(), lines.end());
-  }
-  for (const auto& text : options.env) {
-    if (const auto variable = parse_environment(text, own_variable)) {
-      config.env.push_back(*variable);
-    }
-  }
-}
-
 void read_volumes(const RunOptions& options, RunRequest& request) {
   const std::string directory = std::filesystem::current_path().string();
   for (const auto& text : options.volumes) {
@@ -273,7 +261,7 @@ void read_host_options(const RunOptions& options, HostOptions& host) {
 }
 
 void read_config(const RunOptions& options, ConfigOverrides& config) {
-  read_environment(options, config);
+  config.env = read_environment(options.env_files, options.env);
   for (const auto& text : options.labels) {
     const auto [key, value] = parse_key_value(text, "label");
     config.labels[key] = value;
@@ -285,9 +273,24 @@ void read_config(const RunOptions& options, ConfigOverrides& config) {
   config.stop_signal = options.stop_signal;
   read_optional("--stop-timeout", options.stop_timeout, config.stop_timeout_s, parse_count);
   config.open_stdin = options.interactive;
+  config.stdin_once = options.interactive && !options.detach;
+  config.tty = options.tty;
 }
 
 }  // namespace
+
+std::vector<std::string> read_environment(const std::vector<std::string>& files,
+                                          const std::vector<std::string>& variables) {
+  std::vector<std::string> env;
+  for (const auto& path : files) {
+    const auto lines = parse_environment_file(read_user_file(path), path, own_variable);
+    env.insert(env.end(), lines.begin(), lines.end());
+  }
+  for (const auto& text : variables) {
+    if (const auto variable = parse_environment(text, own_variable)) env.push_back(*variable);
+  }
+  return env;
+}
 
 RunRequest to_request(const RunOptions& options, const std::vector<std::string>& arguments) {
   RunRequest request;

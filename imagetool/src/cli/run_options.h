@@ -65,12 +65,18 @@ struct RunOptions {
   bool remove = false;
   bool detach = false;
   bool interactive = false;
+  bool tty = false;
   bool read_only = false;
   bool privileged = false;
   bool init = false;
   bool oom_kill_disable = false;
   bool proxy_signals = true;
+  std::string detach_keys;
 };
+
+/// --env-file and --env as "K=V", in that order. Reads files and variables of this process.
+std::vector<std::string> read_environment(const std::vector<std::string>& files,
+                                          const std::vector<std::string>& variables);
 
 void declare_create_options(CLI::App& command, RunOptions& options);
 /// What `run` has besides those.

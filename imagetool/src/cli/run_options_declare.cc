@@ -1,3 +1,4 @@
+#include "cli/foreground.h"
 #include "cli/run_options.h"
 
 namespace layerkit::cli {
@@ -40,6 +41,7 @@ void declare_process_options(CLI::App& command, RunOptions& options) {
   add_text(command, "--stop-signal", options.stop_signal, "Signal to stop the container", "SIGNAL");
   add_text(command, "--stop-timeout", options.stop_timeout, "Time until 'stop' kills the container",
            "SECONDS");
+  command.add_flag("-t,--tty", options.tty, "Give it a terminal");
   add_text(command, "-u,--user", options.user, "User and group, by name or ID", "USER[:GROUP]");
   add_text(command, "-w,--workdir", options.workdir, "Working directory", "PATH");
 }
@@ -140,6 +142,7 @@ void declare_create_options(CLI::App& command, RunOptions& options) {
 
 void declare_run_options(CLI::App& command, RunOptions& options) {
   command.add_flag("-d,--detach", options.detach, "Run in the background and print the ID");
+  add_detach_keys_option(command, options.detach_keys);
   command.add_flag("--sig-proxy", options.proxy_signals,
                    "Pass received signals on (default); --sig-proxy=false ignores them");
 }

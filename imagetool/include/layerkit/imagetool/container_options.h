@@ -104,6 +104,8 @@ struct ContainerConfig {
   std::string stop_signal;           ///< as given; empty: SIGTERM
   std::optional<std::uint64_t> stop_timeout_s;
   bool open_stdin = false;
+  bool stdin_once = false;  ///< it ends with the input of the first who is attached
+  bool tty = false;         ///< it runs at a terminal of its own
 
   /// ENTRYPOINT followed by CMD: what is executed.
   std::vector<std::string> command_line() const;
@@ -125,6 +127,8 @@ struct ConfigOverrides {
   std::string stop_signal;
   std::optional<std::uint64_t> stop_timeout_s;
   bool open_stdin = false;
+  bool stdin_once = false;
+  bool tty = false;
 };
 
 /// The image's `config` with the command line on top, combined as docker does: an entrypoint
@@ -132,8 +136,11 @@ struct ConfigOverrides {
 /// Throws Error{Invalid} "no command specified" when nothing is left to execute.
 ContainerConfig merge_config(const Image& image, const ConfigOverrides& overrides);
 
-/// The process environment: docker's defaults (PATH, HOSTNAME), then `config.env`, then HOME
-/// unless one of them has it.
+/// Sets or replaces a variable: "K=V".
+void set_environment(std::vector<std::string>& env, const std::string& variable);
+
+/// The process environment: docker's defaults (PATH, HOSTNAME, at a terminal TERM), then
+/// `config.env`, then HOME unless one of them has it.
 std::vector<std::string> process_environment(const ContainerConfig& config,
                                              const std::string& home);
 

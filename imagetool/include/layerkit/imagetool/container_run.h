@@ -35,6 +35,7 @@ struct Foreground {
   int output = 1;
   int error = 2;
   SignalProxy signals = SignalProxy::Forward;
+  std::string detach_keys = {};  ///< docker's notation; empty: ctrl-p,ctrl-q
 };
 
 /// Runs a created container to its end: mounts it, starts it, passes its streams through and logs
@@ -68,6 +69,41 @@ void start_in_background(ContainerStore& store,
                          const ContainerInfo& container,
                          StartFailure* failure,
                          const Context& context);
+
+/// How somebody who was attached to a container left it.
+struct AttachEnd {
+  enum class How {
+    Ended,     ///< the container has ended; `code` is its exit code
+    Detached,  ///< by the detach keys
+    Signalled  ///< at a terminal, by a signal: `code` is 128 and its number
+  };
+  How how = How::Ended;
+  int code = 0;
+};
+
+/// As run_in_foreground, but the container runs in a process of its own, which stays behind when
+/// the user leaves: for a container with a terminal. The user's terminal, `foreground.input`, is
+/// raw meanwhile and its size is followed. REQUIRES: as run_in_background.
+AttachEnd run_attached(ContainerStore& store,
+                       const ContainerInfo& container,
+                       const Foreground& foreground,
+                       StartFailure* failure,
+                       const Context& context);
+/// The same with a container that was made or has ended before.
+AttachEnd start_attached(ContainerStore& store,
+                         const ContainerInfo& container,
+                         const Foreground& foreground,
+                         StartFailure* failure,
+                         const Context& context);
+/// The same with one that runs. Throws Error{Invalid} when it does not run or is paused, Error{Io}
+/// when its monitor is gone.
+AttachEnd attach_container(ContainerStore& store,
+                           const ContainerInfo& container,
+                           const Foreground& foreground,
+                           const Context& context);
+
+/// Waits until the container runs no more; its exit code.
+int wait_container(ContainerStore& store, const ContainerInfo& container, const Context& context);
 
 /// Stops the container if it runs, as stop_container does, and starts it in the background. With
 /// `auto_remove`, too, it is there all the time. REQUIRES: as run_in_background.
