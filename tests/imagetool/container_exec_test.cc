@@ -87,6 +87,7 @@ TEST_P(ExecTest, OnlyARunningContainerCanDoIt) {
   output("unpause cc");
   output("kill cc");
   expect_error("exec cc true", "container cc is not running");
+  expect_error("top cc", "container cc is not running");
   expect_error("attach cc", "You cannot attach to a stopped container, start it first: cc");
 }
 
@@ -133,6 +134,36 @@ TEST_P(ExecTest, AttachHearsThatTheMonitorIsGone) {
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_NE(result.output.find("the process that watche"), std::string::npos) << result.output;
   expect_error("attach cc", "the process that watches it is gone");
+}
+
+TEST_P(ExecTest, TopListsItsProcesses) {
+  const std::string pid = std::to_string(inspect("cc")["State"]["Pid"].get<pid_t>());
+  EXPECT_TRUE(output("top cc").starts_with("UID ")) << output("top cc");
+  EXPECT_NE(output("top cc").find("sleep 1000"), std::string::npos);
+  const std::string table = output("top cc -o pid,args");
+  EXPECT_TRUE(table.starts_with("PID ")) << table;
+  EXPECT_NE(table.find(pid), std::string::npos) << table;
+  EXPECT_EQ(output("top cc comm"), "COMMAND\nsleep");
+  expect_error("top cc -o nosuch", "'nosuch' is not the name of a column");
+}
+
+TEST_P(ExecTest, StatsShowsWhatIsUsed) {
+  const std::string table = output("stats --no-stream");
+  EXPECT_TRUE(table.starts_with("CONTAINER ID ")) << table;
+  const auto row = nlohmann::json::parse(output("stats --no-stream --format json cc"));
+  EXPECT_EQ(row["Name"], "cc");
+  EXPECT_TRUE(row["CPUPerc"].get<std::string>().ends_with("%"));
+  EXPECT_NE(row["MemUsage"].get<std::string>().find(" / "), std::string::npos);
+  EXPECT_EQ(row["PIDs"], "1");
+  output("kill cc");
+  EXPECT_EQ(output("stats --no-stream -a --format '{{.Name}} {{.CPUPerc}} {{.PIDs}}'"), "cc -- --");
+  EXPECT_EQ(output("stats --no-stream --format '{{.Name}}'"), "");
+  expect_error("stats --no-stream nosuch", "No such container: nosuch");
+}
+
+TEST_P(ExecTest, PortNamesWhatIsPublished) {
+  EXPECT_EQ(output("port cc"), "");
+  expect_error("port cc 80", "no public port '80/tcp' published for cc");
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, ExecTest, kMountChoices, name_of);

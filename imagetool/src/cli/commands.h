@@ -54,12 +54,15 @@ void add_rm_path(CLI::App& app, Session& session);
 void add_rmi(CLI::App& app, Session& session);
 void add_run(CLI::App& app, Session& session);
 void add_save(CLI::App& app, Session& session);
+void add_port(CLI::App& app, Session& session);
 void add_prune(CLI::App& app, Session& session);
 void add_squash(CLI::App& app, Session& session);
 void add_start(CLI::App& app, Session& session);
+void add_stats(CLI::App& app, Session& session);
 void add_stop(CLI::App& app, Session& session);
 void add_system(CLI::App& app, Session& session);
 void add_tag(CLI::App& app, Session& session);
+void add_top(CLI::App& app, Session& session);
 void add_tree(CLI::App& app, Session& session);
 void add_unmount(CLI::App& app, Session& session);
 void add_unpause(CLI::App& app, Session& session);
@@ -101,6 +104,9 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_logs,
     add_attach,
     add_wait,
+    add_top,
+    add_stats,
+    add_port,
     add_stop,
     add_kill,
     add_pause,
