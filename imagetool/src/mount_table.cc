@@ -151,39 +151,43 @@ std::string MountTable::mount_image(const Image& image,
                 directory.value_or(root_ + "/" + image.id().hex()));
 }
 
+MountedLayers MountTable::open_container(const ContainerStore& store,
+                                         const ContainerInfo& container,
+                                         MountBackend backend) {
+  const Store& layers = images_.layers();
+  const auto state = store.state(container.id);
+  const MountBackend before = state ? state->backend : MountBackend::Auto;
+  if (state && state->status == ContainerStatus::Running && state->init) {
+    require_same(container, before, backend);
+    return {DetachedMount(clone_root_of_process(state->init->pid)), before, Fd()};
+  }
+  if (const auto shown = mounts_of(MountSource::Container, container.id); !shown.empty()) {
+    require_same(container, shown.front().backend, backend);
+    return {show_again(shown.front()), shown.front().backend, Fd()};
+  }
+  if (backend == MountBackend::Auto) backend = before;
+  if (backend == MountBackend::Auto) backend = container.backend;
+  return mount_layers(layers, layers.mount_container(container.id),
+                      {.backend = backend, .power = MountPower::NoSuidNoDev});
+}
+
 std::string MountTable::mount_container(const ContainerStore& store,
                                         const ContainerInfo& container,
                                         const std::optional<std::string>& directory,
                                         MountBackend backend) {
   const FileLock held = lock();
-  const Store& layers = images_.layers();
-  const std::string target = directory.value_or(layers.container_paths(container.id).merged);
-  MountRecord record;
-  record.source = MountSource::Container;
-  record.id = container.id;
   const auto state = store.state(container.id);
-  const MountBackend before = state ? state->backend : MountBackend::Auto;
   if (state && state->status != ContainerStatus::Running && ContainerStore::is_claimed(*state)) {
     fail(Errc::Busy, "mounting container {}: process {} is starting or removing it", container.name,
          state->claimed_by->pid);
   }
-  if (state && state->status == ContainerStatus::Running && state->init) {
-    require_same(container, before, backend);
-    record.backend = before;
-    return attach(DetachedMount(clone_root_of_process(state->init->pid)), std::move(record),
-                  target);
-  }
-  if (const auto shown = mounts_of(MountSource::Container, container.id); !shown.empty()) {
-    require_same(container, shown.front().backend, backend);
-    record.backend = shown.front().backend;
-    return attach(show_again(shown.front()), std::move(record), target);
-  }
-  if (backend == MountBackend::Auto) backend = before;
-  if (backend == MountBackend::Auto) backend = container.backend;
-  MountedLayers mounted = mount_layers(layers, layers.mount_container(container.id),
-                                       {.backend = backend, .power = MountPower::NoSuidNoDev});
+  MountedLayers mounted = open_container(store, container, backend);
+  MountRecord record;
+  record.source = MountSource::Container;
+  record.id = container.id;
   record.backend = mounted.backend;
-  return attach(std::move(mounted.mount), std::move(record), target);
+  return attach(std::move(mounted.mount), std::move(record),
+                directory.value_or(images_.layers().container_paths(container.id).merged));
 }
 
 /// Whether nothing else shows the file system of a mount that has just been taken away.

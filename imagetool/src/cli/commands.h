@@ -26,6 +26,7 @@ void add_commit(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);
 void add_config(CLI::App& app, Session& session);
 void add_create(CLI::App& app, Session& session);
+void add_cp(CLI::App& app, Session& session);
 void add_diff(CLI::App& app, Session& session);
 void add_drop(CLI::App& app, Session& session);
 void add_exec(CLI::App& app, Session& session);
@@ -107,6 +108,7 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_top,
     add_stats,
     add_port,
+    add_cp,
     add_stop,
     add_kill,
     add_pause,

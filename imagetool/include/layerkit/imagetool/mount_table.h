@@ -47,6 +47,12 @@ class MountTable {
                               const std::optional<std::string>& directory,
                               MountBackend backend = MountBackend::Auto);
 
+  /// The same root as a detached mount without a place. REQUIRES: lock() is held; the container
+  /// runs, or the calling process has claimed it.
+  MountedLayers open_container(const ContainerStore& store,
+                               const ContainerInfo& container,
+                               MountBackend backend);
+
   /// What is mounted now.
   std::vector<MountRecord> list() const;
   std::vector<MountRecord> mounts_of(MountSource source, const std::string& id) const;

@@ -1,0 +1,106 @@
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+#include "layerkit/base/byte_stream.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
+#include "layerkit/base/text.h"
+#include "layerkit/imagetool/container_copy.h"
+#include "time_format.h"
+
+namespace layerkit::cli {
+namespace {
+
+constexpr std::string_view kStream = "-";
+
+struct CpOptions {
+  CopyOptions copy;
+  bool quiet = false;
+  std::string source;
+  std::string target;
+};
+
+/// One side of the copy.
+struct Place {
+  std::optional<std::string> container;
+  std::string path;
+};
+
+/// As docker: what starts with '/' or '.' is a path of the host, also with a colon in it.
+Place parse_place(const std::string& text) {
+  const auto colon = text.find(':');
+  if (colon == std::string::npos || text.starts_with('/') || text.starts_with('.'))
+    return {std::nullopt, text};
+  return {text.substr(0, colon), text.substr(colon + 1)};
+}
+
+std::uint64_t copy_out(Session& session,
+                       ContainerStore& store,
+                       const Place& from,
+                       const Place& to,
+                       const CopyOptions& options) {
+  const ContainerInfo container = store.find(*from.container);
+  if (to.path != kStream)
+    return copy_from_container(store, container, from.path, to.path, options, session.context);
+  flush_output();
+  FdSink output(STDOUT_FILENO, "standard output");
+  return export_from_container(store, container, from.path, output, options, session.context);
+}
+
+std::uint64_t copy_in(Session& session,
+                      ContainerStore& store,
+                      const Place& from,
+                      const Place& to,
+                      const CopyOptions& options) {
+  const ContainerInfo container = store.find(*to.container);
+  if (from.path != kStream)
+    return copy_to_container(store, container, from.path, to.path, options, session.context);
+  FdSource input(STDIN_FILENO, "standard input");
+  return import_into_container(store, container, input, to.path, session.context);
+}
+
+void cp(Session& session, const CpOptions& options) {
+  const Place from = parse_place(options.source);
+  const Place to = parse_place(options.target);
+  if (from.container && to.container)
+    fail(Errc::Unsupported, "copying between containers is not supported");
+  if (!from.container && !to.container)
+    fail(Errc::Invalid, "must specify at least one container source");
+  ContainerStore store(session.store());
+  const std::uint64_t bytes = from.container ? copy_out(session, store, from, to, options.copy)
+                                             : copy_in(session, store, from, to, options.copy);
+  if (options.quiet || to.path == kStream || ::isatty(STDERR_FILENO) != 1) return;
+  write_all(
+      STDERR_FILENO,
+      fmt::format("Successfully copied {} to {}\n", human_size(bytes), escaped(options.target)),
+      "standard error");
+}
+
+}  // namespace
+
+void add_cp(CLI::App& app, Session& session) {
+  CLI::App* command =
+      app.add_subcommand("cp", "Copy files or folders between a container and the host")
+          ->group(kContainers);
+  command->footer(
+      "One side is CONTAINER:PATH, the other a path of the host, or '-': a tar stream.");
+  auto options = std::make_shared<CpOptions>();
+  command->add_flag("-a,--archive", options->copy.keeps_owners,
+                    "Keep owners and set-user-ID bits, too");
+  command->add_flag("-L,--follow-link", options->copy.follows_link,
+                    "Follow a symlink that is the source");
+  command->add_flag("-q,--quiet", options->quiet, "Do not say what was copied");
+  command->add_option("source", options->source, "What to copy")
+      ->type_name("CONTAINER:SRC_PATH|SRC_PATH|-")
+      ->required();
+  command->add_option("target", options->target, "Where to")
+      ->type_name("CONTAINER:DEST_PATH|DEST_PATH|-")
+      ->required();
+  command->callback([&session, options] { cp(session, *options); });
+}
+
+}  // namespace layerkit::cli

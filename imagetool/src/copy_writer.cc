@@ -1,0 +1,203 @@
+#include "copy_writer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <vector>
+
+#include "layerkit/base/byte_stream.h"
+#include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
+#include "layerkit/base/text.h"
+
+namespace layerkit {
+namespace {
+
+constexpr std::uint32_t kSpecialBits = 06000;
+
+timespec as_timespec(const Timestamp& time) {
+  return {time.seconds, static_cast<long>(time.nanoseconds)};
+}
+
+mode_t type_bits(FileType type) {
+  switch (type) {
+    case FileType::CharDevice:
+      return S_IFCHR;
+    case FileType::BlockDevice:
+      return S_IFBLK;
+    case FileType::Fifo:
+      return S_IFIFO;
+    default:
+      fail(Errc::Invalid, "it is of a kind that cannot be copied");
+  }
+}
+
+/// A name in a directory that holds an object until it is complete.
+class TemporaryName {
+ public:
+  explicit TemporaryName(int directory)
+      : directory_(directory), name_(".imagetool-cp-" + random_hex(16)) {}
+  TemporaryName(const TemporaryName&) = delete;
+  TemporaryName& operator=(const TemporaryName&) = delete;
+  ~TemporaryName() { ::unlinkat(directory_, name_.c_str(), 0); }
+
+  const std::string& str() const noexcept { return name_; }
+
+ private:
+  int directory_;
+  std::string name_;
+};
+
+class CopyWriter final : public LayerWriter {
+ public:
+  CopyWriter(RootDir root, CopyWriterOptions options)
+      : root_(std::move(root)), options_(std::move(options)) {}
+
+  void add(const Entry& entry, ByteSource& contents) override {
+    // The directory itself is there and stays as it is.
+    if (entry.path.is_root()) return;
+    with_context([&] { return "copying to " + quoted(place_of(entry.path).absolute()); },
+                 [&] { put(entry, contents); });
+  }
+
+  void finish() override {
+    // Children first: what is made in a directory changes its time.
+    for (auto made = made_.rbegin(); made != made_.rend(); ++made)
+      complete_directory(*made);
+  }
+
+ private:
+  struct MadeDirectory {
+    RelPath path;
+    std::uint32_t mode = 0;
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+    Timestamp mtime;
+  };
+
+  RelPath place_of(const RelPath& path) const { return options_.directory / path; }
+
+  Fd open_parent(const RelPath& path) {
+    const RelPath parent = path.parent();
+    if (auto found = root_.open_if_exists(parent, O_PATH | O_DIRECTORY, options_.parents))
+      return std::move(*found);
+    const Fd above = open_parent(parent);
+    make_dir_at(above.get(), std::string(parent.name()), 0755);
+    return root_.open(parent, O_PATH | O_DIRECTORY, options_.parents);
+  }
+
+  void put(const Entry& entry, ByteSource& contents) {
+    const RelPath path = place_of(entry.path);
+    const std::string name(path.name());
+    const Fd parent = open_parent(path);
+    const auto existing = stat_at(parent.get(), name);
+    const bool is_directory = existing && existing->type == FileType::Directory;
+    if (entry.is_directory()) {
+      if (existing && !is_directory)
+        fail(Errc::Invalid, "cannot overwrite non-directory with a directory");
+      if (!existing) make_directory(parent, name, path, entry);
+      return;
+    }
+    if (is_directory) fail(Errc::Invalid, "cannot overwrite directory with non-directory");
+    const TemporaryName temporary(parent.get());
+    make_object(parent, temporary.str(), entry, contents);
+    rename_at(parent.get(), temporary.str(), parent.get(), name);
+  }
+
+  void make_directory(const Fd& parent,
+                      const std::string& name,
+                      const RelPath& path,
+                      const Entry& entry) {
+    make_dir_at(parent.get(), name, 0700);
+    made_.push_back({path, mode_of(entry), uid_of(entry), gid_of(entry), entry.mtime});
+  }
+
+  void make_object(const Fd& parent,
+                   const std::string& name,
+                   const Entry& entry,
+                   ByteSource& contents) {
+    if (entry.hard_link_target) return make_link(parent, name, *entry.hard_link_target);
+    if (entry.type == FileType::Regular) return make_file(parent, name, entry, contents);
+    if (entry.type == FileType::Symlink) {
+      make_symlink_at(entry.symlink_target, parent.get(), name);
+    } else {
+      const dev_t device = makedev(entry.device_major, entry.device_minor);
+      if (::mknodat(parent.get(), name.c_str(), type_bits(entry.type) | 0600, device) != 0)
+        fail_errno(errno, "making a special file");
+    }
+    // Of the name, not of what a symlink leads to.
+    if (::fchownat(parent.get(), name.c_str(), uid_of(entry), gid_of(entry), AT_SYMLINK_NOFOLLOW) !=
+        0) {
+      fail_errno(errno, "changing the owner");
+    }
+    if (entry.type != FileType::Symlink &&
+        ::fchmodat(parent.get(), name.c_str(), mode_of(entry), 0) != 0) {
+      fail_errno(errno, "changing the mode");
+    }
+    const timespec times[2] = {as_timespec(entry.mtime), as_timespec(entry.mtime)};
+    if (::utimensat(parent.get(), name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
+      fail_errno(errno, "changing the time");
+  }
+
+  void make_file(const Fd& parent,
+                 const std::string& name,
+                 const Entry& entry,
+                 ByteSource& contents) {
+    const Fd file = open_at(parent.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    FdSink sink(file.get(), entry.path.str());
+    copy_bytes(contents, sink);
+    set_attributes(file, mode_of(entry), uid_of(entry), gid_of(entry), entry.mtime);
+  }
+
+  void make_link(const Fd& parent, const std::string& name, const RelPath& target) {
+    const RelPath path = place_of(target);
+    const Fd above = open_parent(path);
+    if (::linkat(above.get(), std::string(path.name()).c_str(), parent.get(), name.c_str(), 0) != 0)
+      fail_errno(errno, "linking to {}", quoted(path.absolute()));
+  }
+
+  void complete_directory(const MadeDirectory& made) {
+    with_context([&] { return "copying to " + quoted(made.path.absolute()); },
+                 [&] {
+                   const Fd directory =
+                       root_.open(made.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, options_.parents);
+                   set_attributes(directory, made.mode, made.uid, made.gid, made.mtime);
+                 });
+  }
+
+  static void set_attributes(const Fd& object,
+                             std::uint32_t mode,
+                             std::uint32_t uid,
+                             std::uint32_t gid,
+                             const Timestamp& mtime) {
+    // The owner first: changing it takes set-user-ID bits away.
+    if (::fchown(object.get(), uid, gid) != 0) fail_errno(errno, "changing the owner");
+    if (::fchmod(object.get(), mode) != 0) fail_errno(errno, "changing the mode");
+    const timespec times[2] = {as_timespec(mtime), as_timespec(mtime)};
+    if (::futimens(object.get(), times) != 0) fail_errno(errno, "changing the time");
+  }
+
+  std::uint32_t mode_of(const Entry& entry) const {
+    return options_.keeps_owners ? entry.mode : entry.mode & ~kSpecialBits;
+  }
+  std::uint32_t uid_of(const Entry& entry) const {
+    return options_.keeps_owners ? entry.uid : ::geteuid();
+  }
+  std::uint32_t gid_of(const Entry& entry) const {
+    return options_.keeps_owners ? entry.gid : ::getegid();
+  }
+
+  RootDir root_;
+  CopyWriterOptions options_;
+  std::vector<MadeDirectory> made_;
+};
+
+}  // namespace
+
+std::unique_ptr<LayerWriter> make_copy_writer(RootDir root, CopyWriterOptions options) {
+  return std::make_unique<CopyWriter>(std::move(root), std::move(options));
+}
+
+}  // namespace layerkit
