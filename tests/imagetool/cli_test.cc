@@ -288,7 +288,10 @@ TEST(CliTest, ManualPageKnowsEveryCommandAndFormats) {
   const std::string page = run("__man").output;
   EXPECT_TRUE(page.starts_with(".TH IMAGETOOL 1")) << page;
   for (const std::string& name : commands()) {
-    EXPECT_TRUE(contains(page, "\n.SS " + name + "\n")) << name;
+    std::string heading = name;
+    for (std::size_t at = 0; (at = heading.find('-', at)) != std::string::npos; at += 2)
+      heading.insert(at, 1, '\\');
+    EXPECT_TRUE(contains(page, "\n.SS " + heading + "\n")) << name;
   }
   if (!testing::has_command("groff")) GTEST_SKIP() << "groff is not installed";
   const CommandResult formatted = run(" __man | groff -man -Tascii -ww > /dev/null");
