@@ -124,9 +124,10 @@ void AttachSession::take_signal(int signal) {
   if (end_) {
     output_.stop();
     error_.stop();
-  } else if (reads_keys_ || init_ < 0) {
+  } else if (reads_keys_ || init_ < 0 || foreground_.signals != SignalProxy::Forward) {
+    // What is not passed on is meant for this program.
     end_ = AttachEnd{AttachEnd::How::Signalled, 128 + signal};
-  } else if (foreground_.signals == SignalProxy::Forward) {
+  } else {
     signal_process(init_, signal);
   }
 }

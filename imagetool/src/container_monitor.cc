@@ -72,6 +72,13 @@ class Monitor {
                                  .resize = [this](const ConsoleSize& size) { resize(size); }});
   }
 
+  Monitor(const Monitor&) = delete;
+  Monitor& operator=(const Monitor&) = delete;
+  /// The clients' end may outlive it, and must not ask it for anything then.
+  ~Monitor() {
+    if (watch_.clients != nullptr) watch_.clients->on_requests({});
+  }
+
   ExitStatus run(const std::function<void(const ExitStatus&)>& on_end);
 
  private:

@@ -115,10 +115,16 @@ ContainerView::ContainerView(ContainerStore& store, const ContainerInfo& contain
 void ContainerView::open_root() {
   MountTable table(store_.images());
   const FileLock lock = table.lock();
-  MountedLayers mounted = table.open_container(store_, container_, MountBackend::Auto);
-  server_ = std::move(mounted.server);
-  root_ = mount_inside(std::move(mounted.mount).release(), mounts_of(store_, container_),
-                       store_.path(container_.id));
+  Fd root;
+  if (is_claimed_) {
+    MountedLayers mounted = table.open_container(store_, container_, MountBackend::Auto);
+    server_ = std::move(mounted.server);
+    root = std::move(mounted.mount).release();
+  } else {
+    // Unclaimed it is looked at while it runs, and never mounted.
+    root = clone_running_root(container_, store_.state(container_.id).value_or(ContainerState()));
+  }
+  root_ = mount_inside(std::move(root), mounts_of(store_, container_), store_.path(container_.id));
 }
 
 ContainerView::~ContainerView() {

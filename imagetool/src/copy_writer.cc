@@ -127,17 +127,31 @@ class CopyWriter final : public LayerWriter {
       if (::mknodat(parent.get(), name.c_str(), type_bits(entry.type) | 0600, device) != 0)
         fail_errno(errno, "making a special file");
     }
-    // Of the name, not of what a symlink leads to.
-    if (::fchownat(parent.get(), name.c_str(), uid_of(entry), gid_of(entry), AT_SYMLINK_NOFOLLOW) !=
-        0) {
+    give_attributes(open_made(parent, name, entry), entry);
+  }
+
+  /// The object that was just made, held fast: whoever may write to the directory may have put
+  /// something else in its place.
+  static Fd open_made(const Fd& parent, const std::string& name, const Entry& entry) {
+    Fd object = open_at(parent.get(), name, O_PATH | O_NOFOLLOW);
+    const FileStat stat = stat_fd(object.get());
+    const bool is_same = stat.type == entry.type && stat.nlink == 1 &&
+                         stat.device_major == entry.device_major &&
+                         stat.device_minor == entry.device_minor;
+    if (!is_same) fail(Errc::Busy, "somebody else changes the directory");
+    return object;
+  }
+
+  /// By the descriptor, so that no name is followed again.
+  void give_attributes(const Fd& object, const Entry& entry) const {
+    if (::fchownat(object.get(), "", uid_of(entry), gid_of(entry), AT_EMPTY_PATH) != 0)
       fail_errno(errno, "changing the owner");
-    }
+    const std::string path = fmt::format("/proc/self/fd/{}", object.get());
     if (entry.type != FileType::Symlink &&
-        ::fchmodat(parent.get(), name.c_str(), mode_of(entry), 0) != 0) {
+        ::fchmodat(AT_FDCWD, path.c_str(), mode_of(entry), 0) != 0)
       fail_errno(errno, "changing the mode");
-    }
     const timespec times[2] = {as_timespec(entry.mtime), as_timespec(entry.mtime)};
-    if (::utimensat(parent.get(), name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
+    if (::utimensat(object.get(), "", times, AT_EMPTY_PATH) != 0)
       fail_errno(errno, "changing the time");
   }
 

@@ -151,15 +151,25 @@ std::string MountTable::mount_image(const Image& image,
                 directory.value_or(root_ + "/" + image.id().hex()));
 }
 
+Fd clone_running_root(const ContainerInfo& container, const ContainerState& state) {
+  const auto process = state.init ? open_process(*state.init) : std::nullopt;
+  if (process) {
+    Fd root = clone_root_of_process(state.init->pid);
+    // The number meant that process all the time.
+    if (!wait_for_exit(process->get(), 0)) return root;
+  }
+  fail(Errc::Busy, "container {} is starting or ending, try again", container.name);
+}
+
 MountedLayers MountTable::open_container(const ContainerStore& store,
                                          const ContainerInfo& container,
                                          MountBackend backend) {
   const Store& layers = images_.layers();
   const auto state = store.state(container.id);
   const MountBackend before = state ? state->backend : MountBackend::Auto;
-  if (state && state->status == ContainerStatus::Running && state->init) {
+  if (state && state->status == ContainerStatus::Running) {
     require_same(container, before, backend);
-    return {DetachedMount(clone_root_of_process(state->init->pid)), before, Fd()};
+    return {DetachedMount(clone_running_root(container, *state)), before, Fd()};
   }
   if (const auto shown = mounts_of(MountSource::Container, container.id); !shown.empty()) {
     require_same(container, shown.front().backend, backend);

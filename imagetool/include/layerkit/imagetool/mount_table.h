@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "layerkit/base/fd.h"
 #include "layerkit/base/file.h"
 #include "layerkit/imagetool/container_store.h"
 #include "layerkit/imagetool/image_store.h"
@@ -24,6 +25,10 @@ struct MountRecord {
   std::uint64_t ino = 0;
   MountBackend backend = MountBackend::Auto;  ///< Auto: of a record without it
 };
+
+/// A copy of the root of a container that runs, as it says, without what is mounted in it. Throws
+/// Error{Busy} when its first process is not there yet, or no more.
+Fd clone_running_root(const ContainerInfo& container, const ContainerState& state);
 
 /// Images and containers that are mounted for looking at them: `<root>/mounts`. A record is written
 /// before the mount is attached and is void once something else, or nothing, is mounted there (it
