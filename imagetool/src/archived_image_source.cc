@@ -129,6 +129,7 @@ class ArchivedImageSource final : public ImageSource {
   ArchivedImage image_;
   LoadLimits limits_;
   const Context& context_;
+  std::shared_ptr<const Fd> temporary_ = std::make_shared<const Fd>(open_temporary_directory());
   std::vector<std::shared_ptr<const LayerTree>> trees_;
   std::vector<bool> is_compressed_;                 ///< of the layers that have trees
   std::vector<std::shared_ptr<const Fd>> spooled_;  ///< plain bytes of compressed layers
@@ -145,7 +146,7 @@ void ArchivedImageSource::add_tree() {
                      [this, index](std::uint64_t offset, std::uint64_t length) {
                        return bytes_at(index, offset, length);
                      },
-                     open_temporary_directory(), context_));
+                     temporary_, context_));
                });
 }
 
@@ -159,8 +160,8 @@ std::unique_ptr<ByteSource> ArchivedImageSource::bytes_at(std::size_t index,
 /// What is compressed cannot be read at random: it is decompressed once, when it is needed.
 const std::shared_ptr<const Fd>& ArchivedImageSource::spool(std::size_t index) {
   if (!spooled_[index]) {
-    const Fd directory = open_temporary_directory();
-    auto file = std::make_shared<const Fd>(open_at(directory.get(), ".", O_TMPFILE | O_RDWR, 0600));
+    auto file =
+        std::make_shared<const Fd>(open_at(temporary_->get(), ".", O_TMPFILE | O_RDWR, 0600));
     FdSink sink(file->get(), "a temporary file");
     copy_bytes(*open_layer(index), sink);
     spooled_[index] = std::move(file);

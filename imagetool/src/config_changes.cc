@@ -44,21 +44,22 @@ void change_env(json& config, const ConfigChanges& changes) {
     });
   };
   for (const std::string& name : changes.env_removed) {
-    const auto found = find(name);
-    if (found == env.end()) fail(Errc::NotFound, "removing variable {}: not set", quoted(name));
-    env.erase(found);
+    if (find(name) == env.end()) {
+      fail(Errc::NotFound, "removing variable {}: not set", quoted(name));
+    }
+    for (auto found = find(name); found != env.end(); found = find(name))
+      env.erase(found);
   }
   for (const std::string& assignment : changes.env) {
     const std::string name = split_assignment(assignment, "variable").first;
     if (name == assignment) {
       fail(Errc::Invalid, "setting variable {}: it has no value", quoted(assignment));
     }
-    const auto found = find(name);
-    if (found == env.end()) {
-      env.push_back(assignment);
-    } else {
-      *found = assignment;
-    }
+    const auto first = find(name);
+    const auto place = first - env.begin();
+    for (auto found = first; found != env.end(); found = find(name))
+      env.erase(found);
+    env.insert(env.begin() + place, assignment);
   }
   drop_empty(config, "Env");
 }

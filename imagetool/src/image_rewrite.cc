@@ -13,6 +13,7 @@
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/image_changes.h"
 #include "layerkit/imagetool/image_step.h"
+#include "layerkit/imagetool/tree_changes.h"
 #include "layerkit/layerstore/compression.h"
 #include "layerkit/layerstore/diff_dir.h"
 #include "layerkit/layerstore/layer_outline.h"
@@ -69,9 +70,11 @@ std::vector<std::size_t> steps_with_layers(const std::vector<ImageStep>& steps) 
   return places;
 }
 
-/// Throws where the layers cannot be applied one after the other.
-void check_layers(const SaveItem& item, const Context& context) {
+/// What the layers show together; its contents are not to be read. Throws where they cannot be
+/// applied one after the other.
+std::shared_ptr<const LayerTree> apply_layers(const SaveItem& item, const Context& context) {
   std::vector<std::shared_ptr<const LayerTree>> trees;
+  const auto temporary = std::make_shared<const Fd>(open_temporary_directory());
   for (std::size_t i = 0; i < item.layers.size(); ++i) {
     const LayerInput& layer = item.layers[i];
     auto lower = trees.empty() ? nullptr : make_union_view(trees);
@@ -85,10 +88,57 @@ void check_layers(const SaveItem& item, const Context& context) {
             bytes->skip(offset);
             return bytes;
           },
-          open_temporary_directory(), context));
+          temporary, context));
     });
   }
+  return trees.empty() ? nullptr : make_union_view(std::move(trees));
 }
+
+/// Throws Error{Integrity} for layers that are not what the image's config says. Trees do not tell:
+/// they pass over contents.
+void verify_layers(ImageSource& source, std::size_t count, const Context& context) {
+  std::vector<std::byte> buffer(std::size_t{256} << 10);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto tar = source.open_layer(i);
+    while (tar->read(buffer) > 0)
+      context.check_interrupted();
+  }
+}
+
+/// Throws when layers above reach another place than before, because what they went through, a
+/// symlink, is gone.
+void check_nothing_else_changed(const LayerTree& before,
+                                const LayerTree& after,
+                                const std::vector<RelPath>& removed,
+                                const Context& context) {
+  const auto report = [&](const TreeChange& change) {
+    const auto is_inside = [&](const RelPath& top) { return top.contains(change.path); };
+    const bool is_wanted =
+        change.kind == ChangeKind::Deleted && std::ranges::any_of(removed, is_inside);
+    if (is_wanted) return;
+    fail(Errc::Invalid,
+         "removing {}: {} would change, which layers above reach through it or beside it",
+         quoted(removed.front().absolute()), quoted(change.path.absolute()));
+  };
+  compare_trees(before, after, report, context, FileContents::Ignore);
+}
+
+/// All entries but that of the root.
+class WithoutRoot final : public LayerReader {
+ public:
+  explicit WithoutRoot(std::unique_ptr<LayerReader> inner) : inner_(std::move(inner)) {}
+
+  std::optional<Entry> next() override {
+    auto entry = inner_->next();
+    while (entry && entry->path.is_root() && entry->hides == Hides::Nothing)
+      entry = inner_->next();
+    return entry;
+  }
+  ByteSource& contents() override { return inner_->contents(); }
+
+ private:
+  std::unique_ptr<LayerReader> inner_;
+};
 
 /// A layer's tree without some paths.
 class WithoutPaths final : public LayerReader {
@@ -186,8 +236,8 @@ LayerInput read_layer(ByteSource& tar, const std::string& name, const Context& c
 LayerInput read_layer_directory(Fd directory,
                                 const std::shared_ptr<const LayerTree>& lower,
                                 const Context& context) {
-  const auto reader = make_diff_reader(std::move(directory), lower, context, DiffFormat::aufs());
-  return make_layer(*reader, context);
+  WithoutRoot reader(make_diff_reader(std::move(directory), lower, context, DiffFormat::aufs()));
+  return make_layer(reader, context);
 }
 
 SaveItem append_layer(const std::shared_ptr<ImageSource>& source,
@@ -197,7 +247,7 @@ SaveItem append_layer(const std::shared_ptr<ImageSource>& source,
   std::vector<ImageStep> steps = steps_of(source);
   steps.push_back({std::move(record), std::move(layer)});
   SaveItem item = make_image(source->image(), std::move(steps));
-  check_layers(item, context);
+  apply_layers(item, context);
   return item;
 }
 
@@ -211,7 +261,7 @@ SaveItem import_image(LayerInput layer, const ImportRequest& request, const Cont
   std::vector<ImageStep> steps;
   steps.push_back({{{"created", request.created}, {"comment", request.comment}}, std::move(layer)});
   SaveItem item = make_image(Image::parse(dump_json(config, "config")), std::move(steps));
-  check_layers(item, context);
+  apply_layers(item, context);
   return item;
 }
 
@@ -225,6 +275,7 @@ SaveItem squash_layers(const std::shared_ptr<ImageSource>& source,
   }
   std::vector<ImageStep> steps = steps_of(source);
   if (end - begin == 1) return make_image(source->image(), std::move(steps));
+  verify_layers(*source, end, context);
   const auto reader = make_tree_reader(make_stacked_layer(trees_of(*source, begin, end)),
                                        source->view(begin), context);
   const std::vector<std::size_t> places = steps_with_layers(steps);
@@ -235,6 +286,7 @@ SaveItem squash_layers(const std::shared_ptr<ImageSource>& source,
 }
 
 SaveItem flatten_image(const std::shared_ptr<ImageSource>& source, const Context& context) {
+  verify_layers(*source, source->layers(), context);
   const auto reader = make_tree_reader(source->tree(), nullptr, context);
   ImageStep step{json::object(), make_layer(*reader, context)};
   const json& config = source->image().config();
@@ -256,7 +308,7 @@ SaveItem drop_layer(const std::shared_ptr<ImageSource>& source,
   std::vector<ImageStep> steps = steps_of(source);
   steps.erase(steps.begin() + static_cast<std::ptrdiff_t>(steps_with_layers(steps)[index]));
   SaveItem item = make_image(source->image(), std::move(steps));
-  check_layers(item, context);
+  apply_layers(item, context);
   return item;
 }
 
@@ -279,7 +331,7 @@ SaveItem rebase_image(const std::shared_ptr<ImageSource>& source,
   for (std::size_t i = std::min(base_steps, first_own); i < rest.size(); ++i)
     steps.push_back(std::move(rest[i]));
   SaveItem item = make_image(source->image(), std::move(steps));
-  check_layers(item, context);
+  apply_layers(item, context);
   return item;
 }
 
@@ -306,8 +358,11 @@ SaveItem remove_paths(const std::shared_ptr<ImageSource>& source,
     fail(Errc::NotFound, "removing {}: no layer of the image has it",
          quoted(paths[path].absolute()));
   }
+  verify_layers(*source, source->layers(), context);
   SaveItem item = make_image(source->image(), std::move(steps));
-  check_layers(item, context);
+  const auto shown = apply_layers(item, context);
+  check_nothing_else_changed(*source->tree(), shown ? *shown : *make_union_view({}), paths,
+                             context);
   return item;
 }
 

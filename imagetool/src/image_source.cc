@@ -91,8 +91,10 @@ std::unique_ptr<ImageSource> open_archived(const ImageReference& reference,
       [] { return open_at(open_temporary_directory().get(), ".", O_TMPFILE | O_RDWR, 0600); },
       context, options.limits);
   check_format(*archive, reference.transport);
-  ArchivedImage image =
-      choose_image(archive->images(options.platform), reference.name, archive->name());
+  std::vector<ArchivedImage> images =
+      with_context([&] { return "reading archive " + quoted(archive->name()); },
+                   [&] { return archive->images(options.platform); });
+  ArchivedImage image = choose_image(std::move(images), reference.name, archive->name());
   return make_archived_image_source(std::move(archive), std::move(image), options.limits, context);
 }
 

@@ -1,11 +1,11 @@
 #include "layerkit/imagetool/layer_history.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "layerkit/base/byte_stream.h"
 #include "layerkit/base/error.h"
-#include "layerkit/base/hashing_stream.h"
+#include "layerkit/base/text.h"
+#include "layerkit/imagetool/tree_changes.h"
 #include "layerkit/layerstore/tar.h"
 #include "layerkit/layerstore/tree_reader.h"
 
@@ -44,11 +44,19 @@ void count_entries(ImageSource& source, LayerSummary& summary, const Context& co
   summary.tar_size = counted.size();
 }
 
-/// Names of a lower directory that its opaque cover does not have again.
+/// Names in and below a lower directory that its opaque cover does not have again.
 std::uint64_t count_hidden(const LayerTree& lower, const LayerTree& shown, const RelPath& path) {
-  const std::vector<std::string> names = lower.list(path);
-  return static_cast<std::uint64_t>(std::ranges::count_if(
-      names, [&](const std::string& name) { return !shown.lookup(path / name); }));
+  std::uint64_t hidden = 0;
+  for (const std::string& name : lower.list(path)) {
+    const RelPath child = path / name;
+    const auto now = shown.lookup(child);
+    if (!now) {
+      ++hidden;
+    } else if (now->is_directory() && lower.lookup(child)->is_directory()) {
+      hidden += count_hidden(lower, shown, child);
+    }
+  }
+  return hidden;
 }
 
 /// What it does to the layers below it.
@@ -92,25 +100,19 @@ std::string how_it_hides(const Entry& entry) {
   return "it was replaced";
 }
 
-bool has_same_contents(const LayerTree& before, const LayerTree& after, const RelPath& path) {
-  HashingSink first;
-  HashingSink second;
-  copy_bytes(*before.open(path), first);
-  copy_bytes(*after.open(path), second);
-  return first.finish() == second.finish();
-}
-
 PathVersion changed_version(std::size_t layer,
                             const LayerTree& lower,
                             const LayerTree& shown,
                             const Entry& before,
-                            Entry after) {
+                            Entry after,
+                            const Context& context) {
   PathVersion version;
   version.layer = layer;
   version.changes = entry_changes(before, after);
   const bool same_size = before.type == FileType::Regular && after.type == FileType::Regular &&
                          before.size == after.size;
-  if (same_size && !has_same_contents(lower, shown, after.path)) {
+  if (same_size &&
+      !have_same_contents(*lower.open(before.path), *shown.open(after.path), context)) {
     version.changes.emplace_back("contents");
   }
   version.event = version.changes.empty() ? PathEvent::Rewritten : PathEvent::Changed;
@@ -149,8 +151,14 @@ std::vector<LayerSummary> summarize_layers(ImageSource& source, const Context& c
     LayerSummary summary{.index = i, .diff_id = source.image().diff_ids()[i]};
     summary.created = steps[i].created;
     summary.created_by = steps[i].created_by;
-    count_entries(source, summary, context);
-    count_changes(source, summary, context);
+    with_context(
+        [&] {
+          return fmt::format("layer {}/{} ({})", i + 1, source.layers(), summary.diff_id.str());
+        },
+        [&] {
+          count_entries(source, summary, context);
+          count_changes(source, summary, context);
+        });
     summaries.push_back(std::move(summary));
   }
   return summaries;
@@ -173,7 +181,9 @@ std::vector<std::string> entry_changes(const Entry& before, const Entry& after) 
   return changes;
 }
 
-std::vector<PathVersion> path_versions(ImageSource& source, const RelPath& path) {
+std::vector<PathVersion> path_versions(ImageSource& source,
+                                       const RelPath& path,
+                                       const Context& context) {
   std::vector<PathVersion> versions;
   std::optional<Entry> before;
   for (std::size_t i = 0; i < source.layers(); ++i) {
@@ -191,7 +201,7 @@ std::vector<PathVersion> path_versions(ImageSource& source, const RelPath& path)
       }
       versions.push_back(std::move(version));
     } else if (after && own && !own->is_whiteout()) {
-      PathVersion version = changed_version(i, *source.view(i), *shown, *before, *after);
+      PathVersion version = changed_version(i, *source.view(i), *shown, *before, *after, context);
       // A directory on the way to something else.
       const bool passed = version.event == PathEvent::Rewritten && after->is_directory();
       if (!passed) versions.push_back(std::move(version));

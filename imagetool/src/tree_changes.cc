@@ -12,27 +12,15 @@
 namespace layerkit {
 namespace {
 
-bool has_same_contents(ByteSource& one, ByteSource& other, const Context& context) {
-  constexpr std::size_t kChunk = std::size_t{64} << 10;
-  std::vector<std::byte> first(kChunk);
-  std::vector<std::byte> second(kChunk);
-  for (;;) {
-    context.check_interrupted();
-    const std::size_t got = read_full(one, first);
-    if (got != read_full(other, second)) return false;
-    if (std::memcmp(first.data(), second.data(), got) != 0) return false;
-    if (got < kChunk) return true;
-  }
-}
-
 /// Two trees, walked side by side.
 class Comparison {
  public:
   Comparison(const LayerTree& before,
              const LayerTree& after,
              const std::function<void(const TreeChange& change)>& report,
-             const Context& context)
-      : before_(before), after_(after), report_(report), context_(context) {}
+             const Context& context,
+             FileContents contents)
+      : before_(before), after_(after), report_(report), context_(context), contents_(contents) {}
 
   void compare_directory(const RelPath& path, bool was_directory);
   void compare_path(std::optional<Entry> before, std::optional<Entry> after);
@@ -44,6 +32,7 @@ class Comparison {
   const LayerTree& after_;
   const std::function<void(const TreeChange& change)>& report_;
   const Context& context_;
+  FileContents contents_;
 };
 
 void Comparison::compare_directory(const RelPath& path, bool was_directory) {
@@ -80,10 +69,10 @@ void Comparison::compare_path(std::optional<Entry> before, std::optional<Entry> 
 std::vector<std::string> Comparison::changes_of(const Entry& before, const Entry& after) const {
   std::vector<std::string> changes = entry_changes(before, after);
   if (after.is_directory()) std::erase(changes, "mtime");
-  const bool may_differ = before.type == FileType::Regular && after.type == FileType::Regular &&
-                          before.size == after.size;
+  const bool may_differ = contents_ == FileContents::Compare && before.type == FileType::Regular &&
+                          after.type == FileType::Regular && before.size == after.size;
   if (may_differ &&
-      !has_same_contents(*before_.open(before.path), *after_.open(after.path), context_)) {
+      !have_same_contents(*before_.open(before.path), *after_.open(after.path), context_)) {
     changes.emplace_back("contents");
   }
   return changes;
@@ -91,11 +80,25 @@ std::vector<std::string> Comparison::changes_of(const Entry& before, const Entry
 
 }  // namespace
 
+bool have_same_contents(ByteSource& one, ByteSource& other, const Context& context) {
+  constexpr std::size_t kChunk = std::size_t{64} << 10;
+  std::vector<std::byte> first(kChunk);
+  std::vector<std::byte> second(kChunk);
+  for (;;) {
+    context.check_interrupted();
+    const std::size_t got = read_full(one, first);
+    if (got != read_full(other, second)) return false;
+    if (std::memcmp(first.data(), second.data(), got) != 0) return false;
+    if (got < kChunk) return true;
+  }
+}
+
 void compare_trees(const LayerTree& before,
                    const LayerTree& after,
                    const std::function<void(const TreeChange& change)>& report,
-                   const Context& context) {
-  Comparison(before, after, report, context)
+                   const Context& context,
+                   FileContents contents) {
+  Comparison(before, after, report, context, contents)
       .compare_path(before.lookup(RelPath()), after.lookup(RelPath()));
 }
 

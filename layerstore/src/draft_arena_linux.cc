@@ -79,7 +79,7 @@ void* DraftArena::take(std::size_t bytes) {
 void DraftArena::grow(std::size_t bytes) {
   const std::size_t piece = std::max(bytes, kMemoryPiece);
   if (piece > memory_left_) return grow_file(bytes);
-  memory_.push_back(std::make_unique<std::byte[]>(piece));
+  memory_.push_back(std::make_unique_for_overwrite<std::byte[]>(piece));
   next_ = memory_.back().get();
   left_ = piece;
   memory_left_ -= piece;

@@ -15,6 +15,9 @@
 namespace layerkit {
 namespace {
 
+/// There may be as many of them as an image has layers.
+constexpr std::size_t kMaxMemory = std::size_t{256} << 10;
+
 /// The pieces of a file, with zeros between them.
 class ExtentSource final : public ByteSource {
  public:
@@ -62,12 +65,12 @@ class OutlineTree final : public LayerTree {
  public:
   OutlineTree(std::shared_ptr<const LayerTree> lower,
               TarBytes bytes,
-              Fd temporary,
+              std::shared_ptr<const Fd> temporary,
               const Context& context)
       : lower_(std::move(lower)),
         bytes_(std::move(bytes)),
         temporary_(std::move(temporary)),
-        arena_(temporary_.get()),
+        arena_(temporary_->get(), kMaxMemory),
         context_(context) {}
 
   void read(ByteSource& tar, const OutlineOptions& options);
@@ -95,7 +98,7 @@ class OutlineTree final : public LayerTree {
 
   std::shared_ptr<const LayerTree> lower_;
   TarBytes bytes_;
-  Fd temporary_;
+  std::shared_ptr<const Fd> temporary_;
   mutable DraftArena arena_;
   mutable std::mutex tidy_mutex_;
   Context context_;
@@ -259,7 +262,7 @@ std::shared_ptr<const LayerDir> OutlineTree::root_dir() const {
 std::shared_ptr<const LayerTree> outline_layer(ByteSource& tar,
                                                std::shared_ptr<const LayerTree> lower,
                                                TarBytes bytes,
-                                               Fd temporary,
+                                               std::shared_ptr<const Fd> temporary,
                                                const Context& context,
                                                const OutlineOptions& options) {
   auto tree = std::make_shared<OutlineTree>(std::move(lower), std::move(bytes),

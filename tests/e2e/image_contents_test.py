@@ -240,6 +240,17 @@ class ImageContentsTest(harness.TestCase):
         self.assert_fails(self.as_nobody("rm-path", self.archive, "none", "-t", "x:1", check=False), "'/none'")
         self.assert_fails(self.as_nobody("rm-path", self.archive, "/", "-t", "x:1", check=False), "root")
 
+    def test_rm_path_of_a_link_that_layers_above_go_through(self):
+        image = self.path("linked.tar")
+        small_images.write_archive(image, "linked:1", [
+            small_images.layer(("usr", None), ("usr/lib", None), ("usr/lib/foo", b"secret"), ("lib", "~> usr/lib")),
+            small_images.layer(("lib/bar", b"1")), small_images.layer(("lib/.wh.foo", b""))])
+        os.chmod(image, 0o644)
+        out = self.temporary + "/out.tar"
+        self.assert_fails(self.as_nobody("rm-path", image, "lib", "-t", "docker-archive:" + out, check=False),
+                          "'/lib'", "would change")
+        self.assertFalse(os.path.exists(out))
+
     def test_drop_and_rebase(self):
         layers, _ = self.rewrite("drop", self.archive, "4")
         self.assertEqual(layers, LAYERS[:3])
@@ -282,6 +293,11 @@ class ImageContentsTest(harness.TestCase):
         found = self.applied(layers)
         self.assertEqual(found[b"top"]["size"], 1)
         self.assertNotIn(b"data", found)
+        # The root stays the image's.
+        os.chmod(directory, 0o777)
+        self.rewrite("append", self.archive, directory)
+        root = self.as_nobody("ls", "-ld", self.temporary + "/out.tar", "/").stdout
+        self.assertTrue(root.startswith("drwxr-xr-x 0 0 "), root)
         self.assert_fails(self.as_nobody("append", self.archive, self.archive + "x", "-t", "x:1", check=False),
                           "app.tarx")
         with open(tar, "wb") as file:
@@ -311,6 +327,21 @@ class ImageContentsTest(harness.TestCase):
             "Cmd": ["/bin/sh", "-c", "echo hi"], "Env": ["B=2"], "WorkingDir": "/w", "ExposedPorts": {"53/udp": {}},
             "StopSignal": "SIGTERM"})
         self.assertNotIn("author", config)
+        twice = self.path("twice.tar")
+        with tarfile.open(self.archive) as archive:
+            members = {m.name: archive.extractfile(m).read() for m in archive}
+        old = json.loads(members["manifest.json"])[0]["Config"]
+        document = json.loads(members.pop(old))
+        document["config"]["Env"] = ["A=1", "B=1", "A=2"]
+        members[old] = json.dumps(document).encode()
+        with tarfile.open(twice, "w") as archive:
+            for name, content in members.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+        os.chmod(twice, 0o644)
+        self.assertEqual(self.rewrite("config", twice, "-e", "A=3")[1]["config"]["Env"], ["A=3", "B=1"])
+        self.assertEqual(self.rewrite("config", twice, "--rm-env", "A")[1]["config"]["Env"], ["B=1"])
         for arguments, text in ((["--env", "=x"], "'=x'"), (["--env", "NAME"], "'NAME'"), (["--rm-env", "No"], "'No'"),
                                 (["--rm-label", "no"], "'no'"), (["--expose", "70000"], "'70000'"),
                                 (["--expose", "1/x"], "'1/x'"), (["--rm-expose", "9"], "'9'"),
@@ -341,6 +372,12 @@ class ImageContentsTest(harness.TestCase):
         self.assert_fails(store("import", tar, "bad:1", check=False), "rootfs.tar")
         self.assert_fails(store("import", tar, "BAD", check=False), "BAD")
         self.assertEqual(store.staging(), [])
+
+    def test_standard_output_gets_the_archive_alone(self):
+        program = [IMAGETOOL, "--root", self.path("none"), "flatten", self.archive, "-t", "docker-archive:-:app:2"]
+        archive = subprocess.run(program, check=True, capture_output=True).stdout
+        self.assertEqual(len(archive) % 512, 0)
+        self.assertTrue(archive.endswith(b"\0" * 1024))
 
     def test_the_store_takes_new_images(self):
         store = harness.Store(self.path("store"))
@@ -396,8 +433,12 @@ class ImageContentsTest(harness.TestCase):
         os.chmod(damaged, 0o644)
         self.assert_fails(self.as_nobody("layers", damaged, check=False), "does not match its digest")
         out = self.temporary + "/out.tar"
-        self.assert_fails(self.as_nobody("squash", "--last", "1", damaged, "-t", "docker-archive:" + out,
-                                         check=False), "does not match its digest")
+        for command in (["squash", "--last", "1"], ["squash"], ["flatten"]):
+            self.assert_fails(self.as_nobody(*command, damaged, "-t", "docker-archive:" + out, check=False),
+                              "does not match its digest")
+            self.assertFalse(os.path.exists(out))
+        self.assert_fails(self.as_nobody("rm-path", damaged, "new", "-t", "docker-archive:" + out, check=False),
+                          "does not match its digest")
         self.assertFalse(os.path.exists(out))
 
 

@@ -49,7 +49,7 @@ Tree outline(std::string text, Tree lower) {
       [tar](std::uint64_t offset, std::uint64_t length) {
         return std::make_unique<MemorySource>(std::string_view(*tar).substr(offset, length));
       },
-      open_dir_at(AT_FDCWD, "/tmp"), Context());
+      std::make_shared<const Fd>(open_dir_at(AT_FDCWD, "/tmp")), Context());
 }
 
 /// A dump that says which names are one file, as DirectoryDumper does.

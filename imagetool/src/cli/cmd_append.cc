@@ -42,7 +42,7 @@ void append(Session& session, const Options& options) {
   const Context context = line.attach(session.context);
   const std::shared_ptr<ImageSource> source = open_image(session, options.image, context);
   nlohmann::json record = {{"created", creation_time()},
-                           {"created_by", "imagetool append " + options.input}};
+                           {"created_by", "imagetool append " + escaped(options.input)}};
   if (!options.message.empty()) record["comment"] = options.message;
   LayerInput layer = with_context([&] { return "appending " + quoted(options.input); },
                                   [&] { return read_input(options.input, source, context); });

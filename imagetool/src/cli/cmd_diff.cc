@@ -35,12 +35,21 @@ void print_changes(Session& session, const std::string& container) {
   }
 }
 
+/// All fields are empty where there is nothing.
+nlohmann::ordered_json side_row(const std::optional<Entry>& entry) {
+  nlohmann::ordered_json row = object_row(entry.value_or(Entry()), false);
+  if (entry) return row;
+  for (auto& [field, value] : row.items())
+    value = "";
+  return row;
+}
+
 nlohmann::ordered_json change_row(const TreeChange& change) {
   nlohmann::ordered_json row = {{"Kind", std::string(1, change_letter(change.kind))},
                                 {"Path", name_text(change.path.absolute())},
                                 {"Changes", fmt::format("{}", fmt::join(change.changes, ", "))}};
-  if (change.before) row["Before"] = object_row(*change.before, false);
-  if (change.after) row["After"] = object_row(*change.after, false);
+  row["Before"] = side_row(change.before);
+  row["After"] = side_row(change.after);
   return row;
 }
 

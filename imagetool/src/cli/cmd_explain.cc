@@ -72,7 +72,7 @@ void explain(Session& session, const Options& options) {
   const Context context = line.attach(session.context);
   const auto source = open_image(session, options.image, context);
   const RelPath path = RelPath::parse(options.path);
-  const std::vector<PathVersion> versions = path_versions(*source, path);
+  const std::vector<PathVersion> versions = path_versions(*source, path, context);
   line.finish();
   if (versions.empty()) {
     fail(Errc::NotFound, "{}: no layer of the image has it", quoted(options.path));

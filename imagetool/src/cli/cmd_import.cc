@@ -29,7 +29,7 @@ void import(Session& session, Options& options) {
   }
   options.request.created = creation_time();
   if (options.request.comment.empty()) {
-    options.request.comment = "Imported from " + (is_stdin ? "-" : options.input);
+    options.request.comment = "Imported from " + (is_stdin ? "-" : escaped(options.input));
   }
   const std::string name = is_stdin ? "standard input" : options.input;
   const Fd file = is_stdin ? Fd() : open_at(AT_FDCWD, options.input, O_RDONLY);

@@ -1,6 +1,7 @@
 #include "cli/image_target.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <map>
@@ -75,6 +76,9 @@ ImageDestination::ImageDestination(const ImageTarget& target) {
   }
   if (!is_archive) return;
   archive_ = reference.text;
+  if (archive_ == "-" && ::isatty(STDOUT_FILENO) == 1) {
+    fail(Errc::Invalid, "cowardly refusing to write to a terminal: name a file or redirect");
+  }
   options_.format = kFormats.at(reference.transport);
   if (!target.compress.empty()) options_.layer_compression = kCompressions.at(target.compress);
 }
@@ -89,7 +93,7 @@ void ImageDestination::put(Session& session, SaveItem item, const Context& conte
         [] { return open_at(open_temporary_directory().get(), ".", O_TMPFILE | O_RDWR, 0600); },
         context);
   }
-  print_line(item.image.id().str());
+  if (archive_ != "-") print_line(item.image.id().str());
 }
 
 }  // namespace layerkit::cli

@@ -35,7 +35,7 @@ class ImageDestination final {
   /// Throws Error{Invalid} for a name that is none. An empty one: the store, without a name.
   explicit ImageDestination(const ImageTarget& target);
 
-  /// Stores or writes the image and prints its ID.
+  /// Stores or writes the image and prints its ID, unless the archive goes to standard output.
   void put(Session& session, SaveItem item, const Context& context) const;
 
  private:

@@ -39,7 +39,8 @@ LayerInput make_layer(LayerReader& entries, const Context& context);
 /// A layer from a tar, perhaps compressed, that is read to its end: its plain bytes are kept as
 /// they are. `name` is what errors call it.
 LayerInput read_layer(ByteSource& tar, const std::string& name, const Context& context);
-/// A layer from a directory: what is in it, `.wh.` names included, which hide as in a tar.
+/// A layer from a directory: what is in it, but not the directory itself; `.wh.` names hide as in a
+/// tar.
 LayerInput read_layer_directory(Fd directory,
                                 const std::shared_ptr<const LayerTree>& lower,
                                 const Context& context);
@@ -73,8 +74,8 @@ SaveItem squash_layers(const std::shared_ptr<ImageSource>& source,
 /// history.
 SaveItem flatten_image(const std::shared_ptr<ImageSource>& source, const Context& context);
 
-/// Without one layer and its record. What upper layers do is done to what is left: Error{Invalid}
-/// that names the entry where that cannot be.
+/// Without one layer and its record. What upper layers do is done to what is left, where a symlink
+/// of that layer no longer leads them: Error{Invalid} that names the entry where that cannot be.
 SaveItem drop_layer(const std::shared_ptr<ImageSource>& source,
                     std::size_t index,
                     const Context& context);
@@ -89,7 +90,8 @@ SaveItem rebase_image(const std::shared_ptr<ImageSource>& source,
 
 /// Without some paths and all below them: the layers that hold them, or hide something there, are
 /// written anew without. A hard link to a removed name becomes the file. Throws Error{NotFound} for
-/// a path that no layer has.
+/// a path that no layer has, Error{Invalid} when something else would change: layers above went
+/// through a removed symlink.
 SaveItem remove_paths(const std::shared_ptr<ImageSource>& source,
                       const std::vector<RelPath>& paths,
                       const Context& context);

@@ -47,7 +47,9 @@ struct PathVersion {
 
 /// What every layer did at `path` (literal: no symlink is followed), base first; layers that did
 /// nothing are left out. Contents are compared where nothing else differs.
-std::vector<PathVersion> path_versions(ImageSource& source, const RelPath& path);
+std::vector<PathVersion> path_versions(ImageSource& source,
+                                       const RelPath& path,
+                                       const Context& context);
 
 /// In what two objects, neither a directory's contents, differ: the words of PathVersion::changes,
 /// without "contents".

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "layerkit/base/byte_stream.h"
 #include "layerkit/base/context.h"
 #include "layerkit/imagetool/container_changes.h"
 #include "layerkit/layerstore/layer_tree.h"
@@ -21,13 +22,19 @@ struct TreeChange {
   std::vector<std::string> changes;
 };
 
+/// Reads both until they differ or end.
+bool have_same_contents(ByteSource& one, ByteSource& other, const Context& context);
+
+enum class FileContents { Compare, Ignore };
+
 /// Calls `report` for each path at which `after` differs from `before`, sorted, parents before
 /// children. Of a deleted directory only itself is told, of an added one all below it. Files that
-/// differ in nothing else are compared byte by byte. Memory: the names of the directories on the
-/// way.
+/// differ in nothing else are compared byte by byte, unless `contents` says not to. Memory: the
+/// names of the directories on the way.
 void compare_trees(const LayerTree& before,
                    const LayerTree& after,
                    const std::function<void(const TreeChange& change)>& report,
-                   const Context& context);
+                   const Context& context,
+                   FileContents contents = FileContents::Compare);
 
 }  // namespace layerkit

@@ -26,12 +26,12 @@ struct OutlineOptions {
 /// What a layer is on top of `lower` (null: a base layer), as one tree, without unpacking it: the
 /// tar is read to its end, its contents are passed over and read through `bytes` when they are
 /// asked for. The tree is the one that DiffWriter would write, and so are its errors; needs no
-/// privileges. An opaque root has Hides::Below. What of the tree does not fit into 2 MiB of memory
+/// privileges. An opaque root has Hides::Below. What of the tree does not fit into 256 KiB of memory
 /// lies in a nameless file in `temporary`, a directory.
 std::shared_ptr<const LayerTree> outline_layer(ByteSource& tar,
                                                std::shared_ptr<const LayerTree> lower,
                                                TarBytes bytes,
-                                               Fd temporary,
+                                               std::shared_ptr<const Fd> temporary,
                                                const Context& context,
                                                const OutlineOptions& options = {});
 

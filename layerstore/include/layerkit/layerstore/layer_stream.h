@@ -42,7 +42,7 @@ class LayerWriter {
   virtual void finish() = 0;
 };
 
-/// Moves every entry and finishes `to`. Stops with Error{Interrupted} between entries.
+/// Moves every entry and finishes `to`. Stops with Error{Interrupted}, also within contents.
 void copy_layer(LayerReader& from, LayerWriter& to, const Context& context);
 
 }  // namespace layerkit
