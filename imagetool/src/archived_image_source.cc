@@ -1,35 +1,18 @@
 #include "archived_image_source.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "archive/progress_source.h"
+#include "archive/verified_source.h"
 #include "layerkit/base/error.h"
-#include "layerkit/base/file.h"
-#include "layerkit/base/hashing_stream.h"
 #include "layerkit/base/text.h"
 #include "layerkit/layerstore/layer_outline.h"
+#include "owned_file_source.h"
 #include "temporary_directory.h"
 
 namespace layerkit {
 namespace {
-
-/// Keeps alive what its bytes come from.
-class OwningSource final : public ByteSource {
- public:
-  OwningSource(std::shared_ptr<const Fd> file, std::uint64_t offset, std::uint64_t length)
-      : file_(std::move(file)),
-        range_(file_->get(), offset, length, "a temporary file of a layer") {}
-
-  std::size_t read(std::span<std::byte> buffer) override { return range_.read(buffer); }
-  std::uint64_t skip(std::uint64_t count) override { return range_.skip(count); }
-
- private:
-  std::shared_ptr<const Fd> file_;
-  FileRangeSource range_;
-};
 
 /// A layer's uncompressed bytes, as they come out of an archive.
 class PlainLayer final : public ByteSource {
@@ -52,29 +35,6 @@ class PlainLayer final : public ByteSource {
   std::unique_ptr<DecompressingSource> plain_;
 };
 
-/// Passes a layer on; at its end it must have its diff ID.
-class VerifiedLayer final : public ByteSource {
- public:
-  VerifiedLayer(std::unique_ptr<ByteSource> plain, DiffId expected)
-      : plain_(std::move(plain)), hashed_(*plain_), expected_(std::move(expected)) {}
-
-  std::size_t read(std::span<std::byte> buffer) override {
-    const std::size_t got = hashed_.read(buffer);
-    if (got > 0 || std::exchange(is_checked_, true)) return got;
-    if (const DiffId actual(hashed_.finish()); actual != expected_) {
-      fail(Errc::Integrity, "layer {} does not match its digest: the image's config says {}",
-           actual.str(), expected_.str());
-    }
-    return 0;
-  }
-
- private:
-  std::unique_ptr<ByteSource> plain_;
-  HashingSource hashed_;
-  DiffId expected_;
-  bool is_checked_ = false;
-};
-
 class ArchivedImageSource final : public ImageSource {
  public:
   ArchivedImageSource(std::shared_ptr<ArchiveReader> archive,
@@ -93,13 +53,17 @@ class ArchivedImageSource final : public ImageSource {
   const std::vector<ImageName>& names() const noexcept override { return image_.names; }
 
   std::unique_ptr<ByteSource> open_layer(std::size_t index) override {
-    return std::make_unique<VerifiedLayer>(open_plain(index), image_.image.diff_ids().at(index));
+    return make_verified_layer(open_plain(index), image_.image.diff_ids().at(index));
   }
 
   std::shared_ptr<const LayerTree> layer_tree(std::size_t index) override {
     while (trees_.size() <= index)
       add_tree();
     return trees_[index];
+  }
+
+  bool is_verified(std::size_t index) const override {
+    return index < is_compressed_.size() && is_compressed_[index];
   }
 
   std::shared_ptr<const LayerTree> view(std::size_t count) override {
@@ -139,10 +103,15 @@ void ArchivedImageSource::add_tree() {
   const std::size_t index = trees_.size();
   with_context([&] { return describe(index); },
                [&] {
-                 const auto plain = open_plain(index);
+                 auto plain = open_plain(index);
                  is_compressed_.push_back(plain->compression() != Compression::None);
+                 // What has to be read in full anyway is verified on the way.
+                 std::unique_ptr<ByteSource> tar = std::move(plain);
+                 if (is_compressed_.back()) {
+                   tar = make_verified_layer(std::move(tar), image_.image.diff_ids()[index]);
+                 }
                  trees_.push_back(outline_layer(
-                     *plain, view(index),
+                     *tar, view(index),
                      [this, index](std::uint64_t offset, std::uint64_t length) {
                        return bytes_at(index, offset, length);
                      },
@@ -154,14 +123,13 @@ std::unique_ptr<ByteSource> ArchivedImageSource::bytes_at(std::size_t index,
                                                           std::uint64_t offset,
                                                           std::uint64_t length) {
   if (!is_compressed_[index]) return archive_->open_layer_at(image_.layers[index], offset);
-  return std::make_unique<OwningSource>(spool(index), offset, length);
+  return std::make_unique<OwnedFileSource>(spool(index), offset, length, "a temporary file");
 }
 
 /// What is compressed cannot be read at random: it is decompressed once, when it is needed.
 const std::shared_ptr<const Fd>& ArchivedImageSource::spool(std::size_t index) {
   if (!spooled_[index]) {
-    auto file =
-        std::make_shared<const Fd>(open_at(temporary_->get(), ".", O_TMPFILE | O_RDWR, 0600));
+    auto file = std::make_shared<const Fd>(open_temporary_file());
     FdSink sink(file->get(), "a temporary file");
     copy_bytes(*open_layer(index), sink);
     spooled_[index] = std::move(file);

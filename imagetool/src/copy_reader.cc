@@ -26,13 +26,13 @@ class CopyReader final : public LayerReader {
         context_(context),
         object_(std::move(object)),
         top_(object_.duplicate()) {
-    todo_.emplace_back();
+    left_.emplace_back();
   }
 
   std::optional<Entry> next() override {
-    while (!todo_.empty()) {
-      const RelPath path = std::move(todo_.back());
-      todo_.pop_back();
+    while (!left_.empty()) {
+      const RelPath path = std::move(left_.back());
+      left_.pop_back();
       const auto object = open_object(path);
       if (!object) continue;
       auto entry = take(path, *object);
@@ -97,7 +97,7 @@ class CopyReader final : public LayerReader {
   void add_children(const RelPath& path, const Fd& directory) {
     const auto children = list_dir(open_held(directory, O_RDONLY | O_DIRECTORY).get());
     for (auto child = children.rbegin(); child != children.rend(); ++child)
-      todo_.push_back(path / child->name);
+      left_.push_back(path / child->name);
   }
 
   /// Another name of a file that was read before.
@@ -119,7 +119,7 @@ class CopyReader final : public LayerReader {
   const Context& context_;
   Fd object_;
   RootDir top_;                ///< the same
-  std::vector<RelPath> todo_;  ///< next one last
+  std::vector<RelPath> left_;  ///< next one last
   std::map<std::pair<std::uint64_t, std::uint64_t>, RelPath> links_;
   Fd file_;
   std::unique_ptr<ByteSource> source_;

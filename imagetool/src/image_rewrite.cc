@@ -1,14 +1,12 @@
 #include "layerkit/imagetool/image_rewrite.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <map>
 #include <utility>
 
 #include "layerkit/base/error.h"
-#include "layerkit/base/file.h"
 #include "layerkit/base/hashing_stream.h"
+#include "layerkit/base/interruptible_source.h"
 #include "layerkit/base/strict_json.h"
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/image_changes.h"
@@ -19,26 +17,13 @@
 #include "layerkit/layerstore/layer_outline.h"
 #include "layerkit/layerstore/tar.h"
 #include "layerkit/layerstore/tree_reader.h"
+#include "owned_file_source.h"
 #include "temporary_directory.h"
 
 namespace layerkit {
 namespace {
 
 using nlohmann::json;
-
-/// Reads from a file that lives as long as this does.
-class SpooledLayer final : public ByteSource {
- public:
-  SpooledLayer(std::shared_ptr<const Fd> file, std::uint64_t size)
-      : file_(std::move(file)), range_(file_->get(), 0, size, "the temporary file of a layer") {}
-
-  std::size_t read(std::span<std::byte> buffer) override { return range_.read(buffer); }
-  std::uint64_t skip(std::uint64_t count) override { return range_.skip(count); }
-
- private:
-  std::shared_ptr<const Fd> file_;
-  FileRangeSource range_;
-};
 
 std::vector<std::shared_ptr<const LayerTree>> trees_of(ImageSource& source,
                                                        std::size_t begin,
@@ -49,16 +34,12 @@ std::vector<std::shared_ptr<const LayerTree>> trees_of(ImageSource& source,
   return trees;
 }
 
-std::shared_ptr<const Fd> temporary_layer() {
-  const Fd directory = open_temporary_directory();
-  return std::make_shared<const Fd>(open_at(directory.get(), ".", O_TMPFILE | O_RDWR, 0600));
-}
-
 /// The layer that was written to `file` through `hashed`.
 LayerInput spooled_layer(std::shared_ptr<const Fd> file, HashingSink& hashed) {
   const std::uint64_t size = hashed.size();
-  return {DiffId(hashed.finish()), size,
-          [file = std::move(file), size] { return std::make_unique<SpooledLayer>(file, size); }};
+  return {DiffId(hashed.finish()), size, [file = std::move(file), size] {
+            return std::make_unique<OwnedFileSource>(file, 0, size, "a temporary file");
+          }};
 }
 
 /// The step of each layer.
@@ -97,11 +78,12 @@ std::shared_ptr<const LayerTree> apply_layers(const SaveItem& item, const Contex
 /// Throws Error{Integrity} for layers that are not what the image's config says. Trees do not tell:
 /// they pass over contents.
 void verify_layers(ImageSource& source, std::size_t count, const Context& context) {
-  std::vector<std::byte> buffer(std::size_t{256} << 10);
   for (std::size_t i = 0; i < count; ++i) {
+    source.layer_tree(i);
+    if (source.is_verified(i)) continue;
     const auto tar = source.open_layer(i);
-    while (tar->read(buffer) > 0)
-      context.check_interrupted();
+    InterruptibleSource bytes(*tar, context);
+    drain(bytes);
   }
 }
 
@@ -212,7 +194,7 @@ SaveItem make_image(const Image& like, std::vector<ImageStep> steps) {
 }
 
 LayerInput make_layer(LayerReader& entries, const Context& context) {
-  auto file = temporary_layer();
+  auto file = std::make_shared<const Fd>(open_temporary_file());
   FdSink sink(file->get(), "a temporary file");
   HashingSink hashed(sink);
   const auto writer = make_tar_writer(hashed);
@@ -222,14 +204,11 @@ LayerInput make_layer(LayerReader& entries, const Context& context) {
 
 LayerInput read_layer(ByteSource& tar, const std::string& name, const Context& context) {
   const auto plain = make_decompressing_source(tar, name);
-  auto file = temporary_layer();
+  auto file = std::make_shared<const Fd>(open_temporary_file());
   FdSink sink(file->get(), "a temporary file");
   HashingSink hashed(sink);
-  std::vector<std::byte> buffer(std::size_t{256} << 10);
-  while (const std::size_t got = plain->read(buffer)) {
-    context.check_interrupted();
-    hashed.write(std::span(buffer).first(got));
-  }
+  InterruptibleSource bytes(*plain, context);
+  copy_bytes(bytes, hashed);
   return spooled_layer(std::move(file), hashed);
 }
 

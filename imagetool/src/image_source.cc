@@ -86,10 +86,8 @@ void check_format(const ArchiveReader& archive, const std::string& transport) {
 std::unique_ptr<ImageSource> open_archived(const ImageReference& reference,
                                            const Context& context,
                                            const ImageSourceOptions& options) {
-  std::shared_ptr<ArchiveReader> archive = open_archive(
-      reference.text,
-      [] { return open_at(open_temporary_directory().get(), ".", O_TMPFILE | O_RDWR, 0600); },
-      context, options.limits);
+  std::shared_ptr<ArchiveReader> archive =
+      open_archive(reference.text, open_temporary_file, context, options.limits);
   check_format(*archive, reference.transport);
   std::vector<ArchivedImage> images =
       with_context([&] { return "reading archive " + quoted(archive->name()); },

@@ -111,8 +111,7 @@ PathVersion changed_version(std::size_t layer,
   version.changes = entry_changes(before, after);
   const bool same_size = before.type == FileType::Regular && after.type == FileType::Regular &&
                          before.size == after.size;
-  if (same_size &&
-      !have_same_contents(*lower.open(before.path), *shown.open(after.path), context)) {
+  if (same_size && !have_same_contents(lower, before.path, shown, after.path, context)) {
     version.changes.emplace_back("contents");
   }
   version.event = version.changes.empty() ? PathEvent::Rewritten : PathEvent::Changed;

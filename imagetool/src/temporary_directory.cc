@@ -14,4 +14,8 @@ Fd open_temporary_directory() {
   return open_dir_at(AT_FDCWD, is_set ? directory : "/var/tmp");
 }
 
+Fd open_temporary_file() {
+  return open_at(open_temporary_directory().get(), ".", O_TMPFILE | O_RDWR, 0600);
+}
+
 }  // namespace layerkit

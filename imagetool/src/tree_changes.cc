@@ -1,13 +1,12 @@
 #include "layerkit/imagetool/tree_changes.h"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <iterator>
 #include <utility>
 
-#include "layerkit/base/byte_stream.h"
+#include "layerkit/base/interruptible_source.h"
 #include "layerkit/imagetool/layer_history.h"
+#include "layerkit/layerstore/same_contents.h"
 
 namespace layerkit {
 namespace {
@@ -71,8 +70,7 @@ std::vector<std::string> Comparison::changes_of(const Entry& before, const Entry
   if (after.is_directory()) std::erase(changes, "mtime");
   const bool may_differ = contents_ == FileContents::Compare && before.type == FileType::Regular &&
                           after.type == FileType::Regular && before.size == after.size;
-  if (may_differ &&
-      !have_same_contents(*before_.open(before.path), *after_.open(after.path), context_)) {
+  if (may_differ && !have_same_contents(before_, before.path, after_, after.path, context_)) {
     changes.emplace_back("contents");
   }
   return changes;
@@ -80,17 +78,15 @@ std::vector<std::string> Comparison::changes_of(const Entry& before, const Entry
 
 }  // namespace
 
-bool have_same_contents(ByteSource& one, ByteSource& other, const Context& context) {
-  constexpr std::size_t kChunk = std::size_t{64} << 10;
-  std::vector<std::byte> first(kChunk);
-  std::vector<std::byte> second(kChunk);
-  for (;;) {
-    context.check_interrupted();
-    const std::size_t got = read_full(one, first);
-    if (got != read_full(other, second)) return false;
-    if (std::memcmp(first.data(), second.data(), got) != 0) return false;
-    if (got < kChunk) return true;
-  }
+bool have_same_contents(const LayerTree& one,
+                        const RelPath& path,
+                        const LayerTree& other,
+                        const RelPath& other_path,
+                        const Context& context) {
+  const auto first = one.open(path);
+  const auto second = other.open(other_path);
+  InterruptibleSource bytes(*first, context);
+  return same_contents(bytes, *second);
 }
 
 void compare_trees(const LayerTree& before,

@@ -9,8 +9,8 @@
 #include "layerkit/base/root_dir.h"
 #include "layerkit/base/text.h"
 #include "layerkit/layerstore/diff_dir.h"
+#include "layerkit/layerstore/same_contents.h"
 #include "name_list.h"
-#include "same_contents.h"
 #include "upper_links.h"
 
 namespace layerkit {

@@ -6,8 +6,8 @@
 #include "diff_object.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
+#include "layerkit/layerstore/same_contents.h"
 #include "layerkit/layerstore/tree_reader.h"
-#include "same_contents.h"
 #include "tree_links.h"
 
 namespace layerkit {

@@ -73,7 +73,7 @@ class OutlineTree final : public LayerTree {
         arena_(temporary_->get(), kMaxMemory),
         context_(context) {}
 
-  void read(ByteSource& tar, const OutlineOptions& options);
+  void read(ByteSource& tar, const TarLimits& limits);
 
   std::optional<Entry> lookup(const RelPath& path) const override;
   std::vector<std::string> list(const RelPath& path) const override;
@@ -123,15 +123,14 @@ class OutlineDir final : public LayerDir {
   RelPath path_;
 };
 
-void OutlineTree::read(ByteSource& tar, const OutlineOptions& options) {
-  const auto reader = make_tar_reader(tar, TarDialect::Layer, options.limits);
+void OutlineTree::read(ByteSource& tar, const TarLimits& limits) {
+  const auto reader = make_tar_reader(tar, TarDialect::Layer, limits);
   MemoryFiles files(arena_, [&reader] { return reader->extents(); });
   const BeforeRemoval nothing_to_keep;
   LayerApplier layer(arena_, files, lower_, context_, nothing_to_keep, DiffFormat::overlay(),
-                     options.limits.entries);
+                     limits.entries);
   while (const auto entry = reader->next()) {
     context_.check_interrupted();
-    if (options.on_entry) options.on_entry(*entry);
     layer.add(*entry, reader->contents());
   }
   layer.finish();
@@ -264,10 +263,10 @@ std::shared_ptr<const LayerTree> outline_layer(ByteSource& tar,
                                                TarBytes bytes,
                                                std::shared_ptr<const Fd> temporary,
                                                const Context& context,
-                                               const OutlineOptions& options) {
+                                               const TarLimits& limits) {
   auto tree = std::make_shared<OutlineTree>(std::move(lower), std::move(bytes),
                                             std::move(temporary), context);
-  tree->read(tar, options);
+  tree->read(tar, limits);
   return tree;
 }
 

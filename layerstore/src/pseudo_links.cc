@@ -8,7 +8,7 @@
 #include "layerkit/base/error.h"
 #include "layerkit/base/root_dir.h"
 #include "layerkit/base/text.h"
-#include "same_contents.h"
+#include "layerkit/layerstore/same_contents.h"
 
 namespace layerkit {
 namespace {

@@ -1,4 +1,4 @@
-#include "same_contents.h"
+#include "layerkit/layerstore/same_contents.h"
 
 #include <algorithm>
 #include <cstddef>

@@ -1,9 +1,8 @@
 #include "store_export.h"
 
-#include <vector>
-
 #include "layerkit/base/error.h"
 #include "layerkit/base/hashing_stream.h"
+#include "layerkit/base/interruptible_source.h"
 #include "stored_tar.h"
 
 namespace layerkit {
@@ -59,11 +58,8 @@ void export_stored_layer(const StoreDirs& dirs,
                          ByteSink& tar,
                          const Context& context) {
   const auto stored = open_stored_layer(dirs, chain);
-  std::vector<std::byte> buffer(std::size_t{256} << 10);
-  while (const std::size_t got = stored->read(buffer)) {
-    context.check_interrupted();
-    tar.write(std::span(buffer).first(got));
-  }
+  InterruptibleSource bytes(*stored, context);
+  copy_bytes(bytes, tar);
 }
 
 }  // namespace layerkit

@@ -5,22 +5,10 @@
 #include "layerkit/base/file.h"
 #include "layerkit/base/root_dir.h"
 #include "layerkit/base/text.h"
+#include "owned_file_source.h"
 
 namespace layerkit {
 namespace {
-
-/// A file of which the source owns the descriptor.
-class OwnedFileSource final : public ByteSource {
- public:
-  OwnedFileSource(Fd file, std::uint64_t size, const std::string& name)
-      : file_(std::move(file)), range_(file_.get(), 0, size, name) {}
-
-  std::size_t read(std::span<std::byte> buffer) override { return range_.read(buffer); }
-
- private:
-  Fd file_;
-  FileRangeSource range_;
-};
 
 class DirectoryContainer final : public BlobContainer {
  public:
@@ -38,7 +26,8 @@ class DirectoryContainer final : public BlobContainer {
       fail(Errc::Invalid, "opening {}: it is not a regular file", quoted(path.str()));
     }
     Fd file = open_at(AT_FDCWD, fmt::format("/proc/self/fd/{}", object->get()), O_RDONLY);
-    return StoredFile{std::make_unique<OwnedFileSource>(std::move(file), stat.size, path.str()),
+    return StoredFile{std::make_unique<OwnedFileSource>(std::make_shared<const Fd>(std::move(file)),
+                                                        0, stat.size, path.str()),
                       stat.size};
   }
 

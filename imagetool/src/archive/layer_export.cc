@@ -1,9 +1,8 @@
 #include "archive/layer_export.h"
 
-#include <vector>
-
 #include "layerkit/base/error.h"
 #include "layerkit/base/hashing_stream.h"
+#include "layerkit/base/interruptible_source.h"
 
 namespace layerkit {
 
@@ -43,11 +42,8 @@ void LayerExport::spool(Compression compression, const MakeTemporaryFile& make_t
 
 void LayerExport::copy(ByteSink& sink) const {
   const auto tar = layer_.open();
-  std::vector<std::byte> buffer(std::size_t{256} << 10);
-  while (const std::size_t got = tar->read(buffer)) {
-    context_.check_interrupted();
-    sink.write(std::span(buffer).first(got));
-  }
+  InterruptibleSource bytes(*tar, context_);
+  copy_bytes(bytes, sink);
 }
 
 void LayerExport::write(ByteSink& sink) const {

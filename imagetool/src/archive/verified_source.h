@@ -16,6 +16,10 @@ void check_blob_size(const BlobId& blob, std::uint64_t actual, std::uint64_t exp
 std::unique_ptr<ByteSource> make_verified_source(std::unique_ptr<ByteSource> bytes,
                                                  const BlobId& blob);
 
+/// The uncompressed bytes of a layer, likewise with its diff ID.
+std::unique_ptr<ByteSource> make_verified_layer(std::unique_ptr<ByteSource> bytes,
+                                                const DiffId& layer);
+
 /// "blobs/sha256/<hex>" of the OCI image layout.
 RelPath blob_path(const BlobId& blob);
 

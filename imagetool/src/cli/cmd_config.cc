@@ -35,11 +35,7 @@ void add_list(CLI::App& command,
               std::vector<std::string>& values,
               const char* help,
               const char* type) {
-  command.add_option(name, values, help)
-      ->type_name(type)
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_repeated_option(command, name, values, help)->type_name(type);
 }
 
 void add_text(CLI::App& command,

@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "cli/image_argument.h"
+#include "cli/image_facts.h"
 #include "cli/listing.h"
 #include "cli/object_row.h"
 #include "cli/output.h"
@@ -35,14 +36,12 @@ nlohmann::ordered_json version_row(const PathVersion& version,
                                    const ImageSource& source,
                                    const std::vector<HistoryStep>& steps,
                                    const Options& options) {
-  constexpr std::size_t kShortHex = 12;
   const DiffId& layer = source.image().diff_ids()[version.layer];
-  nlohmann::ordered_json row = {
-      {"Layer", std::to_string(version.layer + 1)},
-      {"DiffID", options.no_trunc ? layer.str() : layer.hex().substr(0, kShortHex)},
-      {"Event", path_event_text(version.event)},
-      {"Details", details_of(version)},
-      {"CreatedBy", steps[version.layer].created_by}};
+  nlohmann::ordered_json row = {{"Layer", std::to_string(version.layer + 1)},
+                                {"DiffID", options.no_trunc ? layer.str() : short_id(layer)},
+                                {"Event", path_event_text(version.event)},
+                                {"Details", details_of(version)},
+                                {"CreatedBy", steps[version.layer].created_by}};
   Entry seen;
   if (version.entry) seen = *version.entry;
   nlohmann::ordered_json object = object_row(seen, false);

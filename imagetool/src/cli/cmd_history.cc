@@ -31,22 +31,8 @@ std::vector<std::uint64_t> layer_sizes(Session& session, const Image& image) {
   return sizes;
 }
 
-/// At most 45 characters, the last an ellipsis when something was cut off.
-std::string shortened(const std::string& text) {
-  constexpr std::size_t kMaxCharacters = 45;
-  std::size_t characters = 0;
-  std::size_t cut = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xc0) == 0x80) continue;
-    if (++characters == kMaxCharacters) cut = i;
-  }
-  return characters <= kMaxCharacters ? text : text.substr(0, cut) + "…";
-}
-
-std::string one_line(std::string text) {
-  std::ranges::replace(text, '\t', ' ');
-  return text;
-}
+/// Docker's, in characters.
+constexpr std::size_t kMaxCreatedBy = 45;
 
 ordered_json history_row(const HistoryStep& step,
                          std::uint64_t size,
@@ -56,7 +42,7 @@ ordered_json history_row(const HistoryStep& step,
   const std::string by = one_line(step.created_by);
   return {{"Comment", step.comment},
           {"CreatedAt", step.created},
-          {"CreatedBy", options.no_trunc ? by : shortened(by)},
+          {"CreatedBy", options.no_trunc ? by : shortened(by, kMaxCreatedBy)},
           {"CreatedSince", !created        ? "N/A"
                            : options.human ? human_age(*created, current_time())
                                            : step.created},

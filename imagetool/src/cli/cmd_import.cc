@@ -62,7 +62,7 @@ void add_import(CLI::App& app, Session& session) {
       ->add_option("--platform", options->platform,
                    "Platform of the image (default: this machine's)")
       ->type_name("OS/ARCH[/VARIANT]");
-  add_compress_option(*command, options->target);
+  add_compress_option(*command, options->target.compress);
   command->add_option("file", options->input, "Tar, or - for standard input")
       ->type_name("FILE|-")
       ->required();

@@ -1,9 +1,9 @@
-#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/image_argument.h"
+#include "cli/image_facts.h"
 #include "cli/listing.h"
 #include "cli/output.h"
 #include "cli/progress_line.h"
@@ -20,23 +20,14 @@ struct Options {
   bool no_trunc = false;
 };
 
-std::string shortened(std::string text) {
-  constexpr std::size_t kMaxBytes = 60;
-  std::ranges::replace(text, '\t', ' ');
-  if (text.size() <= kMaxBytes) return text;
-  std::size_t end = kMaxBytes - 1;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
-    --end;
-  return text.substr(0, end) + "…";
-}
+/// Of the column, in characters.
+constexpr std::size_t kMaxCreatedBy = 60;
 
 nlohmann::ordered_json layer_row(const LayerSummary& layer, const Options& options) {
   const auto size = [&](std::uint64_t bytes) {
     return options.human ? human_size(bytes) : std::to_string(bytes);
   };
-  constexpr std::size_t kShortHex = 12;
-  const std::string id =
-      options.no_trunc ? layer.diff_id.str() : layer.diff_id.hex().substr(0, kShortHex);
+  const std::string id = options.no_trunc ? layer.diff_id.str() : short_id(layer.diff_id);
   return {{"Layer", std::to_string(layer.index + 1)},
           {"DiffID", id},
           {"Size", size(layer.size)},
@@ -46,7 +37,8 @@ nlohmann::ordered_json layer_row(const LayerSummary& layer, const Options& optio
           {"Changed", std::to_string(layer.changed)},
           {"Removed", std::to_string(layer.removed)},
           {"CreatedAt", layer.created},
-          {"CreatedBy", options.no_trunc ? layer.created_by : shortened(layer.created_by)}};
+          {"CreatedBy", options.no_trunc ? layer.created_by
+                                         : shortened(one_line(layer.created_by), kMaxCreatedBy)}};
 }
 
 void print_layers(Session& session, const Options& options) {

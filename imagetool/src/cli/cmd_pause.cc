@@ -1,6 +1,5 @@
-#include <memory>
-
 #include "cli/commands.h"
+#include "cli/container_operands.h"
 #include "cli/output.h"
 #include "layerkit/imagetool/container_pause.h"
 
@@ -10,17 +9,12 @@ void add_pause(CLI::App& app, Session& session) {
   CLI::App* command =
       app.add_subcommand("pause", "Pause all processes within one or more containers")
           ->group(kContainers);
-  auto containers = std::make_shared<std::vector<std::string>>();
-  command->add_option("container", *containers, "Containers")->type_name("CONTAINER")->required();
-  command->callback([&session, containers] {
-    ContainerStore store(session.store());
-    for (const auto& name : *containers) {
-      session.attempt([&] {
-        pause_container(store, store.find(name));
+  for_each_container(
+      *command, session,
+      [](ContainerStore& store, const ContainerInfo& container, const std::string& name) {
+        pause_container(store, container);
         print_line(name);
       });
-    }
-  });
 }
 
 }  // namespace layerkit::cli

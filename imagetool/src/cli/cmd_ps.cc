@@ -78,17 +78,6 @@ class ContainerFilter {
   std::vector<std::string> images_;
 };
 
-/// Docker's limit for the table, in characters; the last one is then an ellipsis.
-std::string shortened(const std::string& text, std::size_t limit) {
-  std::size_t characters = 0;
-  std::size_t cut = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool starts_character = (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80;
-    if (starts_character && ++characters == limit) cut = i;
-  }
-  return characters <= limit ? text : text.substr(0, cut) + "…";
-}
-
 std::string command_text(const ContainerInfo& info, bool no_trunc) {
   constexpr std::size_t kLimit = 20;
   std::string line;

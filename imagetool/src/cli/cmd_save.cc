@@ -6,6 +6,7 @@
 
 #include "archive/reference_names.h"
 #include "cli/commands.h"
+#include "cli/image_target.h"
 #include "cli/progress_line.h"
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/archive.h"
@@ -26,12 +27,6 @@ const std::map<std::string, ArchiveFormat> kFormats = {
     {"oci-dir", ArchiveFormat::OciDirectory},
 };
 
-const std::map<std::string, Compression> kCompressions = {
-    {"none", Compression::None},
-    {"gzip", Compression::Gzip},
-    {"zstd", Compression::Zstd},
-};
-
 /// An image that the user named is saved with that name, one found by its ID without any.
 SaveItem item_for(ImageStore& store, const std::string& text) {
   ImageStore::Record record = store.find(text);
@@ -44,7 +39,7 @@ SaveItem item_for(ImageStore& store, const std::string& text) {
 SaveOptions save_options(const Options& options) {
   SaveOptions result;
   result.format = kFormats.at(options.format);
-  if (!options.compress.empty()) result.layer_compression = kCompressions.at(options.compress);
+  result.layer_compression = parse_compress(options.compress);
   return result;
 }
 
@@ -75,11 +70,7 @@ void add_save(CLI::App& app, Session& session) {
       ->type_name("docker-archive|oci-archive|oci-dir")
       ->check(CLI::IsMember(kFormats))
       ->default_str(options->format);
-  command
-      ->add_option("--compress", options->compress,
-                   "Compress layers (default: gzip in the OCI formats, else none)")
-      ->type_name("gzip|zstd|none")
-      ->check(CLI::IsMember(kCompressions));
+  add_compress_option(*command, options->compress);
   command->add_option("image", options->images, "Images")->type_name("IMAGE")->required();
   command->callback([&session, options] { save(session, *options); });
 }

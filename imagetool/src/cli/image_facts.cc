@@ -48,6 +48,9 @@ ordered_json root_fs(const Image& image) {
 std::string short_id(const ImageId& id) {
   return id.hex().substr(0, 12);
 }
+std::string short_id(const DiffId& id) {
+  return id.hex().substr(0, 12);
+}
 
 std::optional<Timestamp> created_time(const Image& image) {
   return parse_rfc3339(JsonView(image.config(), "config").string_or("created", ""));

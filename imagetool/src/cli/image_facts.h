@@ -11,6 +11,7 @@ namespace layerkit::cli {
 
 /// The first twelve digits, as docker shows IDs.
 std::string short_id(const ImageId& id);
+std::string short_id(const DiffId& id);
 /// `created` of the config; nullopt when absent or not a time.
 std::optional<Timestamp> created_time(const Image& image);
 

@@ -35,27 +35,40 @@ const char* const kImageTargetHelp =
     "The new image goes into the store under a name (-t app:2), or into an archive: "
     "-t docker-archive:FILE[:NAME], -t oci-archive:FILE[:NAME], -t oci:DIR[:NAME].";
 
-void add_compress_option(CLI::App& command, ImageTarget& target) {
+void add_compress_option(CLI::App& command, std::string& compress) {
   command
-      .add_option("--compress", target.compress,
+      .add_option("--compress", compress,
                   "Compress layers of an archive (default: gzip in the OCI formats, else none)")
       ->type_name("gzip|zstd|none")
       ->check(CLI::IsMember(kCompressions));
+}
+
+std::optional<Compression> parse_compress(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  return kCompressions.at(text);
 }
 
 void add_image_target(CLI::App& command, ImageTarget& target) {
   command.add_option("-t,--tag", target.destination, "Name of the new image, or archive for it")
       ->type_name("NAME|ARCHIVE")
       ->required();
-  add_compress_option(command, target);
+  add_compress_option(command, target.compress);
 }
 
-void add_change_option(CLI::App& command, std::vector<std::string>& changes) {
-  command.add_option("-c,--change", changes, "Apply a Dockerfile instruction to the created image")
-      ->type_name("INSTRUCTION")
+CLI::Option* add_repeated_option(CLI::App& command,
+                                 const char* names,
+                                 std::vector<std::string>& values,
+                                 const char* help) {
+  return command.add_option(names, values, help)
       ->expected(1)
       ->allow_extra_args(false)  // a vector would take the positionals that follow
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+void add_change_option(CLI::App& command, std::vector<std::string>& changes) {
+  add_repeated_option(command, "-c,--change", changes,
+                      "Apply a Dockerfile instruction to the created image")
+      ->type_name("INSTRUCTION");
 }
 
 std::string creation_time() {
@@ -80,7 +93,7 @@ ImageDestination::ImageDestination(const ImageTarget& target) {
     fail(Errc::Invalid, "cowardly refusing to write to a terminal: name a file or redirect");
   }
   options_.format = kFormats.at(reference.transport);
-  if (!target.compress.empty()) options_.layer_compression = kCompressions.at(target.compress);
+  options_.layer_compression = parse_compress(target.compress);
 }
 
 void ImageDestination::put(Session& session, SaveItem item, const Context& context) const {
@@ -88,10 +101,7 @@ void ImageDestination::put(Session& session, SaveItem item, const Context& conte
   if (archive_.empty()) {
     store_images(session.store(), {item}, context);
   } else {
-    save_images(
-        {item}, options_, archive_,
-        [] { return open_at(open_temporary_directory().get(), ".", O_TMPFILE | O_RDWR, 0600); },
-        context);
+    save_images({item}, options_, archive_, open_temporary_file, context);
   }
   if (archive_ != "-") print_line(item.image.id().str());
 }

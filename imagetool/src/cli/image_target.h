@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,10 +20,17 @@ struct ImageTarget {
 };
 
 /// Declares --compress.
-void add_compress_option(CLI::App& command, ImageTarget& target);
+void add_compress_option(CLI::App& command, std::string& compress);
+/// What it says; nullopt for an empty text: the default of the archive.
+std::optional<Compression> parse_compress(const std::string& text);
 /// Declares -t,--tag (required) and --compress.
 void add_image_target(CLI::App& command, ImageTarget& target);
 
+/// Declares an option that takes one value and may be repeated.
+CLI::Option* add_repeated_option(CLI::App& command,
+                                 const char* names,
+                                 std::vector<std::string>& values,
+                                 const char* help);
 /// Declares -c,--change, which may be repeated.
 void add_change_option(CLI::App& command, std::vector<std::string>& changes);
 

@@ -54,6 +54,21 @@ CLI::Option* add_format_option(CLI::App& command, std::string& format, const cha
       ->type_name("FORMAT");
 }
 
+std::string shortened(const std::string& text, std::size_t limit) {
+  std::size_t characters = 0;
+  std::size_t cut = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool starts_character = (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80;
+    if (starts_character && ++characters == limit) cut = i;
+  }
+  return characters <= limit ? text : text.substr(0, cut) + "…";
+}
+
+std::string one_line(std::string text) {
+  std::ranges::replace(text, '\t', ' ');
+  return text;
+}
+
 std::string align_table(const std::vector<std::string>& lines) {
   constexpr std::size_t kMinWidth = 10;
   constexpr std::size_t kPadding = 3;

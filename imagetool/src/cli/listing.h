@@ -37,6 +37,11 @@ CLI::Option* add_format_option(CLI::App& command,
                                std::string& format,
                                const char* names = "--format");
 
+/// At most `limit` characters; the last one is an ellipsis where something was cut off.
+std::string shortened(const std::string& text, std::size_t limit);
+/// Without what would end a cell.
+std::string one_line(std::string text);
+
 /// Lines of cells separated by tabs, aligned as docker's tables: three spaces between columns, a
 /// column at least ten wide.
 std::string align_table(const std::vector<std::string>& lines);

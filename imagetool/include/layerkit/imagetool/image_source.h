@@ -35,6 +35,8 @@ class ImageSource {
   /// What a layer is on top of those below it, with what it hides. The first call for a layer of an
   /// archive reads that layer and those below it.
   virtual std::shared_ptr<const LayerTree> layer_tree(std::size_t index) = 0;
+  /// Whether the layer's tree was made of bytes that are known to have its diff ID.
+  virtual bool is_verified(std::size_t /*index*/) const { return false; }
   /// What the lowest `count` layers show together; null for none.
   virtual std::shared_ptr<const LayerTree> view(std::size_t count) = 0;
 

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "layerkit/base/byte_stream.h"
 #include "layerkit/base/context.h"
 #include "layerkit/imagetool/container_changes.h"
 #include "layerkit/layerstore/layer_tree.h"
@@ -22,8 +21,12 @@ struct TreeChange {
   std::vector<std::string> changes;
 };
 
-/// Reads both until they differ or end.
-bool have_same_contents(ByteSource& one, ByteSource& other, const Context& context);
+/// Whether two regular files have the same bytes.
+bool have_same_contents(const LayerTree& one,
+                        const RelPath& path,
+                        const LayerTree& other,
+                        const RelPath& other_path,
+                        const Context& context);
 
 enum class FileContents { Compare, Ignore };
 

@@ -17,22 +17,16 @@ namespace layerkit {
 using TarBytes =
     std::function<std::unique_ptr<ByteSource>(std::uint64_t offset, std::uint64_t length)>;
 
-struct OutlineOptions {
-  TarLimits limits;
-  /// Told about each entry as the tar has it, before it is applied; may be empty.
-  std::function<void(const Entry& entry)> on_entry;
-};
-
 /// What a layer is on top of `lower` (null: a base layer), as one tree, without unpacking it: the
 /// tar is read to its end, its contents are passed over and read through `bytes` when they are
 /// asked for. The tree is the one that DiffWriter would write, and so are its errors; needs no
-/// privileges. An opaque root has Hides::Below. What of the tree does not fit into 256 KiB of memory
-/// lies in a nameless file in `temporary`, a directory.
+/// privileges. An opaque root has Hides::Below. What of the tree does not fit into 256 KiB of
+/// memory lies in a nameless file in `temporary`, a directory.
 std::shared_ptr<const LayerTree> outline_layer(ByteSource& tar,
                                                std::shared_ptr<const LayerTree> lower,
                                                TarBytes bytes,
                                                std::shared_ptr<const Fd> temporary,
                                                const Context& context,
-                                               const OutlineOptions& options = {});
+                                               const TarLimits& limits = {});
 
 }  // namespace layerkit

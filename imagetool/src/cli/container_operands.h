@@ -1,0 +1,20 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "cli/session.h"
+#include "layerkit/imagetool/container_store.h"
+
+namespace layerkit::cli {
+
+/// Does one thing to a container, which the user called `name`.
+using ContainerWork = std::function<void(
+    ContainerStore& store, const ContainerInfo& container, const std::string& name)>;
+
+/// Declares the operands of a command that does the same to one or more containers, one after the
+/// other: the failure of one does not keep it from the next.
+void for_each_container(CLI::App& command, Session& session, ContainerWork work);
+
+}  // namespace layerkit::cli
