@@ -24,6 +24,9 @@ class LaunchEvents {
   virtual void run_hooks(pid_t pid) = 0;
   /// The master of the process's terminal.
   virtual void take_terminal(Fd master) = 0;
+  /// All that is left to the process `pid` is the exec of its program; without a gate it does that
+  /// meanwhile.
+  virtual void prepared(pid_t /*pid*/) {}
   /// The listener of its seccomp filter.
   virtual void take_seccomp_listener(Fd listener, pid_t pid) = 0;
 };

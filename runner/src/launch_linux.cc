@@ -90,6 +90,7 @@ bool answer(Received received,
             StartFailure& failure) {
   switch (received.report.step) {
     case Step::Ready:
+      events.prepared(process.pid());
       return true;
     case Step::NeedsMappings:
       process.write_mappings(plan.spec().uid_mappings, plan.spec().gid_mappings);

@@ -379,6 +379,10 @@ class ParentTest(FaultsTest):
         Walk(self, "parent", ["create", "--bundle", "{bundle}", "box"], with_hooks,
              harmless=PARENT, stays=True, after=gone_after_failure).go()
 
+    def test_run(self):
+        Walk(self, "parent", ["run", "--detach", "--bundle", "{bundle}", "box"], plain,
+             harmless=PARENT, stays=True, after=gone_after_failure).go()
+
     def test_start(self):
         Walk(self, "parent", ["start", "box"], with_hooks, harmless=PARENT, stays=True,
              before=lambda place: place.quietly("create", "--bundle", place.bundle, "box"), after=delete_box).go()
@@ -393,6 +397,10 @@ class KilledTest(FaultsTest):
 
     def test_create(self):
         Walk(self, "parent", ["create", "--bundle", "{bundle}", "box"], plain, kills=True,
+             stays=True, after=delete_box).go()
+
+    def test_run(self):
+        Walk(self, "parent", ["run", "--bundle", "{bundle}", "box"], plain, kills=True,
              stays=True, after=delete_box).go()
 
 

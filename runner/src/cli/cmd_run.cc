@@ -80,13 +80,11 @@ void run(Session& session, Arguments& arguments) {
   request.rootless_owner = enter_user_namespace(request, session.context);
   StartFailure failure = StartFailure::Setup;
   const std::unique_ptr<StartedProcess> process =
-      runtime.create(std::move(request), failure, session.context);
+      runtime.run(std::move(request), failure, session.context);
   Removal removal(runtime, id, session.context);
-  receipt.created();
+  receipt.started();
   const HeldSignals held;
   session.context.check_interrupted();  // by one that came before
-  runtime.start(id, session.context);
-  receipt.started();
   if (arguments.detach) {
     removal.never();
     return;

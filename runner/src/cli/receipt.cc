@@ -28,10 +28,6 @@ std::uint64_t bytes_of(const CgroupStats& stats, std::string_view operation) {
 
 Receipt::Receipt(std::string path) : path_(std::move(path)), begin_(microseconds_now()) {}
 
-void Receipt::created() {
-  created_ = microseconds_now();
-}
-
 void Receipt::started() {
   started_ = microseconds_now();
 }
@@ -54,10 +50,8 @@ void Receipt::write(const ExitStatus& status,
     receipt["cpuNanoseconds"] = {{"total", cpu.total}, {"user", cpu.user}, {"kernel", cpu.kernel}};
     receipt["ioBytes"] = {{"read", bytes_of(*stats, "Read")}, {"write", bytes_of(*stats, "Write")}};
   }
-  receipt["wallMicroseconds"] = {{"create", created_ - begin_},
-                                 {"start", started_ - created_},
-                                 {"run", end - started_},
-                                 {"total", end - begin_}};
+  receipt["wallMicroseconds"] = {
+      {"start", started_ - begin_}, {"run", end - started_}, {"total", end - begin_}};
   const std::size_t slash = path_.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
   const std::string name = slash == std::string::npos ? path_ : path_.substr(slash + 1);

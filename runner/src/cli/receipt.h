@@ -16,7 +16,6 @@ class Receipt {
   explicit Receipt(std::string path);
 
   bool is_wanted() const noexcept { return !path_.empty(); }
-  void created();
   void started();
   /// REQUIRES: is_wanted(). Without `stats` what they would say is null.
   void write(const ExitStatus& status,
@@ -26,7 +25,6 @@ class Receipt {
  private:
   std::string path_;
   std::int64_t begin_;
-  std::int64_t created_ = 0;
   std::int64_t started_ = 0;
 };
 

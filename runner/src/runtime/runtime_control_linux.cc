@@ -107,6 +107,10 @@ void destroy_container(const StateDirectory& directory,
   const std::unique_ptr<Cgroup> cgroup = cgroup_of(record);
   // Its creator died before it wrote down which process waits there.
   if (record.pid == 0) directory.dismiss();
+  // Who deleted it earlier may have been killed between its cgroups and those above them.
+  const std::size_t found = cgroup == nullptr ? 0 : cgroup->directories().size();
+  if (found < record.cgroups.size())
+    remove_empty_parents(read_cgroup_layout(), record.cgroups_path);
   kill_container(record, cgroup.get());
   if (cgroup != nullptr && !cgroup->remove())
     fail(Errc::Busy, "deleting container {}: its cgroup {} cannot be removed", quoted(record.id),

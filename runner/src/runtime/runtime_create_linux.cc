@@ -93,15 +93,35 @@ struct AfterFailure {
   std::string state;           ///< what they are told
 };
 
+/// Whether there is nothing to be done between the making of a container and its start. Without a
+/// cgroup a program that was started just before this process is killed might not be found again.
+bool may_start_at_once(const ContainerRecord& record,
+                       const CreateRequest& request,
+                       const Hooks& hooks) {
+  return record.has_process && !record.has_start_hooks && !has_hooks(hooks) &&
+         request.pid_file.empty() && request.pidfd_socket.empty();
+}
+
+/// What a Runtime is made of.
+struct RuntimePlace {
+  const std::string& root;
+  bool uses_cgroups;
+};
+
+struct Made {
+  std::unique_ptr<StartedProcess> process;
+  bool is_started = false;  ///< false: it waits at the gate
+};
+
 /// Starts the process of a container whose state directory is there.
-std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
-                                          const std::string& root,
-                                          bool uses_cgroups,
-                                          CreateRequest& request,
-                                          Bundle bundle,
-                                          AfterFailure& after,
-                                          StartFailure& failure,
-                                          const Context& context) {
+Made create_in(const StateDirectory& directory,
+               const RuntimePlace& place,
+               CreateRequest& request,
+               bool may_start,
+               Bundle bundle,
+               AfterFailure& after,
+               StartFailure& failure,
+               const Context& context) {
   ContainerRecord record = make_record(request, bundle);
   directory.write_config(bundle.text);
   ContainerSpec& spec = bundle.config.spec;
@@ -132,7 +152,6 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
 
   StartEvents events(spec, request.console_socket, request.keeps_terminal);
   const Fd pidfd_socket = connect_pidfd_socket(request.pidfd_socket);
-  options.gate = directory.make_gate();
   options.rootfs_place = bundle.rootfs;
   options.pivots = request.pivots;
   options.new_keyring = request.new_keyring;
@@ -160,15 +179,24 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
     run_hooks("createRuntime", hooks.create_runtime, state);
   });
 
-  const CgroupLayout layout = uses_cgroups ? read_cgroup_layout() : CgroupLayout{};
+  // From now on it is known where it is. Nobody may join it earlier.
+  events.on_prepared([&](pid_t pid) {
+    set_pid(record, pid);
+    directory.write_record(record);
+  });
+
+  const CgroupLayout layout = place.uses_cgroups ? read_cgroup_layout() : CgroupLayout{};
   // An ordinary user seldom has cgroups of its own; what needs one is refused.
   Context about_cgroups = context;
   if (request.rootless_owner) about_cgroups.warn = [](const std::string&) {};
   const std::unique_ptr<Cgroup> cgroup =
       make_cgroup(layout, spec.cgroups_path, spec.resources, about_cgroups);
   SeccompFilter filter;
-  if (spec.seccomp) filter = SeccompCache(root + "/.seccomp").get(*spec.seccomp, context);
+  if (spec.seccomp) filter = SeccompCache(place.root + "/.seccomp").get(*spec.seccomp, context);
   record.cgroups = cgroup->directories();
+  const bool starts =
+      may_start && !record.cgroups.empty() && may_start_at_once(record, request, hooks);
+  if (!starts) options.gate = directory.make_gate();
   // Should this process be killed, it is known what there is to remove.
   directory.write_record(record);
   after.state = hook_state_of(record, ContainerStatus::Stopped);
@@ -176,28 +204,24 @@ std::unique_ptr<StartedProcess> create_in(const StateDirectory& directory,
   Plan plan(std::move(spec), std::move(bundle.root), std::move(socket.child), *cgroup,
             std::move(options), std::move(filter));
   Process process = launch(plan, std::move(socket.parent), cgroup.get(), events, failure, context);
-  set_pid(record, process.pid());
-  directory.write_record(record);
   write_pid_file(request.pid_file, process.pid());
   send_pidfd(pidfd_socket, process);
   cgroup->keep();
-  return started(std::move(process), events.terminal());
+  return {started(std::move(process), events.terminal()), starts};
 }
 
-}  // namespace
-}  // namespace runner
-
-std::unique_ptr<StartedProcess> Runtime::create(CreateRequest request,
-                                                StartFailure& failure,
-                                                const Context& context) const {
-  using namespace runner;  // NOLINT(google-build-using-namespace)
+Made make_container(const RuntimePlace& place,
+                    CreateRequest request,
+                    bool may_start,
+                    StartFailure& failure,
+                    const Context& context) {
   failure = StartFailure::Setup;
   check_id(request.id);
-  const StateDirectory directory = StateDirectory::make(root_, request.id, context);
+  const StateDirectory directory = StateDirectory::make(place.root, request.id, context);
   AfterFailure after;
   try {
     Bundle bundle = open_bundle(request.bundle, request.config, context);
-    return create_in(directory, root_, uses_cgroups_, request, std::move(bundle), after, failure,
+    return create_in(directory, place, request, may_start, std::move(bundle), after, failure,
                      context);
   } catch (...) {
     try {
@@ -208,6 +232,40 @@ std::unique_ptr<StartedProcess> Runtime::create(CreateRequest request,
     }
     throw;
   }
+}
+
+}  // namespace
+}  // namespace runner
+
+using namespace runner;  // NOLINT(google-build-using-namespace)
+
+std::unique_ptr<StartedProcess> Runtime::create(CreateRequest request,
+                                                StartFailure& failure,
+                                                const Context& context) const {
+  return make_container({root_, uses_cgroups_}, std::move(request), false, failure, context)
+      .process;
+}
+
+std::unique_ptr<StartedProcess> Runtime::run(CreateRequest request,
+                                             StartFailure& failure,
+                                             const Context& context) const {
+  const std::string id = request.id;
+  Made made = make_container({root_, uses_cgroups_}, std::move(request), true, failure, context);
+  if (made.is_started) return std::move(made.process);
+  try {
+    context.check_interrupted();
+    start(id, context);
+  } catch (...) {
+    Context about_removal = context;
+    about_removal.interrupted = nullptr;  // that may be the reason
+    try {
+      remove(id, true, about_removal);
+    } catch (const Error& error) {
+      context.warn(error.message());
+    }
+    throw;
+  }
+  return std::move(made.process);
 }
 
 }  // namespace layerkit

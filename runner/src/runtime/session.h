@@ -16,11 +16,14 @@ class StartEvents : public LaunchEvents {
   StartEvents(const ContainerSpec& spec, const std::string& console_socket, bool keeps_terminal);
 
   void run_hooks(pid_t pid) override;
+  void prepared(pid_t pid) override;
   void take_terminal(Fd master) override;
   void take_seccomp_listener(Fd listener, pid_t pid) override;
 
   /// What run_hooks() does.
   void on_hooks(std::function<void(pid_t)> run) { run_hooks_ = std::move(run); }
+  /// What prepared() does.
+  void on_prepared(std::function<void(pid_t)> act) { prepared_ = std::move(act); }
   /// The state that the seccomp agent is told: JSON.
   void on_state(std::function<std::string(pid_t)> state) { state_ = std::move(state); }
   Fd terminal() { return std::move(terminal_); }
@@ -31,6 +34,7 @@ class StartEvents : public LaunchEvents {
   std::string listener_path_;
   std::string listener_metadata_;
   std::function<void(pid_t)> run_hooks_;
+  std::function<void(pid_t)> prepared_;
   std::function<std::string(pid_t)> state_;
 };
 

@@ -57,6 +57,10 @@ void StartEvents::run_hooks(pid_t pid) {
   if (run_hooks_) run_hooks_(pid);
 }
 
+void StartEvents::prepared(pid_t pid) {
+  if (prepared_) prepared_(pid);
+}
+
 void StartEvents::take_terminal(Fd master) {
   if (console_) {
     send_descriptor(console_, master.get(), "/dev/ptmx", kConsoleSocket);

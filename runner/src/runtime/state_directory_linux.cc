@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 
 #include "cgroup_files.h"
 #include "layerkit/base/error.h"
@@ -129,6 +130,15 @@ ContainerRecord StateDirectory::unfinished_record() const {
 void StateDirectory::write_record(const ContainerRecord& record) const {
   // Only this boot needs it: no fsync.
   write_file_at(fd_.get(), kNewRecord, to_json(record), 0600);
+  // ext4 begins to write a file to the disk that is renamed over another one, and removing it then
+  // waits for the disk. It lets files trade places in peace.
+  if (::renameat2(fd_.get(), kNewRecord, fd_.get(), kRecord, RENAME_EXCHANGE) == 0) {
+    unlink_at(fd_.get(), kNewRecord);
+    return;
+  }
+  // The first one, or a file system that knows no such trade.
+  if (errno != ENOENT && errno != EINVAL && errno != ENOSYS)
+    fail_errno(errno, "writing the state of container {}", quoted(id_));
   rename_at(fd_.get(), kNewRecord, fd_.get(), kRecord);
 }
 

@@ -89,6 +89,11 @@ class Runtime {
                                          StartFailure& failure,
                                          const Context& context) const;
   void start(const std::string& id, const Context& context) const;
+  /// create() and start(), at once where nothing is to be done between the two; a container that
+  /// cannot be started is removed.
+  std::unique_ptr<StartedProcess> run(CreateRequest request,
+                                      StartFailure& failure,
+                                      const Context& context) const;
   ContainerState state(const std::string& id) const;
   /// All containers, by name; those that are gone or broken are told.
   std::vector<ContainerState> list(const Context& context) const;
