@@ -56,6 +56,17 @@ class ArchivedImageSource final : public ImageSource {
     return make_verified_layer(open_plain(index), image_.image.diff_ids().at(index));
   }
 
+  std::optional<PackedLayer> packed_layer(std::size_t index) override {
+    auto packed = archive_->packed_layer(image_.layers.at(index));
+    if (packed) {
+      packed->open = [archive = archive_, handle = image_.layers[index]] {
+        return archive->open_layer(handle).bytes;
+      };
+    }
+    return packed;
+  }
+  std::optional<OciManifest> manifest() const override { return image_.manifest; }
+
   std::shared_ptr<const LayerTree> layer_tree(std::size_t index) override {
     while (trees_.size() <= index)
       add_tree();

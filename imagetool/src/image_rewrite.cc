@@ -34,6 +34,11 @@ std::vector<std::shared_ptr<const LayerTree>> trees_of(ImageSource& source,
   return trees;
 }
 
+LayerInput input_of(const std::shared_ptr<ImageSource>& source, std::size_t index) {
+  return {source->image().diff_ids()[index], std::nullopt,
+          [source, index] { return source->open_layer(index); }, source->packed_layer(index)};
+}
+
 /// The layer that was written to `file` through `hashed`.
 LayerInput spooled_layer(std::shared_ptr<const Fd> file, HashingSink& hashed) {
   const std::uint64_t size = hashed.size();
@@ -165,6 +170,20 @@ std::optional<Entry> WithoutPaths::next() {
 
 }  // namespace
 
+SaveItem whole_image(const std::shared_ptr<ImageSource>& source) {
+  SaveItem item{source->image(), source->names()};
+  for (std::size_t i = 0; i < source->layers(); ++i)
+    item.layers.push_back(input_of(source, i));
+  item.manifest = source->manifest();
+  return item;
+}
+
+std::unique_ptr<LayerReader> read_root_filesystem(const std::shared_ptr<ImageSource>& source,
+                                                  const Context& context) {
+  verify_layers(*source, source->layers(), context);
+  return make_tree_reader(source->tree(), nullptr, context);
+}
+
 std::vector<ImageStep> steps_of(const std::shared_ptr<ImageSource>& source) {
   const std::vector<HistoryStep> history = source->image().history();
   std::vector<json> records = source->image().history_records();
@@ -172,8 +191,7 @@ std::vector<ImageStep> steps_of(const std::shared_ptr<ImageSource>& source) {
   for (std::size_t i = 0; i < history.size(); ++i) {
     ImageStep step{std::move(records[i]), std::nullopt};
     if (const auto layer = history[i].layer) {
-      step.layer = LayerInput{source->image().diff_ids()[*layer], std::nullopt,
-                              [source, index = *layer] { return source->open_layer(index); }};
+      step.layer = input_of(source, *layer);
     }
     steps.push_back(std::move(step));
   }
@@ -265,8 +283,7 @@ SaveItem squash_layers(const std::shared_ptr<ImageSource>& source,
 }
 
 SaveItem flatten_image(const std::shared_ptr<ImageSource>& source, const Context& context) {
-  verify_layers(*source, source->layers(), context);
-  const auto reader = make_tree_reader(source->tree(), nullptr, context);
+  const auto reader = read_root_filesystem(source, context);
   ImageStep step{json::object(), make_layer(*reader, context)};
   const json& config = source->image().config();
   if (const auto created = config.find("created"); created != config.end()) {

@@ -83,17 +83,51 @@ void check_format(const ArchiveReader& archive, const std::string& transport) {
   fail(Errc::Invalid, "{} is no {}, but: {}", quoted(archive.name()), transport, archive.format());
 }
 
-std::unique_ptr<ImageSource> open_archived(const ImageReference& reference,
-                                           const Context& context,
-                                           const ImageSourceOptions& options) {
-  std::shared_ptr<ArchiveReader> archive =
+/// Those that the reference's name means; without one `several` says whether all are.
+std::vector<std::unique_ptr<ImageSource>> open_archived(const ImageReference& reference,
+                                                        bool several,
+                                                        const Context& context,
+                                                        const ImageSourceOptions& options) {
+  const std::shared_ptr<ArchiveReader> archive =
       open_archive(reference.text, open_temporary_file, context, options.limits);
   check_format(*archive, reference.transport);
   std::vector<ArchivedImage> images =
       with_context([&] { return "reading archive " + quoted(archive->name()); },
                    [&] { return archive->images(options.platform); });
-  ArchivedImage image = choose_image(std::move(images), reference.name, archive->name());
-  return make_archived_image_source(std::move(archive), std::move(image), options.limits, context);
+  if (!several || !reference.name.empty()) {
+    ArchivedImage chosen = choose_image(std::move(images), reference.name, archive->name());
+    images.clear();
+    images.push_back(std::move(chosen));
+  }
+  std::vector<std::unique_ptr<ImageSource>> sources;
+  for (ArchivedImage& image : images)
+    sources.push_back(
+        make_archived_image_source(archive, std::move(image), options.limits, context));
+  return sources;
+}
+
+std::vector<std::unique_ptr<ImageSource>> open_sources(std::string_view text,
+                                                       bool several,
+                                                       const std::function<ImageStore&()>& store,
+                                                       const Context& context,
+                                                       const ImageSourceOptions& options) {
+  const ImageReference reference = ImageReference::parse(text);
+  if (!reference.transport.empty() || is_path(text)) {
+    return open_archived(reference, several, context, options);
+  }
+  const bool is_file = ::access(reference.text.c_str(), F_OK) == 0;
+  try {
+    ImageStore& images = store();
+    std::vector<std::unique_ptr<ImageSource>> sources;
+    sources.push_back(make_stored_image_source(images, images.find(text)));
+    return sources;
+  } catch (const Error& error) {
+    // What the store does not have, or cannot be asked for, may be a file.
+    const bool may_be_file = error.code() == Errc::NotFound || error.code() == Errc::Invalid ||
+                             error.sys_errno() == EACCES;
+    if (!is_file || !may_be_file) throw;
+  }
+  return open_archived(reference, several, context, options);
 }
 
 }  // namespace
@@ -130,21 +164,15 @@ std::unique_ptr<ImageSource> open_image_source(std::string_view text,
                                                const std::function<ImageStore&()>& store,
                                                const Context& context,
                                                const ImageSourceOptions& options) {
-  const ImageReference reference = ImageReference::parse(text);
-  if (!reference.transport.empty() || is_path(text)) {
-    return open_archived(reference, context, options);
-  }
-  const bool is_file = ::access(reference.text.c_str(), F_OK) == 0;
-  try {
-    ImageStore& images = store();
-    return make_stored_image_source(images, images.find(text));
-  } catch (const Error& error) {
-    // What the store does not have, or cannot be asked for, may be a file.
-    const bool may_be_file = error.code() == Errc::NotFound || error.code() == Errc::Invalid ||
-                             error.sys_errno() == EACCES;
-    if (!is_file || !may_be_file) throw;
-  }
-  return open_archived(reference, context, options);
+  return std::move(open_sources(text, false, store, context, options).front());
+}
+
+std::vector<std::unique_ptr<ImageSource>> open_image_sources(
+    std::string_view text,
+    const std::function<ImageStore&()>& store,
+    const Context& context,
+    const ImageSourceOptions& options) {
+  return open_sources(text, true, store, context, options);
 }
 
 }  // namespace layerkit

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "archive/archive_output.h"
@@ -7,11 +8,17 @@
 
 namespace layerkit {
 
+/// How layers are written.
+struct LayerPacking {
+  std::optional<Compression> compression;  ///< unset: kept where it can be, else the format's own
+  int level = 0;
+};
+
 /// As skopeo and podman write it: `manifest.json`, `repositories` and the configs
 /// (`<hex>.json`) first, then each layer once as `<diff ID hex>.tar`.
 /// REQUIRES: all items have their layers.
 void write_docker_archive(const std::vector<SaveItem>& items,
-                          Compression layers,
+                          const LayerPacking& layers,
                           const MakeTemporaryFile& make_temporary_file,
                           ArchiveOutput& output,
                           const Context& context);
@@ -19,7 +26,7 @@ void write_docker_archive(const std::vector<SaveItem>& items,
 /// An OCI image layout: blobs first, `index.json` last. One index entry for each name.
 /// REQUIRES: all items have their layers.
 void write_oci_layout(const std::vector<SaveItem>& items,
-                      Compression layers,
+                      const LayerPacking& layers,
                       const MakeTemporaryFile& make_temporary_file,
                       ArchiveOutput& output,
                       const Context& context);

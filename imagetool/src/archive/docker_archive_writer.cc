@@ -57,11 +57,12 @@ std::string repositories_text(const std::vector<SaveItem>& items) {
 }  // namespace
 
 void write_docker_archive(const std::vector<SaveItem>& items,
-                          Compression layers,
+                          const LayerPacking& layers,
                           const MakeTemporaryFile& make_temporary_file,
                           ArchiveOutput& output,
                           const Context& context) {
-  add_text(output, "manifest.json", manifest_text(items, layers));
+  const Compression compression = layers.compression.value_or(Compression::None);
+  add_text(output, "manifest.json", manifest_text(items, compression));
   const std::string repositories = repositories_text(items);
   if (!repositories.empty()) add_text(output, "repositories", repositories);
   for (const SaveItem& item : items) {
@@ -70,9 +71,9 @@ void write_docker_archive(const std::vector<SaveItem>& items,
   std::set<DiffId> written;
   for (const SaveItem& item : items) {
     for (const LayerInput& layer : item.layers) {
-      if (!written.insert(layer.diff_id).second) continue;
-      const LayerExport exported(layer, layers, make_temporary_file, context);
-      output.add(layer_name(layer.diff_id, layers), exported.size(),
+      if (layer.is_left_out || !written.insert(layer.diff_id).second) continue;
+      const LayerExport exported(layer, compression, layers.level, make_temporary_file, context);
+      output.add(layer_name(layer.diff_id, compression), exported.size(),
                  [&](ByteSink& sink) { exported.write(sink); });
     }
   }

@@ -19,21 +19,24 @@ std::vector<LayerInput> stored_layers(const Store& store, const Image& image) {
 
 LayerExport::LayerExport(const LayerInput& layer,
                          Compression compression,
+                         int level,
                          const MakeTemporaryFile& make_temporary_file,
                          const Context& context)
     : layer_(layer), context_(context), digest_(layer.diff_id.digest()) {
   if (compression == Compression::None && layer.size) {
     size_ = *layer.size;
   } else {
-    spool(compression, make_temporary_file);
+    spool(compression, level, make_temporary_file);
   }
 }
 
-void LayerExport::spool(Compression compression, const MakeTemporaryFile& make_temporary_file) {
+void LayerExport::spool(Compression compression,
+                        int level,
+                        const MakeTemporaryFile& make_temporary_file) {
   file_ = make_temporary_file();
   FdSink file(file_.get(), "temporary file");
   HashingSink hashed(file);
-  const auto compressed = make_compressing_sink(hashed, compression);
+  const auto compressed = make_compressing_sink(hashed, compression, level);
   copy(*compressed);
   compressed->finish();
   size_ = hashed.size();

@@ -15,6 +15,7 @@ class LayerExport {
   /// a temporary file. All arguments must outlive it.
   LayerExport(const LayerInput& layer,
               Compression compression,
+              int level,
               const MakeTemporaryFile& make_temporary_file,
               const Context& context);
 
@@ -24,7 +25,7 @@ class LayerExport {
   void write(ByteSink& sink) const;
 
  private:
-  void spool(Compression compression, const MakeTemporaryFile& make_temporary_file);
+  void spool(Compression compression, int level, const MakeTemporaryFile& make_temporary_file);
   void copy(ByteSink& sink) const;
 
   const LayerInput& layer_;

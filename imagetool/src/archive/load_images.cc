@@ -118,9 +118,21 @@ class Load {
       with_context([&] { return describe(images_, i); },
                    [&] {
                      for_each_missing(images_[i], present, [&](std::size_t layer, const auto&) {
-                       archive_.open_layer(images_[i].layers[layer]);
+                       check_presence(images_[i].layers[layer]);
                      });
                    });
+    }
+  }
+
+  void check_presence(const std::string& layer) {
+    try {
+      archive_.open_layer(layer);
+    } catch (const Error& error) {
+      if (error.code() != Errc::NotFound) throw;
+      fail(Errc::NotFound,
+           "{}, and the store does not have it either: load the image that the archive builds on "
+           "first",
+           error.message());
     }
   }
 

@@ -57,7 +57,7 @@ void OciWalker::visit_index(const Descriptor& descriptor, unsigned depth, Walk& 
 }
 
 void OciWalker::visit_manifest(const Descriptor& descriptor, Walk& walk) {
-  const auto text = blobs_.read(descriptor);
+  auto text = blobs_.read(descriptor);
   if (!text) {
     missing_.push_back(fmt::format("manifest {} is missing", descriptor.digest.str()));
     return;
@@ -75,7 +75,10 @@ void OciWalker::visit_manifest(const Descriptor& descriptor, Walk& walk) {
   }
   const Platform platform = platform_of(descriptor, *manifest.config);
   if (is_unknown_platform(platform)) return;
-  walk.found.push_back({descriptor.digest, std::move(manifest), platform});
+  walk.found.push_back({descriptor.digest,
+                        {descriptor.media_type, std::move(*text)},
+                        std::move(manifest),
+                        platform});
 }
 
 Platform OciWalker::platform_of(const Descriptor& descriptor, const Descriptor& config) {

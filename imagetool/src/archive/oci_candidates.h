@@ -13,7 +13,8 @@ namespace layerkit {
 /// An image manifest that an entry of index.json leads to.
 struct OciCandidate {
   BlobId digest;
-  ImageManifest manifest;  ///< with config
+  OciManifest document;
+  ImageManifest manifest;  ///< of `document`, with config
   Platform platform;       ///< by its descriptor, else by its config
 };
 

@@ -149,6 +149,13 @@ class OciLayoutReader final : public ArchiveReader {
     return {std::move(file->bytes), file->size, layer.type.compression};
   }
 
+  std::optional<PackedLayer> packed_layer(const std::string& handle) override {
+    const Layer& layer = layer_of(handle);
+    if (layer.type.is_foreign || !blobs_.open(layer.descriptor)) return std::nullopt;
+    return PackedLayer{layer.descriptor.digest, layer.descriptor.size, layer.type.compression,
+                       [this, handle] { return open_layer(handle).bytes; }};
+  }
+
   std::unique_ptr<ByteSource> open_layer_at(const std::string& handle,
                                             std::uint64_t offset) override {
     return open_file_at(*container_, blob_path(layer_of(handle).descriptor.digest), offset);
@@ -174,6 +181,7 @@ class OciLayoutReader final : public ArchiveReader {
     ArchivedImage image = with_context([&] { return "manifest " + candidate.digest.str(); },
                                        [&] { return read_image(candidate.manifest); });
     image.names = names;
+    image.manifest = candidate.document;
     merge_image(images, std::move(image));
   }
 

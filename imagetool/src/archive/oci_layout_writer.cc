@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -7,6 +8,7 @@
 #include "archive/layer_export.h"
 #include "archive/verified_source.h"
 #include "layerkit/base/error.h"
+#include "layerkit/base/interruptible_source.h"
 
 namespace layerkit {
 namespace {
@@ -35,11 +37,11 @@ Json platform_of(const Image& image) {
 
 class OciWriter {
  public:
-  OciWriter(Compression layers,
+  OciWriter(const LayerPacking& layers,
             const MakeTemporaryFile& make_temporary_file,
             ArchiveOutput& output,
             const Context& context)
-      : compression_(layers),
+      : packing_(layers),
         make_temporary_file_(make_temporary_file),
         output_(output),
         context_(context) {}
@@ -68,25 +70,55 @@ class OciWriter {
     Json layers = Json::array();
     for (const LayerInput& layer : item.layers)
       layers.push_back(write_layer(layer));
+    if (item.manifest &&
+        std::ranges::all_of(item.layers, [&](const LayerInput& layer) { return keeps(layer); })) {
+      write_blob(kOciConfigType, image.config_bytes());
+      return with_platform(write_blob(item.manifest->media_type, item.manifest->text), image);
+    }
     const Json manifest = {{"schemaVersion", 2},
                            {"mediaType", kOciManifestType},
                            {"config", write_blob(kOciConfigType, image.config_bytes())},
                            {"layers", std::move(layers)}};
-    Json entry = write_blob(kOciManifestType, manifest.dump());
+    return with_platform(write_blob(kOciManifestType, manifest.dump()), image);
+  }
+
+  static Json with_platform(Json entry, const Image& image) {
     if (!image.platform().architecture.empty()) entry["platform"] = platform_of(image);
     return entry;
   }
 
+  bool keeps(const LayerInput& layer) const { return layer.packed && !packing_.compression; }
+
   Json write_layer(const LayerInput& layer) {
+    if (keeps(layer)) return write_packed(layer);
     const auto known = layers_.find(layer.diff_id);
-    if (known != layers_.end()) return known->second;
-    const LayerExport exported(layer, compression_, make_temporary_file_, context_);
-    if (blobs_.insert(exported.digest()).second) {
-      output_.add(blob_path(exported.digest()).str(), exported.size(),
-                  [&](ByteSink& sink) { exported.write(sink); });
-    }
-    Json descriptor = describe(layer_type(compression_), exported.digest(), exported.size());
-    return layers_.emplace(layer.diff_id, std::move(descriptor)).first->second;
+    if (known != layers_.end() && (layer.is_left_out || known->second.is_written))
+      return known->second.descriptor;
+    const Compression compression = packing_.compression.value_or(Compression::Gzip);
+    const LayerExport exported(layer, compression, packing_.level, make_temporary_file_, context_);
+    add_layer(layer, exported.digest(), exported.size(),
+              [&](ByteSink& sink) { exported.write(sink); });
+    Json descriptor = describe(layer_type(compression), exported.digest(), exported.size());
+    layers_.insert_or_assign(layer.diff_id, WrittenLayer{descriptor, !layer.is_left_out});
+    return descriptor;
+  }
+
+  Json write_packed(const LayerInput& layer) {
+    const PackedLayer& packed = *layer.packed;
+    add_layer(layer, packed.digest, packed.size, [&](ByteSink& sink) {
+      const auto blob = packed.open();
+      InterruptibleSource bytes(*blob, context_);
+      copy_bytes(bytes, sink);
+    });
+    return describe(layer_type(packed.compression), packed.digest, packed.size);
+  }
+
+  void add_layer(const LayerInput& layer,
+                 const BlobId& digest,
+                 std::uint64_t size,
+                 const ArchiveOutput::Producer& produce) {
+    if (!layer.is_left_out && blobs_.insert(digest).second)
+      output_.add(blob_path(digest).str(), size, produce);
   }
 
   Json write_blob(std::string_view media_type, const std::string& text) {
@@ -95,18 +127,23 @@ class OciWriter {
     return describe(media_type, digest, text.size());
   }
 
-  Compression compression_;
+  struct WrittenLayer {
+    Json descriptor;
+    bool is_written = false;
+  };
+
+  const LayerPacking& packing_;
   const MakeTemporaryFile& make_temporary_file_;
   ArchiveOutput& output_;
   const Context& context_;
-  std::map<DiffId, Json> layers_;  ///< descriptors of those written
+  std::map<DiffId, WrittenLayer> layers_;  ///< that were packed here
   std::set<BlobId> blobs_;
 };
 
 }  // namespace
 
 void write_oci_layout(const std::vector<SaveItem>& items,
-                      Compression layers,
+                      const LayerPacking& layers,
                       const MakeTemporaryFile& make_temporary_file,
                       ArchiveOutput& output,
                       const Context& context) {

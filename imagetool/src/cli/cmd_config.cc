@@ -15,6 +15,8 @@ struct Options {
   ImageTarget target;
   ConfigChanges changes;
   std::string set_platform;
+  std::string arch;
+  std::string os;
 };
 
 void change(Session& session, Options& options) {
@@ -25,6 +27,13 @@ void change(Session& session, Options& options) {
   ProgressLine line;
   const Context context = line.attach(session.context);
   const std::shared_ptr<ImageSource> source = open_image(session, options.image, context);
+  if (!options.arch.empty() || !options.os.empty()) {
+    Platform platform = options.changes.platform.value_or(source->image().platform());
+    if (!options.arch.empty()) platform.variant.clear();
+    if (!options.arch.empty()) platform.architecture = options.arch;
+    if (!options.os.empty()) platform.os = options.os;
+    options.changes.platform = Platform::parse(platform.str());
+  }
   destination.put(session,
                   make_image(change_config(source->image(), options.changes), steps_of(source)),
                   context);
@@ -82,6 +91,9 @@ void add_config(CLI::App& app, Session& session) {
   add_changes(*command, options->changes);
   command->add_option("--set-platform", options->set_platform, "What the image says it is made for")
       ->type_name("OS/ARCH[/VARIANT]");
+  command->add_option("--arch", options->arch, "Architecture, without a variant")
+      ->type_name("ARCH");
+  command->add_option("--os", options->os, "Operating system")->type_name("OS");
   add_change_option(*command, options->changes.instructions);
   add_image_target(*command, options->target);
   add_image_argument(*command, options->image);

@@ -18,6 +18,8 @@ struct Options {
   std::string output;
   std::string format = "docker-archive";
   std::string compress;
+  int level = 0;
+  std::vector<std::string> have;
   std::vector<std::string> images;
 };
 
@@ -40,6 +42,8 @@ SaveOptions save_options(const Options& options) {
   SaveOptions result;
   result.format = kFormats.at(options.format);
   result.layer_compression = parse_compress(options.compress);
+  result.compression_level = options.level;
+  check_level(options.level, result.layer_compression);
   return result;
 }
 
@@ -47,14 +51,16 @@ void save(Session& session, const Options& options) {
   if (options.output.empty() && ::isatty(STDOUT_FILENO) == 1) {
     fail(Errc::Invalid, "cowardly refusing to save to a terminal. Use the -o flag or redirect");
   }
+  SaveOptions how = save_options(options);
   ImageStore& store = session.store();
   std::vector<SaveItem> items;
   for (const std::string& text : options.images) {
     items.push_back(item_for(store, text));
   }
   ProgressLine line;
-  save_images(store, items, save_options(options), options.output.empty() ? "-" : options.output,
-              line.attach(session.context));
+  const Context context = line.attach(session.context);
+  how.left_out = layers_of(session, options.have, context);
+  save_images(store, items, how, options.output.empty() ? "-" : options.output, context);
 }
 
 }  // namespace
@@ -71,6 +77,8 @@ void add_save(CLI::App& app, Session& session) {
       ->check(CLI::IsMember(kFormats))
       ->default_str(options->format);
   add_compress_option(*command, options->compress);
+  add_level_option(*command, options->level);
+  add_have_option(*command, options->have);
   command->add_option("image", options->images, "Images")->type_name("IMAGE")->required();
   command->callback([&session, options] { save(session, *options); });
 }

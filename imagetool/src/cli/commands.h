@@ -26,11 +26,13 @@ void add_commit(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);
 void add_config(CLI::App& app, Session& session);
 void add_create(CLI::App& app, Session& session);
+void add_copy(CLI::App& app, Session& session);
 void add_cp(CLI::App& app, Session& session);
 void add_diff(CLI::App& app, Session& session);
 void add_drop(CLI::App& app, Session& session);
 void add_exec(CLI::App& app, Session& session);
 void add_explain(CLI::App& app, Session& session);
+void add_export(CLI::App& app, Session& session);
 void add_flatten(CLI::App& app, Session& session);
 void add_history(CLI::App& app, Session& session);
 void add_images(CLI::App& app, Session& session);
@@ -77,6 +79,8 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_load,
     add_save,
     add_import,
+    add_export,
+    add_copy,
     add_tag,
     add_history,
     add_rmi,

@@ -25,19 +25,40 @@ void add_image_argument(CLI::App& command, ImageArgument& argument) {
   command.add_option("image", argument.reference, "Image")->type_name(kImageArgument)->required();
 }
 
+namespace {
+
+/// Who only looks does not make a store.
+ImageStore& existing_store(Session& session, const std::string& reference) {
+  if (::access(session.root.c_str(), F_OK) != 0 && errno == ENOENT)
+    fail(Errc::NotFound, "No such image: {}", escaped(reference));
+  return session.store();
+}
+
+ImageSourceOptions options_of(const ImageArgument& argument) {
+  ImageSourceOptions options;
+  if (!argument.platform.empty()) options.platform = Platform::parse(argument.platform);
+  return options;
+}
+
+}  // namespace
+
 std::unique_ptr<ImageSource> open_image(Session& session,
                                         const ImageArgument& argument,
                                         const Context& context) {
-  ImageSourceOptions options;
-  if (!argument.platform.empty()) options.platform = Platform::parse(argument.platform);
-  // Who only looks does not make a store.
-  const auto store = [&]() -> ImageStore& {
-    if (::access(session.root.c_str(), F_OK) != 0 && errno == ENOENT) {
-      fail(Errc::NotFound, "No such image: {}", escaped(argument.reference));
-    }
-    return session.store();
-  };
-  return open_image_source(argument.reference, store, context, options);
+  return open_image_source(
+      argument.reference,
+      [&]() -> ImageStore& { return existing_store(session, argument.reference); }, context,
+      options_of(argument));
+}
+
+std::vector<std::shared_ptr<ImageSource>> open_images(Session& session,
+                                                      const ImageArgument& argument,
+                                                      const Context& context) {
+  auto opened = open_image_sources(
+      argument.reference,
+      [&]() -> ImageStore& { return existing_store(session, argument.reference); }, context,
+      options_of(argument));
+  return {std::make_move_iterator(opened.begin()), std::make_move_iterator(opened.end())};
 }
 
 }  // namespace layerkit::cli

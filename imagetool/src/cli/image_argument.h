@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/session.h"
 #include "layerkit/imagetool/image_source.h"
@@ -24,6 +25,10 @@ struct ImageArgument {
 CLI::Validator at_least_one();
 /// Declares the operand and --platform.
 void add_image_argument(CLI::App& command, ImageArgument& argument);
+/// Opens all images that it means: see open_image_sources.
+std::vector<std::shared_ptr<ImageSource>> open_images(Session& session,
+                                                      const ImageArgument& argument,
+                                                      const Context& context);
 /// Opens the image; `context` must outlive it.
 std::unique_ptr<ImageSource> open_image(Session& session,
                                         const ImageArgument& argument,

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "cli/image_argument.h"
 #include "cli/output.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
@@ -46,6 +47,41 @@ void add_compress_option(CLI::App& command, std::string& compress) {
 std::optional<Compression> parse_compress(const std::string& text) {
   if (text.empty()) return std::nullopt;
   return kCompressions.at(text);
+}
+
+void add_level_option(CLI::App& command, int& level) {
+  command
+      .add_option("--level", level,
+                  "Compress that hard: 1 to 9 for gzip (default: 6), 1 to 22 for zstd (default: 3)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 22).description(""));
+}
+
+void check_level(int level, std::optional<Compression> compression) {
+  if (level == 0) return;
+  if (!compression || *compression == Compression::None)
+    fail(Errc::Invalid, "--level: say with --compress what is compressed");
+  if (*compression == Compression::Gzip && level > 9)
+    fail(Errc::Invalid, "--level {}: gzip has the levels 1 to 9", level);
+}
+
+void add_have_option(CLI::App& command, std::vector<std::string>& have) {
+  add_repeated_option(command, "--have", have,
+                      "Leave out the layers of this image: whoever gets the archive has them")
+      ->type_name("IMAGE");
+}
+
+std::set<ChainId> layers_of(Session& session,
+                            const std::vector<std::string>& have,
+                            const Context& context) {
+  std::set<ChainId> layers;
+  for (const std::string& image : have) {
+    for (const auto& source : open_images(session, {image, {}}, context)) {
+      const auto chains = source->image().chain_ids();
+      layers.insert(chains.begin(), chains.end());
+    }
+  }
+  return layers;
 }
 
 void add_image_target(CLI::App& command, ImageTarget& target) {
@@ -94,16 +130,25 @@ ImageDestination::ImageDestination(const ImageTarget& target) {
   }
   options_.format = kFormats.at(reference.transport);
   options_.layer_compression = parse_compress(target.compress);
+  options_.compression_level = target.level;
+}
+
+void ImageDestination::put_all(Session& session,
+                               const std::vector<SaveItem>& items,
+                               const Context& context) const {
+  if (archive_.empty()) {
+    store_images(session.store(), items, context);
+  } else {
+    save_images(items, options_, archive_, open_temporary_file, context);
+  }
+  if (archive_ == "-") return;
+  for (const SaveItem& item : items)
+    print_line(item.image.id().str());
 }
 
 void ImageDestination::put(Session& session, SaveItem item, const Context& context) const {
   item.names = names_;
-  if (archive_.empty()) {
-    store_images(session.store(), {item}, context);
-  } else {
-    save_images({item}, options_, archive_, open_temporary_file, context);
-  }
-  if (archive_ != "-") print_line(item.image.id().str());
+  put_all(session, {std::move(item)}, context);
 }
 
 }  // namespace layerkit::cli

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,12 +18,25 @@ extern const char* const kImageTargetHelp;
 struct ImageTarget {
   std::string destination;
   std::string compress;
+  int level = 0;
 };
 
 /// Declares --compress.
 void add_compress_option(CLI::App& command, std::string& compress);
 /// What it says; nullopt for an empty text: the default of the archive.
 std::optional<Compression> parse_compress(const std::string& text);
+/// Declares --level.
+void add_level_option(CLI::App& command, int& level);
+/// Throws Error{Invalid} for a level that goes with no compression.
+void check_level(int level, std::optional<Compression> compression);
+
+/// Declares --have.
+void add_have_option(CLI::App& command, std::vector<std::string>& have);
+/// The layers of the images that it names.
+std::set<ChainId> layers_of(Session& session,
+                            const std::vector<std::string>& have,
+                            const Context& context);
+
 /// Declares -t,--tag (required) and --compress.
 void add_image_target(CLI::App& command, ImageTarget& target);
 
@@ -43,6 +57,13 @@ class ImageDestination final {
   /// Throws Error{Invalid} for a name that is none. An empty one: the store, without a name.
   explicit ImageDestination(const ImageTarget& target);
 
+  const std::string& archive() const noexcept { return archive_; }
+  const SaveOptions& options() const noexcept { return options_; }
+  const std::vector<ImageName>& names() const noexcept { return names_; }
+  void leave_out(std::set<ChainId> layers) { options_.left_out = std::move(layers); }
+
+  /// Stores or writes images with the names that they have and prints their IDs likewise.
+  void put_all(Session& session, const std::vector<SaveItem>& items, const Context& context) const;
   /// Stores or writes the image and prints its ID, unless the archive goes to standard output.
   void put(Session& session, SaveItem item, const Context& context) const;
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,11 +15,27 @@
 
 namespace layerkit {
 
+/// An OCI image manifest, byte for byte.
+struct OciManifest {
+  std::string media_type;
+  std::string text;
+};
+
 /// One image found in an archive or layout.
 struct ArchivedImage {
   Image image;
   std::vector<ImageName> names;     ///< may be empty
   std::vector<std::string> layers;  ///< opaque handles for open_layer, base first; one per diff ID
+  std::optional<OciManifest> manifest = {};  ///< of an OCI layout
+};
+
+/// A layer's blob as it lies in an OCI layout.
+struct PackedLayer {
+  BlobId digest;
+  std::uint64_t size = 0;
+  Compression compression = Compression::None;
+  /// Verifies the digest at its end.
+  std::function<std::unique_ptr<ByteSource>()> open;
 };
 
 /// A layer as it lies in an archive.
@@ -46,6 +63,11 @@ class ArchiveReader {
   /// The source verifies size and digest at its end and must not outlive the reader. Throws
   /// Error{NotFound} that names the file when the archive lacks it.
   virtual ArchivedLayer open_layer(const std::string& handle) = 0;
+  /// What another layout may have as it is; nullopt in a docker-archive, for layers that may be
+  /// absent, and for those that are.
+  virtual std::optional<PackedLayer> packed_layer(const std::string& /*handle*/) {
+    return std::nullopt;
+  }
   /// The layer's bytes as they lie in the archive, from `offset` on; nothing verifies them.
   virtual std::unique_ptr<ByteSource> open_layer_at(const std::string& handle,
                                                     std::uint64_t offset) = 0;
@@ -102,6 +124,10 @@ struct LayerInput {
   std::optional<std::uint64_t> size;  ///< of the tar, where it is known without reading it
   /// Verifies the diff ID at its end.
   std::function<std::unique_ptr<ByteSource>()> open;
+  /// Kept in the OCI formats, unless a compression is asked for.
+  std::optional<PackedLayer> packed = {};
+  /// Whoever gets the archive has it.
+  bool is_left_out = false;
 };
 
 /// An image that is written or stored.
@@ -110,6 +136,9 @@ struct SaveItem {
   std::vector<ImageName> names;
   /// One for each diff ID of the image, base first. None: they are in the store.
   std::vector<LayerInput> layers = {};
+  /// Of these very layers; kept, and with it the image's digest, where all of them keep their
+  /// bytes.
+  std::optional<OciManifest> manifest = {};
 };
 
 /// The layers of an image of the store, which must outlive them.
@@ -119,6 +148,9 @@ struct SaveOptions {
   ArchiveFormat format = ArchiveFormat::DockerArchive;
   /// None, Gzip or Zstd. Unset: None in a docker-archive, Gzip in the OCI formats.
   std::optional<Compression> layer_compression;
+  int compression_level = 0;  ///< as make_compressing_sink takes it
+  /// Layers that are not written: whoever gets the archive has them.
+  std::set<ChainId> left_out;
 };
 
 /// Writes images as one archive to `output` ("-": standard output; OciDirectory: a directory that
@@ -135,6 +167,16 @@ void save_images(const std::vector<SaveItem>& items,
                  const std::string& output,
                  const MakeTemporaryFile& make_temporary_file,
                  const Context& context);
+/// Copies entries of an OCI layout (a directory, or a tar of one) with the images for all platforms
+/// and whatever else belongs to them, byte for byte. `wanted`: a name or "@N"; empty: all. `name`:
+/// what the one entry is called from now on. Returns the digests of the entries.
+std::vector<BlobId> copy_whole_images(const std::string& input,
+                                      const std::string& wanted,
+                                      const std::optional<ImageName>& name,
+                                      ArchiveFormat format,
+                                      const std::string& output,
+                                      const MakeTemporaryFile& make_temporary_file,
+                                      const Context& context);
 /// Stores images, all or nothing, as load_images does. REQUIRES: all items have their layers.
 std::vector<LoadResult> store_images(ImageStore& store,
                                      const std::vector<SaveItem>& items,

@@ -28,6 +28,12 @@ struct ImageStep {
 ///
 /// Layers are numbered from 0, base first.
 
+/// An image as it stands, with its names.
+SaveItem whole_image(const std::shared_ptr<ImageSource>& source);
+/// What a mount of the image shows, as one layer without whiteouts. The layers are verified first.
+std::unique_ptr<LayerReader> read_root_filesystem(const std::shared_ptr<ImageSource>& source,
+                                                  const Context& context);
+
 /// The steps of an image as it stands.
 std::vector<ImageStep> steps_of(const std::shared_ptr<ImageSource>& source);
 /// The image that these steps make; all but layers and history is `like`'s.

@@ -32,6 +32,10 @@ class ImageSource {
   /// The uncompressed tar of a layer, base first. At its end it is known to have the layer's diff
   /// ID: Error{Integrity} otherwise.
   virtual std::unique_ptr<ByteSource> open_layer(std::size_t index) = 0;
+  /// See ArchiveReader::packed_layer; what it gives keeps the archive open.
+  virtual std::optional<PackedLayer> packed_layer(std::size_t /*index*/) { return std::nullopt; }
+  /// Of an OCI layout.
+  virtual std::optional<OciManifest> manifest() const { return std::nullopt; }
   /// What a layer is on top of those below it, with what it hides. The first call for a layer of an
   /// archive reads that layer and those below it.
   virtual std::shared_ptr<const LayerTree> layer_tree(std::size_t index) = 0;
@@ -78,6 +82,14 @@ std::unique_ptr<ImageSource> open_image_source(std::string_view reference,
                                                const std::function<ImageStore&()>& store,
                                                const Context& context,
                                                const ImageSourceOptions& options = {});
+
+/// All images that the user meant: of an archive, when no name says which, each one that is for the
+/// platform.
+std::vector<std::unique_ptr<ImageSource>> open_image_sources(
+    std::string_view reference,
+    const std::function<ImageStore&()>& store,
+    const Context& context,
+    const ImageSourceOptions& options = {});
 
 /// An image of the store; the store must outlive it.
 std::unique_ptr<ImageSource> make_stored_image_source(ImageStore& store, ImageStore::Record record);
