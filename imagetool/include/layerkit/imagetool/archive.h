@@ -150,7 +150,7 @@ struct SaveOptions {
   std::optional<Compression> layer_compression;
   int compression_level = 0;  ///< as make_compressing_sink takes it
   /// Layers that are not written: whoever gets the archive has them.
-  std::set<ChainId> left_out;
+  std::set<ChainId> left_out = {};
 };
 
 /// Writes images as one archive to `output` ("-": standard output; OciDirectory: a directory that
