@@ -2,6 +2,7 @@
 
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/progress_line.h"
 
 namespace layerkit::cli {
 std::unique_ptr<CLI::App> make_app(Session& session) {
@@ -17,6 +18,8 @@ std::unique_ptr<CLI::App> make_app(Session& session) {
                   "Storage driver of a new store; one that exists keeps its own")
       ->type_name("overlay2|aufs")
       ->check(CLI::IsMember({"overlay2", "aufs"}));
+  app->add_flag_callback(
+      "-q,--quiet", [] { ProgressLine::silence(); }, "Show no progress");
   app->add_flag("-D,--debug", session.debug, "Say more about errors");
   app->require_subcommand(0, 1);
   app->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
