@@ -45,6 +45,7 @@ void add_load(CLI::App& app, Session& session);
 void add_logs(CLI::App& app, Session& session);
 void add_ls(CLI::App& app, Session& session);
 void add_man(CLI::App& app, Session& session);
+void add_merge(CLI::App& app, Session& session);
 void add_mount(CLI::App& app, Session& session);
 void add_network(CLI::App& app, Session& session);
 void add_pause(CLI::App& app, Session& session);
@@ -95,6 +96,7 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_squash,
     add_flatten,
     add_rebase,
+    add_merge,
     add_append,
     add_drop,
     add_rm_path,
