@@ -60,6 +60,7 @@ void add_run(CLI::App& app, Session& session);
 void add_save(CLI::App& app, Session& session);
 void add_port(CLI::App& app, Session& session);
 void add_prune(CLI::App& app, Session& session);
+void add_split(CLI::App& app, Session& session);
 void add_squash(CLI::App& app, Session& session);
 void add_start(CLI::App& app, Session& session);
 void add_stats(CLI::App& app, Session& session);
@@ -99,6 +100,7 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_merge,
     add_append,
     add_drop,
+    add_split,
     add_rm_path,
     add_config,
     // Containers
