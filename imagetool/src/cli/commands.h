@@ -48,6 +48,7 @@ void add_man(CLI::App& app, Session& session);
 void add_merge(CLI::App& app, Session& session);
 void add_mount(CLI::App& app, Session& session);
 void add_network(CLI::App& app, Session& session);
+void add_normalize(CLI::App& app, Session& session);
 void add_pause(CLI::App& app, Session& session);
 void add_ps(CLI::App& app, Session& session);
 void add_rebase(CLI::App& app, Session& session);
@@ -102,6 +103,7 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_drop,
     add_split,
     add_rm_path,
+    add_normalize,
     add_config,
     // Containers
     add_run,
