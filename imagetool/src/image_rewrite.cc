@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "image_layers.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/hashing_stream.h"
 #include "layerkit/base/interruptible_source.h"
@@ -14,7 +15,6 @@
 #include "layerkit/imagetool/tree_changes.h"
 #include "layerkit/layerstore/compression.h"
 #include "layerkit/layerstore/diff_dir.h"
-#include "layerkit/layerstore/layer_outline.h"
 #include "layerkit/layerstore/tar.h"
 #include "layerkit/layerstore/tree_reader.h"
 #include "owned_file_source.h"
@@ -45,51 +45,6 @@ LayerInput spooled_layer(std::shared_ptr<const Fd> file, HashingSink& hashed) {
   return {DiffId(hashed.finish()), size, [file = std::move(file), size] {
             return std::make_unique<OwnedFileSource>(file, 0, size, "a temporary file");
           }};
-}
-
-/// The step of each layer.
-std::vector<std::size_t> steps_with_layers(const std::vector<ImageStep>& steps) {
-  std::vector<std::size_t> places;
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (steps[i].layer) places.push_back(i);
-  }
-  return places;
-}
-
-/// What the layers show together; its contents are not to be read. Throws where they cannot be
-/// applied one after the other.
-std::shared_ptr<const LayerTree> apply_layers(const SaveItem& item, const Context& context) {
-  std::vector<std::shared_ptr<const LayerTree>> trees;
-  const auto temporary = std::make_shared<const Fd>(open_temporary_directory());
-  for (std::size_t i = 0; i < item.layers.size(); ++i) {
-    const LayerInput& layer = item.layers[i];
-    auto lower = trees.empty() ? nullptr : make_union_view(trees);
-    const auto what = [&] { return fmt::format("layer {} of the new image", i + 1); };
-    with_context(what, [&] {
-      const auto tar = layer.open();
-      trees.push_back(outline_layer(
-          *tar, std::move(lower),
-          [&layer](std::uint64_t offset, std::uint64_t /*length*/) {
-            auto bytes = layer.open();
-            bytes->skip(offset);
-            return bytes;
-          },
-          temporary, context));
-    });
-  }
-  return trees.empty() ? nullptr : make_union_view(std::move(trees));
-}
-
-/// Throws Error{Integrity} for layers that are not what the image's config says. Trees do not tell:
-/// they pass over contents.
-void verify_layers(ImageSource& source, std::size_t count, const Context& context) {
-  for (std::size_t i = 0; i < count; ++i) {
-    source.layer_tree(i);
-    if (source.is_verified(i)) continue;
-    const auto tar = source.open_layer(i);
-    InterruptibleSource bytes(*tar, context);
-    drain(bytes);
-  }
 }
 
 /// Throws when layers above reach another place than before, because what they went through, a
@@ -180,7 +135,7 @@ SaveItem whole_image(const std::shared_ptr<ImageSource>& source) {
 
 std::unique_ptr<LayerReader> read_root_filesystem(const std::shared_ptr<ImageSource>& source,
                                                   const Context& context) {
-  verify_layers(*source, source->layers(), context);
+  verify_layers(*source, 0, source->layers(), context);
   return make_tree_reader(source->tree(), nullptr, context);
 }
 
@@ -272,7 +227,7 @@ SaveItem squash_layers(const std::shared_ptr<ImageSource>& source,
   }
   std::vector<ImageStep> steps = steps_of(source);
   if (end - begin == 1) return make_image(source->image(), std::move(steps));
-  verify_layers(*source, end, context);
+  verify_layers(*source, 0, end, context);
   const auto reader = make_tree_reader(make_stacked_layer(trees_of(*source, begin, end)),
                                        source->view(begin), context);
   const std::vector<std::size_t> places = steps_with_layers(steps);
@@ -354,7 +309,7 @@ SaveItem remove_paths(const std::shared_ptr<ImageSource>& source,
     fail(Errc::NotFound, "removing {}: no layer of the image has it",
          quoted(paths[path].absolute()));
   }
-  verify_layers(*source, source->layers(), context);
+  verify_layers(*source, 0, source->layers(), context);
   SaveItem item = make_image(source->image(), std::move(steps));
   const auto shown = apply_layers(item, context);
   check_nothing_else_changed(*source->tree(), shown ? *shown : *make_union_view({}), paths,

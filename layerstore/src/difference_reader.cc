@@ -85,8 +85,11 @@ class DifferenceReader final : public LayerReader {
  public:
   DifferenceReader(std::shared_ptr<const LayerTree> before,
                    std::shared_ptr<const LayerTree> after,
-                   const Context& context)
-      : trees_(std::move(before), std::move(after)), context_(context) {
+                   const Context& context,
+                   KnownSame known_same)
+      : trees_(std::move(before), std::move(after)),
+        context_(context),
+        known_same_(std::move(known_same)) {
     find_changed_links(RelPath(), true);
   }
 
@@ -100,9 +103,13 @@ class DifferenceReader final : public LayerReader {
   std::optional<Entry> next_object(Level& level);
   std::optional<Entry> enter(Entry entry, const std::optional<Entry>& before);
   bool is_unchanged(const Entry& before, const Entry& after) const;
+  bool is_known_same(const Pair& pair, const RelPath& path) const {
+    return pair.before && pair.after && known_same_ && known_same_(path);
+  }
 
   Trees trees_;
   Context context_;
+  KnownSame known_same_;
   /// Files of `after` with several names of which at least one is not as it was.
   std::set<FileKey> changed_links_;
   std::vector<Level> levels_;
@@ -119,6 +126,7 @@ void DifferenceReader::find_changed_links(const RelPath& directory, bool is_in_b
   for (const Pair& pair : trees_.names(directory, is_in_before)) {
     if (!pair.after) continue;
     const RelPath path = directory / pair.name;
+    if (is_known_same(pair, path)) continue;
     const auto after = trees_.after().lookup(path);
     if (!after) continue;
     const auto before = pair.before ? trees_.before().lookup(path) : std::nullopt;
@@ -183,6 +191,7 @@ std::optional<Entry> DifferenceReader::next_object(Level& level) {
   const Pair& pair = level.names[level.next_name++];
   if (!pair.after) return std::nullopt;
   const RelPath path = level.path / pair.name;
+  if (is_known_same(pair, path)) return std::nullopt;
   auto after = trees_.after().lookup(path);
   if (!after) fail(Errc::NotFound, "reading {}: it went away", quoted(path.absolute()));
   const auto before = pair.before ? trees_.before().lookup(path) : std::nullopt;
@@ -226,8 +235,10 @@ ByteSource& DifferenceReader::contents() {
 
 std::unique_ptr<LayerReader> make_difference_reader(std::shared_ptr<const LayerTree> before,
                                                     std::shared_ptr<const LayerTree> after,
-                                                    const Context& context) {
-  return std::make_unique<DifferenceReader>(std::move(before), std::move(after), context);
+                                                    const Context& context,
+                                                    KnownSame known_same) {
+  return std::make_unique<DifferenceReader>(std::move(before), std::move(after), context,
+                                            std::move(known_same));
 }
 
 }  // namespace layerkit

@@ -6,14 +6,13 @@ import os
 import shutil
 import subprocess
 import tarfile
-import unittest
 
 import harness
-import reference_unpack
+import image_fixture
 import small_images
 from harness import IMAGETOOL, run
+from image_fixture import archive_layers
 
-NOBODY = 65534
 LAYERS = [
     small_images.layer(
         ("etc", None), ("etc/a", b"one"), ("etc/b", "-> etc/a"), ("usr", None), ("usr/lib", None),
@@ -27,67 +26,8 @@ LAYERS = [
 ]
 
 
-def archive_layers(path):
-    """The uncompressed layers of a docker-archive, base first, and its config."""
-    with tarfile.open(path) as archive:
-        manifest = json.load(archive.extractfile("manifest.json"))[0]
-        layers = [archive.extractfile(name).read() for name in manifest["Layers"]]
-        return layers, json.load(archive.extractfile(manifest["Config"]))
-
-
-class ImageContentsTest(harness.TestCase):
-    def setUp(self):
-        super().setUp()
-        # Not below a directory that only root may enter.
-        self.archive = self.path("app.tar")
-        small_images.write_archive(self.archive, "app:1", LAYERS)
-        os.chmod(self.archive, 0o644)
-        self.temporary = self.path("tmp")
-        os.mkdir(self.temporary)
-        os.chown(self.temporary, NOBODY, NOBODY)
-        for directory in (self.path(), os.path.dirname(self.path())):
-            os.chmod(directory, os.stat(directory).st_mode | 0o011)
-
-    def as_nobody(self, *arguments, check=True):
-        """Runs the program without any right, and without a store."""
-        def drop():
-            os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
-        program = self.path("imagetool")
-        if not os.path.exists(program):
-            shutil.copy(IMAGETOOL, program)
-        result = run(program, "--root", self.temporary + "/store", *arguments, check=check, preexec_fn=drop,
-                     env={**os.environ, "TMPDIR": self.temporary})
-        self.assertFalse(os.path.exists(self.temporary + "/store"))
-        self.assertEqual(
-            [n for n in os.listdir(self.temporary) if not n.startswith("out")], [], "something was left")
-        return result
-
-    def applied(self, layers):
-        """What GNU tar makes of layers."""
-        root = self.path("root")
-        shutil.rmtree(root, ignore_errors=True)
-        os.mkdir(root, 0o755)
-        os.utime(root, ns=(0, 0))
-        for content in layers:
-            with open(self.path("layer.tar"), "wb") as file:
-                file.write(content)
-            reference_unpack.apply_layer(self.path("layer.tar"), root)
-        return harness.tree(root)
-
-    def rewrite(self, *arguments):
-        """Runs a command that makes an image, as nobody; the new image's layers and config."""
-        out = self.temporary + "/out.tar"
-        printed = self.as_nobody(*arguments, "-t", f"docker-archive:{out}:app:2").stdout.strip()
-        layers, config = archive_layers(out)
-        self.assertRegex(printed, "^sha256:[0-9a-f]{64}$")
-        self.assertEqual(json.loads(self.as_nobody("layers", "--format", "json", out).stdout.splitlines()[-1])
-                         ["Layer"], str(len(layers)))
-        return layers, config
-
-    def assert_same(self, wanted, found):
-        self.assertEqual(harness.tree_differences(wanted, found), "")
+class ImageContentsTest(image_fixture.ImageTestCase):
+    layers = LAYERS
 
     def listed(self, image):
         rows = self.as_nobody("ls", "-R", "--format", "json", image).stdout.splitlines()

@@ -18,7 +18,7 @@ class TestCase(harness.TestCase):
         for directory in (self.path(), os.path.dirname(self.path())):
             os.chmod(directory, os.stat(directory).st_mode | 0o011)
 
-    def as_nobody(self, *arguments, check=True):
+    def as_nobody(self, *arguments, check=True, **environment):
         """Runs the program without any right, and without a store."""
         def drop():
             os.setgroups([])
@@ -28,7 +28,7 @@ class TestCase(harness.TestCase):
         if not os.path.exists(program):
             shutil.copy(IMAGETOOL, program)
         result = run(program, "--root", self.temporary + "/store", *arguments, check=check, preexec_fn=drop,
-                     env={**os.environ, "TMPDIR": self.temporary})
+                     env={**os.environ, "TMPDIR": self.temporary, **environment})
         self.assertFalse(os.path.exists(self.temporary + "/store"))
         self.assertEqual(
             [n for n in os.listdir(self.temporary) if not n.startswith("out")], [], "something was left")

@@ -45,8 +45,10 @@ void add_load(CLI::App& app, Session& session);
 void add_logs(CLI::App& app, Session& session);
 void add_ls(CLI::App& app, Session& session);
 void add_man(CLI::App& app, Session& session);
+void add_merge(CLI::App& app, Session& session);
 void add_mount(CLI::App& app, Session& session);
 void add_network(CLI::App& app, Session& session);
+void add_normalize(CLI::App& app, Session& session);
 void add_pause(CLI::App& app, Session& session);
 void add_ps(CLI::App& app, Session& session);
 void add_rebase(CLI::App& app, Session& session);
@@ -59,6 +61,7 @@ void add_run(CLI::App& app, Session& session);
 void add_save(CLI::App& app, Session& session);
 void add_port(CLI::App& app, Session& session);
 void add_prune(CLI::App& app, Session& session);
+void add_split(CLI::App& app, Session& session);
 void add_squash(CLI::App& app, Session& session);
 void add_start(CLI::App& app, Session& session);
 void add_stats(CLI::App& app, Session& session);
@@ -95,9 +98,12 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_squash,
     add_flatten,
     add_rebase,
+    add_merge,
     add_append,
     add_drop,
+    add_split,
     add_rm_path,
+    add_normalize,
     add_config,
     // Containers
     add_run,

@@ -141,7 +141,7 @@ void ImageDestination::put_all(Session& session,
   } else {
     save_images(items, options_, archive_, open_temporary_file, context);
   }
-  if (archive_ == "-") return;
+  if (is_standard_output()) return;
   for (const SaveItem& item : items)
     print_line(item.image.id().str());
 }

@@ -67,6 +67,9 @@ class ImageDestination final {
   /// Stores or writes the image and prints its ID, unless the archive goes to standard output.
   void put(Session& session, SaveItem item, const Context& context) const;
 
+  /// Whether the archive goes there.
+  bool is_standard_output() const noexcept { return archive_ == "-"; }
+
  private:
   std::string archive_;  ///< empty: the image goes into the store
   SaveOptions options_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "layerkit/base/context.h"
@@ -18,12 +19,18 @@ std::unique_ptr<LayerReader> make_tree_reader(std::shared_ptr<const LayerTree> l
                                               std::shared_ptr<const LayerTree> lower,
                                               const Context& context);
 
+/// Says of a path that stands in both of two trees that nothing differs at it and below. REQUIRES:
+/// a file there that has further names is as before under all of them.
+using KnownSame = std::function<bool(const RelPath& path)>;
+
 /// Reads, in the same order, what has to be laid over the union `before` so that it shows the union
 /// `after`: what is new or differs in anything (type, attributes, contents, what it is linked to),
 /// the directories on the way to it, and whiteouts. Contents are compared where nothing else
-/// differs, unless both are the same file of the same layer.
+/// differs, unless both are the same file of the same layer. Where `known_same` holds, which may be
+/// empty, nothing is looked at.
 std::unique_ptr<LayerReader> make_difference_reader(std::shared_ptr<const LayerTree> before,
                                                     std::shared_ptr<const LayerTree> after,
-                                                    const Context& context);
+                                                    const Context& context,
+                                                    KnownSame known_same = {});
 
 }  // namespace layerkit
