@@ -9,11 +9,11 @@ import tarfile
 import unittest
 
 import harness
+import nobody
 import reference_unpack
 import small_images
 from harness import IMAGETOOL, run
 
-NOBODY = 65534
 LAYERS = [
     small_images.layer(
         ("etc", None), ("etc/a", b"one"), ("etc/b", "-> etc/a"), ("usr", None), ("usr/lib", None),
@@ -35,34 +35,12 @@ def archive_layers(path):
         return layers, json.load(archive.extractfile(manifest["Config"]))
 
 
-class ImageContentsTest(harness.TestCase):
+class ImageContentsTest(nobody.TestCase):
     def setUp(self):
         super().setUp()
-        # Not below a directory that only root may enter.
         self.archive = self.path("app.tar")
         small_images.write_archive(self.archive, "app:1", LAYERS)
         os.chmod(self.archive, 0o644)
-        self.temporary = self.path("tmp")
-        os.mkdir(self.temporary)
-        os.chown(self.temporary, NOBODY, NOBODY)
-        for directory in (self.path(), os.path.dirname(self.path())):
-            os.chmod(directory, os.stat(directory).st_mode | 0o011)
-
-    def as_nobody(self, *arguments, check=True):
-        """Runs the program without any right, and without a store."""
-        def drop():
-            os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
-        program = self.path("imagetool")
-        if not os.path.exists(program):
-            shutil.copy(IMAGETOOL, program)
-        result = run(program, "--root", self.temporary + "/store", *arguments, check=check, preexec_fn=drop,
-                     env={**os.environ, "TMPDIR": self.temporary})
-        self.assertFalse(os.path.exists(self.temporary + "/store"))
-        self.assertEqual(
-            [n for n in os.listdir(self.temporary) if not n.startswith("out")], [], "something was left")
-        return result
 
     def applied(self, layers):
         """What GNU tar makes of layers."""

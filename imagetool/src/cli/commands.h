@@ -71,6 +71,7 @@ void add_unmount(CLI::App& app, Session& session);
 void add_unpause(CLI::App& app, Session& session);
 void add_version(CLI::App& app, Session& session);
 void add_wait(CLI::App& app, Session& session);
+void add_waste(CLI::App& app, Session& session);
 
 /// Every subcommand, in the order in which the help shows them.
 inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
@@ -91,6 +92,7 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_tree,
     add_layers,
     add_explain,
+    add_waste,
     // Images made of others
     add_squash,
     add_flatten,
