@@ -41,6 +41,7 @@ void add_info(CLI::App& app, Session& session);
 void add_inspect(CLI::App& app, Session& session);
 void add_kill(CLI::App& app, Session& session);
 void add_layers(CLI::App& app, Session& session);
+void add_lint(CLI::App& app, Session& session);
 void add_load(CLI::App& app, Session& session);
 void add_logs(CLI::App& app, Session& session);
 void add_ls(CLI::App& app, Session& session);
@@ -93,6 +94,7 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_layers,
     add_explain,
     add_waste,
+    add_lint,
     // Images made of others
     add_squash,
     add_flatten,
