@@ -1,7 +1,10 @@
 """`imagetool diff` of images, single layers and containers, with contents."""
+import io
 import json
 import os
 import random
+import shutil
+import tarfile
 
 import harness
 import nobody
@@ -62,6 +65,27 @@ class ImageDiffTest(nobody.TestCase):
         self.assertNotIn("etc/same", shown)
         plain = self.as_nobody("diff", self.old, self.new).stdout.splitlines()
         self.assertEqual([l for l in shown.splitlines() if l[:2] in ("A ", "C ", "D ") and l[2] == "/"], plain)
+
+    def test_patch_takes_it(self):
+        if shutil.which("patch") is None:
+            self.skipTest("needs patch")
+        os.mkdir(self.path("etc"))
+        wanted = {}
+        for layers in (OLD, NEW):
+            for content in layers:
+                with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+                    for name in ("etc/conf", "etc/open", "etc/empty", "etc/same"):
+                        if name in tar.getnames():
+                            wanted[name] = tar.extractfile(name).read()
+            if layers is OLD:
+                for name, text in wanted.items():
+                    with open(self.path(name), "wb") as file:
+                        file.write(text)
+        shown = self.as_nobody("diff", "--content", self.old, self.new).stdout
+        run("patch", "-p1", "-d", self.path(), input=shown)
+        for name, text in wanted.items():
+            with open(self.path(name), "rb") as file:
+                self.assertEqual(file.read(), text, name)
 
     def test_contents_as_json(self):
         rows = {row["Path"]: row for row in self.json_rows("--content", self.old, self.new)}
