@@ -164,7 +164,7 @@ std::vector<LayerSummary> summarize_layers(ImageSource& source, const Context& c
 }
 
 std::vector<std::string> entry_changes(const Entry& before, const Entry& after) {
-  if (before.type != after.type) return {"type"};
+  if (before.type != after.type || before.is_whiteout() != after.is_whiteout()) return {"type"};
   std::vector<std::string> changes;
   const auto note = [&changes](bool differs, const char* what) {
     if (differs) changes.emplace_back(what);
@@ -177,6 +177,7 @@ std::vector<std::string> entry_changes(const Entry& before, const Entry& after) 
   note(before.device_major != after.device_major || before.device_minor != after.device_minor,
        "device");
   note(before.xattrs != after.xattrs, "xattrs");
+  note(before.hides != after.hides, "opaque");
   return changes;
 }
 

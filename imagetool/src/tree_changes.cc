@@ -5,11 +5,16 @@
 #include <utility>
 
 #include "layerkit/base/interruptible_source.h"
+#include "layerkit/imagetool/compared_tree.h"
 #include "layerkit/imagetool/layer_history.h"
 #include "layerkit/layerstore/same_contents.h"
 
 namespace layerkit {
 namespace {
+
+bool is_file(const Entry& entry) {
+  return !entry.is_whiteout() && entry.type == FileType::Regular;
+}
 
 /// Two trees, walked side by side.
 class Comparison {
@@ -68,8 +73,8 @@ void Comparison::compare_path(std::optional<Entry> before, std::optional<Entry> 
 std::vector<std::string> Comparison::changes_of(const Entry& before, const Entry& after) const {
   std::vector<std::string> changes = entry_changes(before, after);
   if (after.is_directory()) std::erase(changes, "mtime");
-  const bool may_differ = contents_ == FileContents::Compare && before.type == FileType::Regular &&
-                          after.type == FileType::Regular && before.size == after.size;
+  const bool may_differ = contents_ == FileContents::Compare && is_file(before) && is_file(after) &&
+                          before.size == after.size && before.size > 0;
   if (may_differ && !have_same_contents(before_, before.path, after_, after.path, context_)) {
     changes.emplace_back("contents");
   }
@@ -85,6 +90,7 @@ bool have_same_contents(const LayerTree& one,
                         const Context& context) {
   const auto first = one.open(path);
   const auto second = other.open(other_path);
+  if (is_same_origin(*first, *second)) return true;
   InterruptibleSource bytes(*first, context);
   return same_contents(bytes, *second);
 }

@@ -8,7 +8,7 @@
 #include "layerkit/base/fd.h"
 #include "layerkit/base/rel_path.h"
 #include "layerkit/layerstore/diff_format.h"
-#include "name_sorter.h"
+#include "layerkit/layerstore/name_sorter.h"
 #include "spill_stack.h"
 
 namespace layerkit {

@@ -7,7 +7,7 @@
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
-#include "name_sorter.h"
+#include "layerkit/layerstore/name_sorter.h"
 #include "store_layout.h"
 
 namespace layerkit {

@@ -1,4 +1,4 @@
-#include "name_sorter.h"
+#include "layerkit/layerstore/name_sorter.h"
 
 #include <fcntl.h>
 

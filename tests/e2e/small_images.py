@@ -34,12 +34,15 @@ def busybox_layer(more=()):
                  *more)
 
 
-def write_archive(path, name, layers):
+def write_archive(path, name, layers, history=None):
     """A docker-archive with one image. Returns the image's ID."""
     digests = [hashlib.sha256(content).hexdigest() for content in layers]
-    config = json.dumps({
+    config = {
         "architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/sh"]},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]}}).encode()
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]}}
+    if history is not None:
+        config["history"] = history
+    config = json.dumps(config).encode()
     image = hashlib.sha256(config).hexdigest()
     manifest = json.dumps([{"Config": image + ".json", "RepoTags": [name],
                             "Layers": [f"{digest}/layer.tar" for digest in digests]}]).encode()

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <random>
 
-#include "name_sorter.h"
+#include "layerkit/layerstore/name_sorter.h"
 #include "spill_stack.h"
 #include "temp_dir.h"
 

@@ -41,6 +41,7 @@ void add_info(CLI::App& app, Session& session);
 void add_inspect(CLI::App& app, Session& session);
 void add_kill(CLI::App& app, Session& session);
 void add_layers(CLI::App& app, Session& session);
+void add_lint(CLI::App& app, Session& session);
 void add_load(CLI::App& app, Session& session);
 void add_logs(CLI::App& app, Session& session);
 void add_ls(CLI::App& app, Session& session);
@@ -74,6 +75,7 @@ void add_unmount(CLI::App& app, Session& session);
 void add_unpause(CLI::App& app, Session& session);
 void add_version(CLI::App& app, Session& session);
 void add_wait(CLI::App& app, Session& session);
+void add_waste(CLI::App& app, Session& session);
 
 /// Every subcommand, in the order in which the help shows them.
 inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
@@ -94,6 +96,8 @@ inline constexpr void (*kCommands[])(CLI::App&, Session&) = {
     add_tree,
     add_layers,
     add_explain,
+    add_waste,
+    add_lint,
     // Images made of others
     add_squash,
     add_flatten,

@@ -37,7 +37,7 @@ struct PathVersion {
   /// What is seen at the path with this layer; nullopt when it was removed.
   std::optional<Entry> entry;
   /// Of Changed: "mode", "owner", "mtime", "size", "contents", "type", "target", "device",
-  /// "xattrs".
+  /// "xattrs"; of single layers "opaque", too.
   std::vector<std::string> changes;
   /// Of Removed: where the whiteout, the opaque directory or the object stands that hides it.
   RelPath hidden_by;

@@ -31,9 +31,10 @@ bool have_same_contents(const LayerTree& one,
 enum class FileContents { Compare, Ignore };
 
 /// Calls `report` for each path at which `after` differs from `before`, sorted, parents before
-/// children. Of a deleted directory only itself is told, of an added one all below it. Files that
-/// differ in nothing else are compared byte by byte, unless `contents` says not to. Memory: the
-/// names of the directories on the way.
+/// children. Trees of single layers may be compared, too: whiteouts and opaque directories count.
+/// Of a deleted directory only itself is told, of an added one all below it. Files that differ in
+/// nothing else are compared byte by byte, unless `contents` says not to. Memory: the names of the
+/// directories on the way.
 void compare_trees(const LayerTree& before,
                    const LayerTree& after,
                    const std::function<void(const TreeChange& change)>& report,
