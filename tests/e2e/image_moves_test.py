@@ -98,6 +98,22 @@ class MovesTest(nobody.TestCase):
         with open(out, "rb") as file:
             self.assertEqual(from_store, file.read())
 
+    def test_an_export_of_a_container_has_its_changes(self):
+        store = harness.Store(self.path("store"))
+        box = self.archive("box.tar", "box:1", [small_images.busybox_layer(more=(("old", b"1"), ("kept", b"2")))])
+        store("load", "-i", box)
+        store("run", "--name", "one", "box:1", "sh", "-c", "busybox rm /old; echo new > /new; busybox ln /kept /link")
+        out, same = self.path("out.tar"), self.path("same.tar")
+        store("export", "-o", out, "one")
+        store("commit", "one", "box:2")
+        store("export", "-o", same, "box:2")
+        exported = self.unpacked(out)
+        self.assert_same(self.unpacked(same), exported)
+        self.assertIn(b"new", exported)
+        self.assertNotIn(b"old", exported)
+        self.assertEqual(exported[b"link"]["links"], [b"kept", b"link"])
+        self.assert_fails(store("export", "-o", out, "container:two", check=False), "two")
+
     def test_an_export_is_one_layer_again(self):
         out = self.temporary + "/out.tar"
         again = self.temporary + "/out2.tar"

@@ -25,14 +25,13 @@ void add_image_argument(CLI::App& command, ImageArgument& argument) {
   command.add_option("image", argument.reference, "Image")->type_name(kImageArgument)->required();
 }
 
-namespace {
-
-/// Who only looks does not make a store.
 ImageStore& existing_store(Session& session, const std::string& reference) {
   if (::access(session.root.c_str(), F_OK) != 0 && errno == ENOENT)
     fail(Errc::NotFound, "No such image: {}", escaped(reference));
   return session.store();
 }
+
+namespace {
 
 ImageSourceOptions options_of(const ImageArgument& argument) {
   ImageSourceOptions options;
