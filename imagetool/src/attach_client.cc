@@ -21,6 +21,8 @@ namespace layerkit {
 namespace {
 
 constexpr std::size_t kInputBytes = 4096;
+/// What is kept of the keys that the container does not read.
+constexpr std::size_t kMaxTypedAhead = std::size_t{1} << 20;
 
 int parse_exit_code(const std::string& bytes) {
   const auto code = parse_decimal(bytes);
@@ -35,6 +37,7 @@ class AttachSession {
         foreground_(std::move(client.foreground)),
         context_(context),
         init_(init),
+        is_at_terminal_(client.at_terminal),
         input_(foreground_.input),
         reads_keys_(client.at_terminal && foreground_.input >= 0),
         keys_(foreground_.detach_keys),
@@ -43,9 +46,11 @@ class AttachSession {
         raw_(reads_keys_ ? foreground_.input : -1) {}
 
   std::optional<AttachEnd> run() {
+    // Of which nobody told us before there was somebody to hear it.
+    if (is_at_terminal_) follow_size();
     while (!end_ && !is_lost_) {
-      poll_once();
       context_.check_interrupted();
+      poll_once();
     }
     // What has come before the end is shown before we go.
     while (end_ && end_->how == AttachEnd::How::Ended &&
@@ -59,6 +64,8 @@ class AttachSession {
   enum Slot : std::size_t { Signals, Socket, Input, Out, Err, SlotCount };
 
   void poll_once();
+  bool reads_input() const;
+  void follow_size();
   void read_signals();
   void take_signal(int signal);
   void read_input();
@@ -71,6 +78,7 @@ class AttachSession {
   Foreground foreground_;
   const Context& context_;
   int init_;
+  bool is_at_terminal_;
   int input_;
   bool reads_keys_;
   DetachKeys keys_;
@@ -79,19 +87,25 @@ class AttachSession {
   StreamRelay error_;
   RawTerminal raw_;
   std::deque<std::string> pending_;
+  std::size_t pending_bytes_ = 0;
   std::optional<AttachEnd> end_;
   bool is_lost_ = false;
 };
 
+/// Keys are always read: they may be those that leave the container, which does not read.
+bool AttachSession::reads_input() const {
+  return !end_ && (reads_keys_ || pending_.empty());
+}
+
 void AttachSession::poll_once() {
-  const bool is_over = end_.has_value();
   const bool may_show = !output_.has_pending() && !error_.has_pending();
   std::array<pollfd, SlotCount> polls{};
   polls[Signals] = {signals_.fd(), POLLIN, 0};
-  polls[Socket] = {is_over ? -1 : socket_.get(), 0, 0};
   if (may_show) polls[Socket].events |= POLLIN;
   if (!pending_.empty()) polls[Socket].events |= POLLOUT;
-  polls[Input] = {is_over || !pending_.empty() ? -1 : input_, POLLIN, 0};
+  // Whether the other side has gone is always said, and must not be asked before it can be heard.
+  polls[Socket].fd = end_ || polls[Socket].events == 0 ? -1 : socket_.get();
+  polls[Input] = {reads_input() ? input_ : -1, POLLIN, 0};
   polls[Out] = output_.target_poll();
   polls[Err] = error_.target_poll();
   if (::poll(polls.data(), polls.size(), -1) < 0) {
@@ -104,10 +118,15 @@ void AttachSession::poll_once() {
   if (polls[Err].revents != 0) error_.write_some(context_);
   if (!output_.target_is_open() && foreground_.output >= 0 && !end_)
     end_ = AttachEnd{AttachEnd::How::Signalled, 128 + SIGPIPE};
-  if ((polls[Socket].revents & POLLOUT) != 0) flush();
+  if ((polls[Socket].revents & (POLLOUT | POLLHUP | POLLERR)) != 0) flush();
   // What it said last can be read when it has gone.
   if (may_show && (polls[Socket].revents & (POLLIN | POLLHUP | POLLERR)) != 0) read_socket();
   if (polls[Input].revents != 0) read_input();
+}
+
+void AttachSession::follow_size() {
+  if (const auto size = terminal_size(foreground_.input))
+    send(PacketKind::Resize, format_size(*size));
 }
 
 void AttachSession::read_signals() {
@@ -116,11 +135,7 @@ void AttachSession::read_signals() {
 }
 
 void AttachSession::take_signal(int signal) {
-  if (signal == SIGWINCH) {
-    if (const auto size = terminal_size(foreground_.input))
-      send(PacketKind::Resize, format_size(*size));
-    return;
-  }
+  if (signal == SIGWINCH) return follow_size();
   if (end_) {
     output_.stop();
     error_.stop();
@@ -144,7 +159,9 @@ void AttachSession::read_input() {
   }
   const std::string_view bytes(buffer.data(), static_cast<std::size_t>(count));
   if (!reads_keys_) return send(PacketKind::Input, bytes);
-  if (const std::string passed = keys_.feed(bytes); !passed.empty())
+  const std::string passed = keys_.feed(bytes);
+  // A terminal, too, drops what is typed when its queue is full.
+  if (!passed.empty() && pending_bytes_ + passed.size() <= kMaxTypedAhead)
     send(PacketKind::Input, passed);
   if (keys_.are_complete()) end_ = AttachEnd{AttachEnd::How::Detached, 0};
 }
@@ -173,6 +190,7 @@ void AttachSession::take_packet(const Packet& packet) {
 
 void AttachSession::send(PacketKind kind, std::string_view bytes) {
   pending_.push_back(format_packet(kind, bytes));
+  pending_bytes_ += pending_.back().size();
   flush();
 }
 
@@ -181,7 +199,12 @@ void AttachSession::flush() {
     const Sent sent = send_packet(socket_, pending_.front());
     if (sent == Sent::NotNow) return;
     // Gone: reading will say so, after what it said last.
-    if (sent == Sent::Gone) return pending_.clear();
+    if (sent == Sent::Gone) {
+      pending_.clear();
+      pending_bytes_ = 0;
+      return;
+    }
+    pending_bytes_ -= pending_.front().size();
     pending_.pop_front();
   }
 }

@@ -129,6 +129,7 @@ void AttachServer::close() {
   accept_all();
   stop_listening(record_);
   listener_.reset();
+  record_.reset();
 }
 
 void AttachServer::finish(int exit_code) {

@@ -10,8 +10,10 @@
 #include "copy_writer.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
+#include "layerkit/base/interruptible_source.h"
 #include "layerkit/base/text.h"
 #include "layerkit/layerstore/compression.h"
+#include "layerkit/layerstore/file_tar.h"
 #include "layerkit/layerstore/tar.h"
 
 namespace layerkit {
@@ -39,7 +41,8 @@ std::uint64_t move_entries(LayerReader& from, LayerWriter& to, const Context& co
   std::uint64_t bytes = 0;
   while (const auto entry = from.next()) {
     context.check_interrupted();
-    to.add(*entry, from.contents());
+    InterruptibleSource contents(from.contents(), context);
+    to.add(*entry, contents);
     bytes += entry->size;
   }
   to.finish();
@@ -55,6 +58,7 @@ std::uint64_t copy(CopySource source,
   const CopyTarget place = find_copy_target(target_root, target, source.is_directory);
   CopyReaderOptions reading;
   reading.takes_devices = takes_devices;
+  reading.with_owners = options.keeps_owners;
   if (place.name) {
     reading.name = *place.name;
   } else if (source.means_content) {
@@ -67,7 +71,8 @@ std::uint64_t copy(CopySource source,
   writing.keeps_owners = options.keeps_owners;
   // The user's path may have symlinks; from here on there are none.
   const auto writer = make_copy_writer(
-      RootDir(target_root.open(place.directory, O_PATH | O_DIRECTORY, Follow::InRoot)), writing);
+      RootDir(target_root.open(place.directory, O_PATH | O_DIRECTORY, Follow::InRoot)), writing,
+      context);
   return move_entries(*reader, *writer, context);
 }
 
@@ -109,8 +114,9 @@ std::uint64_t export_from_container(ContainerStore& store,
   CopyReaderOptions reading;
   reading.name = found.means_content ? RelPath() : found.name;
   reading.with_object = !found.means_content;
+  reading.with_owners = true;
   const auto reader = make_copy_reader(std::move(found.object), reading, context);
-  const auto writer = make_tar_writer(tar);
+  const auto writer = make_file_tar_writer(tar);
   return move_entries(*reader, *writer, context);
 }
 
@@ -128,7 +134,7 @@ std::uint64_t import_into_container(ContainerStore& store,
   writing.directory = place.directory;
   writing.parents = Follow::InRoot;
   writing.keeps_owners = true;
-  const auto writer = make_copy_writer(root_of(view), writing);
+  const auto writer = make_copy_writer(root_of(view), writing, context);
   return move_entries(*reader, *writer, context);
 }
 

@@ -4,6 +4,7 @@
 
 #include "container_monitor.h"
 #include "container_start.h"
+#include "exec_session.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/root_dir.h"
 #include "layerkit/base/text.h"
@@ -33,13 +34,21 @@ RunningInit find_init(const ContainerStore& store, const ContainerInfo& containe
   return {state->init->pid, std::move(*process)};
 }
 
-ContainerExec plan_exec(const ContainerStore& store,
-                        const ContainerInfo& container,
-                        const ContainerCommand& command) {
+ProcessSpec plan_process_in(const ContainerInfo& container,
+                            const ContainerCommand& command,
+                            const RootDir& root) {
   if (!command.working_dir.empty() && command.working_dir.front() != '/') {
     fail(Errc::Invalid, "the working directory {} is invalid, it needs to be an absolute path",
          layerkit::quoted(command.working_dir));
   }
+  return plan_command(container, command, root);
+}
+
+/// `failure` is set as soon as the container runs and the command alone may be at fault.
+ContainerExec plan_exec(const ContainerStore& store,
+                        const ContainerInfo& container,
+                        const ContainerCommand& command,
+                        std::optional<StartFailure>& failure) {
   RunningInit init = find_init(store, container);
   // Without what is mounted in it: nothing that the container mounts is looked at.
   const Fd mount = clone_root_of_process(init.pid);
@@ -47,8 +56,9 @@ ContainerExec plan_exec(const ContainerStore& store,
   if (wait_for_exit(init.pidfd.get(), 0))
     fail(Errc::Invalid, "container {} is not running", container.name);
   const RootDir root(open_at(mount.get(), ".", O_PATH | O_DIRECTORY));
+  failure = StartFailure::Setup;
   ContainerExec exec;
-  exec.process = plan_command(container, command, root);
+  exec.process = plan_process_in(container, command, root);
   exec.seccomp = planned_seccomp(container.options);
   exec.seccomp_cache = store.images().root() + "/seccomp";
   exec.cgroups_path = cgroups_path_of(container);
@@ -58,11 +68,13 @@ ContainerExec plan_exec(const ContainerStore& store,
 }
 
 std::unique_ptr<StartedProcess> start(ContainerExec exec,
+                                      TerminalHolder holder,
+                                      SignalReader& signals,
                                       std::optional<StartFailure>& failure,
                                       const Context& context) {
   StartFailure kind = StartFailure::Setup;
   try {
-    return exec_in_container(std::move(exec), kind, context);
+    return start_exec_session(std::move(exec), holder, signals, kind, context);
   } catch (const Error&) {
     failure = kind;
     throw;
@@ -77,7 +89,7 @@ ExitStatus exec_in_foreground(const ContainerStore& store,
                               const Foreground& foreground,
                               std::optional<StartFailure>& failure,
                               const Context& context) {
-  ContainerExec exec = plan_exec(store, container, command);
+  ContainerExec exec = plan_exec(store, container, command, failure);
   ContainerStreams streams;
   if (command.tty) {
     exec.process.console_size = terminal_size(foreground.input);
@@ -91,7 +103,8 @@ ExitStatus exec_in_foreground(const ContainerStore& store,
     streams = std::move(ours);
   }
   SignalReader signals;
-  const auto process = start(std::move(exec), failure, context);
+  const auto process = start(std::move(exec), TerminalHolder::Caller, signals, failure, context);
+  failure.reset();
   if (command.tty) streams = terminal_streams(process->take_terminal());
   Watch watch;
   watch.foreground = foreground;
@@ -104,9 +117,9 @@ void exec_in_background(const ContainerStore& store,
                         const ContainerCommand& command,
                         std::optional<StartFailure>& failure,
                         const Context& context) {
-  if (command.tty)
-    fail(Errc::Invalid, "a process in the background has no terminal: nobody would hold it");
-  start(plan_exec(store, container, command), failure, context);
+  ContainerExec exec = plan_exec(store, container, command, failure);
+  SignalReader signals;
+  start(std::move(exec), TerminalHolder::Background, signals, failure, context);
 }
 
 }  // namespace layerkit

@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <csignal>
 #include <optional>
 #include <vector>
@@ -95,7 +94,7 @@ class Monitor {
     SlotCount
   };
 
-  bool poll_once(int timeout_ms);
+  bool poll_once();
   void collect_polls();
   void forward_signals();
   void forward_one(int signal);
@@ -216,11 +215,10 @@ void Monitor::collect_polls() {
   if (watch_.clients != nullptr) watch_.clients->add_polls(polls_, !input_.has_pending());
 }
 
-/// False once the process has ended, or the time was over.
-bool Monitor::poll_once(int timeout_ms) {
+/// False once the process has ended.
+bool Monitor::poll_once() {
   collect_polls();
-  const int ready = ::poll(polls_.data(), polls_.size(), timeout_ms);
-  if (ready < 0) {
+  if (::poll(polls_.data(), polls_.size(), -1) < 0) {
     const int err = errno;
     if (err == EINTR) return true;
     fail_errno(err, "waiting for a container");
@@ -231,7 +229,7 @@ bool Monitor::poll_once(int timeout_ms) {
     watch_.clients->handle(std::span<const pollfd>(polls_).subspan(SlotCount));
   relay();
   if (polls_[RootServer].revents != 0) end_without_root();
-  return ready > 0 && polls_[Process].revents == 0;
+  return polls_[Process].revents == 0;
 }
 
 /// Everything the ended process left in its pipes. Bounded: somebody outside may hold their
@@ -253,16 +251,14 @@ void Monitor::drain_output() {
 void Monitor::pass_on_rest() {
   input_.stop();
   while (output_.has_pending() || error_.has_pending())
-    poll_once(-1);
-  // Clients that stand still must not keep this process for ever.
-  constexpr auto kPatience = std::chrono::seconds(10);
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (clients_are_behind() && std::chrono::steady_clock::now() < deadline)
-    poll_once(1000);
+    poll_once();
+  // As long as they are there they may still read it; the container itself is over and free.
+  while (clients_are_behind())
+    poll_once();
 }
 
 ExitStatus Monitor::run(const std::function<void(const ExitStatus&)>& on_end) {
-  while (!left_by_ && poll_once(-1)) {
+  while (!left_by_ && poll_once()) {
   }
   if (left_by_) return ExitStatus{128 + *left_by_, *left_by_, false};
   ended_ = true;

@@ -125,7 +125,7 @@ std::string connect_network(const ContainerStore& store,
   write_record(record, attachment);
   try {
     make_network_namespace(attachment.netns);
-    cni_add(attachment);
+    cni_add(attachment, context);
     write_record(record, attachment);
     write_names(record, info, attachment);
   } catch (const Error&) {

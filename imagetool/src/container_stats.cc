@@ -67,12 +67,16 @@ void add_network(pid_t pid, ContainerSample& sample) {
   }
 }
 
-}  // namespace
+/// Its state when it runs.
+std::optional<ContainerState> running_state(const ContainerStore& store,
+                                            const ContainerInfo& container) {
+  auto state = store.state(container.id);
+  if (state && state->status != ContainerStatus::Running) state.reset();
+  return state;
+}
 
-std::optional<ContainerSample> sample_container(const ContainerStore& store,
-                                                const ContainerInfo& container) {
-  const auto state = store.state(container.id);
-  if (!state || state->status != ContainerStatus::Running) return std::nullopt;
+std::optional<ContainerSample> take_sample(const ContainerInfo& container,
+                                           const ContainerState& state) {
   const auto cgroup = find_container_cgroup(cgroups_path_of(container));
   if (cgroup == nullptr) return std::nullopt;
   const CgroupStats stats = cgroup->stats();
@@ -89,14 +93,29 @@ std::optional<ContainerSample> sample_container(const ContainerStore& store,
   sample.processes = stats.pids.current;
   // Without the controller.
   if (sample.processes == 0) sample.processes = cgroup->processes().size();
-  if (state->init) {
+  if (state.init) {
     try {
-      add_network(state->init->pid, sample);
+      add_network(state.init->pid, sample);
     } catch (const Error&) {
       sample.received = sample.sent = 0;  // it has just ended
     }
   }
   return sample;
+}
+
+}  // namespace
+
+std::optional<ContainerSample> sample_container(const ContainerStore& store,
+                                                const ContainerInfo& container) {
+  const auto state = running_state(store, container);
+  if (!state) return std::nullopt;
+  try {
+    return take_sample(container, *state);
+  } catch (const Error&) {
+    // Its cgroup goes with it, also while it is read.
+    if (!running_state(store, container)) return std::nullopt;
+    throw;
+  }
 }
 
 double cpu_percent_between(const ContainerSample& before, const ContainerSample& after) {

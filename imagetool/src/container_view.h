@@ -8,19 +8,20 @@
 namespace layerkit {
 
 /// Something of the host that is mounted in a container.
-struct MountedDirectory {
-  std::string source;       ///< absolute path on the host
+struct MountedObject {
+  std::string source;       ///< absolute path on the host, of a directory or a file
   std::string destination;  ///< in the container
   bool read_only = false;
 };
 
 /// `root`, a detached mount, with those mounts in it: a detached mount, too, so that the host does
-/// not see it. What cannot be placed, since the container has no such place any more, is left out.
-/// `place` is any directory; its mounts stay as they are.
-Fd mount_inside(Fd root, const std::vector<MountedDirectory>& mounts, const std::string& place);
+/// not see it. What cannot be placed, since the container has no such place any more or something
+/// of another kind there, is left out. `place` is any directory; its mounts stay as they are.
+Fd mount_inside(Fd root, const std::vector<MountedObject>& mounts, const std::string& place);
 
 /// What a container's processes have as their root, for as long as the object lives; with volumes
-/// and binds, but no other mounts. Nobody starts, mounts or removes a stopped container meanwhile.
+/// binds and the files of its record, but no other mounts. Nobody starts, mounts or removes a
+/// stopped container meanwhile.
 class ContainerView {
  public:
   /// Throws Error{Busy} when somebody is starting or removing the container.

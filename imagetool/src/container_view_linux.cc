@@ -32,7 +32,14 @@ void attach(const Fd& tree, int place, const char* path, unsigned flags) {
   fail_errno(errno, "combining the container's mounts");
 }
 
-Fd show(const MountedDirectory& mount) {
+void make_read_only(const Fd& mount) {
+  mount_attr attributes{};
+  attributes.attr_set = MOUNT_ATTR_RDONLY;
+  if (::mount_setattr(mount.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0)
+    fail_errno(errno, "making the container's root read-only");
+}
+
+Fd show(const MountedObject& mount) {
   Fd tree = clone_tree(AT_FDCWD, mount.source, AT_RECURSIVE);
   mount_attr attributes{};
   attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
@@ -44,13 +51,28 @@ Fd show(const MountedDirectory& mount) {
   return tree;
 }
 
+/// Where the container has made something else of the place there is none.
+std::optional<Fd> find_place(const RootDir& top, const std::string& destination) {
+  try {
+    return top.open_if_exists(RelPath::parse(destination), O_PATH, Follow::InRoot);
+  } catch (const Error& error) {
+    if (error.sys_errno() != ELOOP) throw;
+    return std::nullopt;
+  }
+}
+
 void place_mount(const RootDir& top, const std::string& destination, const Fd& tree) {
-  const auto target = top.open_if_exists(RelPath::parse(destination), O_PATH, Follow::InRoot);
-  if (target) attach(tree, target->get(), "", MOVE_MOUNT_T_EMPTY_PATH);
+  const auto target = find_place(top, destination);
+  if (!target) return;
+  const auto is_directory = [](const Fd& fd) {
+    return stat_fd(fd.get()).type == FileType::Directory;
+  };
+  if (is_directory(*target) == is_directory(tree))
+    attach(tree, target->get(), "", MOVE_MOUNT_T_EMPTY_PATH);
 }
 
 /// In a mount namespace of the calling thread's own, which ends with it.
-Fd combine(const Fd& root, const std::vector<MountedDirectory>& mounts, const std::string& place) {
+Fd combine(const Fd& root, const std::vector<MountedObject>& mounts, const std::string& place) {
   if (::unshare(CLONE_FS | CLONE_NEWNS) != 0)
     fail_errno(errno, "making a mount namespace to look at the container");
   if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
@@ -66,8 +88,9 @@ Fd combine(const Fd& root, const std::vector<MountedDirectory>& mounts, const st
   return clone_tree(top.fd(), "", AT_EMPTY_PATH | AT_RECURSIVE);
 }
 
-std::vector<MountedDirectory> mounts_of(const ContainerStore& store, const ContainerInfo& info) {
-  std::vector<MountedDirectory> mounts;
+/// In the order in which they are made when the container starts.
+std::vector<MountedObject> mounts_of(const ContainerStore& store, const ContainerInfo& info) {
+  std::vector<MountedObject> mounts;
   for (const auto& volume : info.volumes)
     mounts.push_back({store.path(info.id) + "/volumes/" + volume.name, volume.destination, false});
   for (const auto& bind : info.options.binds)
@@ -76,12 +99,18 @@ std::vector<MountedDirectory> mounts_of(const ContainerStore& store, const Conta
   std::stable_sort(mounts.begin(), mounts.end(), [](const auto& a, const auto& b) {
     return RelPath::parse(a.destination) < RelPath::parse(b.destination);
   });
+  std::vector<MountedObject> files;
+  for (const char* file : {"hostname", "hosts", "resolv.conf"}) {
+    files.push_back({store.path(info.id) + "/" + file, std::string("/etc/") + file,
+                     info.options.read_only_rootfs});
+  }
+  mounts.insert(mounts.begin(), files.begin(), files.end());
   return mounts;
 }
 
 }  // namespace
 
-Fd mount_inside(Fd root, const std::vector<MountedDirectory>& mounts, const std::string& place) {
+Fd mount_inside(Fd root, const std::vector<MountedObject>& mounts, const std::string& place) {
   if (mounts.empty()) return root;
   Fd combined;
   std::exception_ptr failure;
@@ -120,6 +149,7 @@ void ContainerView::open_root() {
     MountedLayers mounted = table.open_container(store_, container_, MountBackend::Auto);
     server_ = std::move(mounted.server);
     root = std::move(mounted.mount).release();
+    if (container_.options.read_only_rootfs) make_read_only(root);
   } else {
     // Unclaimed it is looked at while it runs, and never mounted.
     root = clone_running_root(container_, store_.state(container_.id).value_or(ContainerState()));

@@ -2,6 +2,10 @@
 
 #include <fcntl.h>
 
+#include <string_view>
+#include <utility>
+#include <vector>
+
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
@@ -11,21 +15,42 @@ namespace {
 
 constexpr int kMaxSymlinks = 40;
 
-/// Where a symlink leads, by its text: a last component that is missing may be made there.
-RelPath behind_link(const RelPath& link, const std::string& target) {
-  if (target.starts_with('/')) return RelPath::parse(target);
-  return RelPath::parse(link.parent().str() + "/" + target);
+/// Names of a path, the next one last.
+void push_names(std::vector<std::string>& left, std::string_view path) {
+  const auto names = split(path, '/');
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    if (!name->empty() && *name != ".") left.emplace_back(*name);
+  }
 }
 
-/// The path with a last component that is no symlink.
-RelPath behind_links(const RootDir& root, RelPath path) {
-  for (int links = 0; links < kMaxSymlinks; ++links) {
-    if (path.is_root()) return path;
-    const auto object = root.open_if_exists(path, O_PATH | O_NOFOLLOW, Follow::InRoot);
-    if (!object || stat_fd(object->get()).type != FileType::Symlink) return path;
-    path = behind_link(path, read_link_at(object->get(), ""));
+/// The path of the same object without symlinks, found as the kernel finds it where `root` is "/":
+/// ".." in a link is the parent of where the link has led to. What is missing keeps its name. The
+/// kernel itself is not asked since it does not say where a missing object would be.
+RelPath behind_links(const RootDir& root, const RelPath& path) {
+  std::vector<std::string> left;
+  push_names(left, path.str());
+  RelPath at;
+  int links = 0;
+  while (!left.empty()) {
+    const std::string name = std::move(left.back());
+    left.pop_back();
+    if (name == "..") {
+      if (!at.is_root()) at = at.parent();
+      continue;
+    }
+    const RelPath next = at / name;
+    const auto object = root.open_if_exists(next, O_PATH | O_NOFOLLOW, Follow::No);
+    if (!object || stat_fd(object->get()).type != FileType::Symlink) {
+      at = next;
+      continue;
+    }
+    if (++links > kMaxSymlinks)
+      fail(Errc::Invalid, "resolving {}: too many symlinks", quoted(path.absolute()));
+    const std::string target = read_link_at(object->get(), "");
+    push_names(left, target);
+    if (target.starts_with('/')) at = RelPath();
   }
-  fail(Errc::Invalid, "resolving {}: too many symlinks", quoted(path.absolute()));
+  return at;
 }
 
 /// nullopt when there is nothing.

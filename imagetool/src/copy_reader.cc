@@ -1,11 +1,15 @@
 #include "copy_reader.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <map>
 #include <utility>
 #include <vector>
 
+#include "copy_xattrs.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/root_dir.h"
@@ -18,6 +22,61 @@ namespace {
 Fd open_held(const Fd& object, int flags) {
   return open_at(AT_FDCWD, fmt::format("/proc/self/fd/{}", object.get()), flags);
 }
+
+/// What opening or reading says of a tree in which somebody has just changed something.
+bool means_change(const Error& error) {
+  switch (error.sys_errno()) {
+    case ENOENT:
+    case ENOTDIR:
+    case ELOOP:   // a directory has become a symlink
+    case EXDEV:   // ... or has moved away
+    case EAGAIN:  // and that again and again
+    case ESTALE:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// As many bytes as the file had when it was looked at, whatever becomes of it.
+class FileContents final : public ByteSource {
+ public:
+  FileContents(Fd file, std::uint64_t size, std::string name, const Context& context)
+      : file_(std::move(file)), left_(size), name_(std::move(name)), context_(context) {}
+
+  std::size_t read(std::span<std::byte> buffer) override {
+    const std::size_t wanted = std::min<std::uint64_t>(buffer.size(), left_);
+    if (wanted == 0) return 0;
+    const std::size_t got = is_short_ ? 0 : read_file(buffer.first(wanted));
+    left_ -= got == 0 ? wanted : got;
+    if (got > 0) return got;
+    std::ranges::fill(buffer.first(wanted), std::byte{});
+    return wanted;
+  }
+
+ private:
+  std::size_t read_file(std::span<std::byte> buffer) {
+    ssize_t got = 0;
+    do {
+      got = ::read(file_.get(), buffer.data(), buffer.size());
+    } while (got < 0 && errno == EINTR);
+    const int err = errno;
+    if (got < 0) fail_errno(err, "reading {}", quoted(name_));
+    is_short_ = got == 0;
+    if (is_short_) {
+      context_.warn(
+          fmt::format("{} became shorter while it was copied: its last {} bytes are zeros",
+                      quoted(name_), left_));
+    }
+    return static_cast<std::size_t>(got);
+  }
+
+  Fd file_;
+  std::uint64_t left_;
+  std::string name_;
+  const Context& context_;
+  bool is_short_ = false;
+};
 
 class CopyReader final : public LayerReader {
  public:
@@ -33,9 +92,7 @@ class CopyReader final : public LayerReader {
     while (!left_.empty()) {
       const RelPath path = std::move(left_.back());
       left_.pop_back();
-      const auto object = open_object(path);
-      if (!object) continue;
-      auto entry = take(path, *object);
+      auto entry = try_take(path);
       if (entry && (options_.with_object || !path.is_root())) return entry;
     }
     return std::nullopt;
@@ -52,6 +109,19 @@ class CopyReader final : public LayerReader {
     return top_.open_if_exists(path, O_PATH | O_NOFOLLOW, Follow::No);
   }
 
+  /// A tree that is in use changes while it is copied: that costs what has changed, not the rest.
+  std::optional<Entry> try_take(const RelPath& path) {
+    try {
+      const auto object = open_object(path);
+      return object ? take(path, *object) : std::nullopt;
+    } catch (const Error& error) {
+      if (path.is_root() || !means_change(error)) throw;
+      context_.warn(fmt::format("{} changed while it was copied and is left out",
+                                quoted((options_.name / path).str())));
+      return std::nullopt;
+    }
+  }
+
   /// nullopt for what is left out.
   std::optional<Entry> take(const RelPath& path, const Fd& object) {
     const FileStat stat = stat_fd(object.get());
@@ -60,6 +130,7 @@ class CopyReader final : public LayerReader {
     switch (stat.type) {
       case FileType::Directory:
         add_children(path, object);
+        entry.xattrs = read_copied_xattrs(object.get(), options_.with_owners);
         return entry;
       case FileType::Socket:
         context_.warn(fmt::format("{} is a socket and is not copied", quoted(entry.path.str())));
@@ -110,9 +181,10 @@ class CopyReader final : public LayerReader {
     return true;
   }
 
-  void open_contents(const Fd& object, const Entry& entry) {
-    file_ = open_held(object, O_RDONLY | O_NONBLOCK);
-    source_ = std::make_unique<FileRangeSource>(file_.get(), 0, entry.size, entry.path.str());
+  void open_contents(const Fd& object, Entry& entry) {
+    entry.xattrs = read_copied_xattrs(object.get(), options_.with_owners);
+    source_ = std::make_unique<FileContents>(open_held(object, O_RDONLY | O_NONBLOCK), entry.size,
+                                             entry.path.str(), context_);
   }
 
   CopyReaderOptions options_;
@@ -121,7 +193,6 @@ class CopyReader final : public LayerReader {
   RootDir top_;                ///< the same
   std::vector<RelPath> left_;  ///< next one last
   std::map<std::pair<std::uint64_t, std::uint64_t>, RelPath> links_;
-  Fd file_;
   std::unique_ptr<ByteSource> source_;
   MemorySource nothing_{""};
 };

@@ -5,33 +5,24 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <vector>
+#include <map>
+#include <set>
 
+#include "copy_xattrs.h"
 #include "layerkit/base/byte_stream.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
+#include "layerkit/base/file_type.h"
 #include "layerkit/base/text.h"
 
 namespace layerkit {
 namespace {
 
 constexpr std::uint32_t kSpecialBits = 06000;
+constexpr std::uint32_t kOwnerMay = 0700;
 
 timespec as_timespec(const Timestamp& time) {
   return {time.seconds, static_cast<long>(time.nanoseconds)};
-}
-
-mode_t type_bits(FileType type) {
-  switch (type) {
-    case FileType::CharDevice:
-      return S_IFCHR;
-    case FileType::BlockDevice:
-      return S_IFBLK;
-    case FileType::Fifo:
-      return S_IFIFO;
-    default:
-      fail(Errc::Invalid, "it is of a kind that cannot be copied");
-  }
 }
 
 /// A name in a directory that holds an object until it is complete.
@@ -52,8 +43,8 @@ class TemporaryName {
 
 class CopyWriter final : public LayerWriter {
  public:
-  CopyWriter(RootDir root, CopyWriterOptions options)
-      : root_(std::move(root)), options_(std::move(options)) {}
+  CopyWriter(RootDir root, CopyWriterOptions options, const Context& context)
+      : root_(std::move(root)), options_(std::move(options)), context_(context) {}
 
   void add(const Entry& entry, ByteSource& contents) override {
     // The directory itself is there and stays as it is.
@@ -65,16 +56,16 @@ class CopyWriter final : public LayerWriter {
   void finish() override {
     // Children first: what is made in a directory changes its time.
     for (auto made = made_.rbegin(); made != made_.rend(); ++made)
-      complete_directory(*made);
+      complete_directory(made->first, made->second);
   }
 
  private:
-  struct MadeDirectory {
-    RelPath path;
+  struct Attributes {
     std::uint32_t mode = 0;
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
     Timestamp mtime;
+    Xattrs xattrs;
   };
 
   RelPath place_of(const RelPath& path) const { return options_.directory / path; }
@@ -85,6 +76,7 @@ class CopyWriter final : public LayerWriter {
       return std::move(*found);
     const Fd above = open_parent(parent);
     make_dir_at(above.get(), std::string(parent.name()), 0755);
+    implied_.insert(parent);
     return root_.open(parent, O_PATH | O_DIRECTORY, options_.parents);
   }
 
@@ -97,7 +89,9 @@ class CopyWriter final : public LayerWriter {
     if (entry.is_directory()) {
       if (existing && !is_directory)
         fail(Errc::Invalid, "cannot overwrite non-directory with a directory");
-      if (!existing) make_directory(parent, name, path, entry);
+      if (!existing) make_dir_at(parent.get(), name, kOwnerMay);
+      if (!existing || implied_.erase(path) > 0 || made_.contains(path))
+        describe_directory(parent, name, path, entry);
       return;
     }
     if (is_directory) fail(Errc::Invalid, "cannot overwrite directory with non-directory");
@@ -106,12 +100,15 @@ class CopyWriter final : public LayerWriter {
     rename_at(parent.get(), temporary.str(), parent.get(), name);
   }
 
-  void make_directory(const Fd& parent,
-                      const std::string& name,
-                      const RelPath& path,
-                      const Entry& entry) {
-    make_dir_at(parent.get(), name, 0700);
-    made_.push_back({path, mode_of(entry), uid_of(entry), gid_of(entry), entry.mtime});
+  /// Whoever may use it may do so while it is filled; what is left waits until nothing more is made
+  /// in it, an ACL that its contents would inherit included.
+  void describe_directory(const Fd& parent,
+                          const std::string& name,
+                          const RelPath& path,
+                          const Entry& entry) {
+    const Attributes wanted = attributes_of(entry);
+    give_rights(open_dir_at(parent.get(), name), wanted, wanted.mode | kOwnerMay);
+    made_.insert_or_assign(path, wanted);
   }
 
   void make_object(const Fd& parent,
@@ -124,7 +121,7 @@ class CopyWriter final : public LayerWriter {
       make_symlink_at(entry.symlink_target, parent.get(), name);
     } else {
       const dev_t device = makedev(entry.device_major, entry.device_minor);
-      if (::mknodat(parent.get(), name.c_str(), type_bits(entry.type) | 0600, device) != 0)
+      if (::mknodat(parent.get(), name.c_str(), file_type_bits(entry.type) | 0600, device) != 0)
         fail_errno(errno, "making a special file");
     }
     give_attributes(open_made(parent, name, entry), entry);
@@ -162,7 +159,7 @@ class CopyWriter final : public LayerWriter {
     const Fd file = open_at(parent.get(), name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     FdSink sink(file.get(), entry.path.str());
     copy_bytes(contents, sink);
-    set_attributes(file, mode_of(entry), uid_of(entry), gid_of(entry), entry.mtime);
+    set_attributes(file, attributes_of(entry), entry.path);
   }
 
   void make_link(const Fd& parent, const std::string& name, const RelPath& target) {
@@ -172,27 +169,40 @@ class CopyWriter final : public LayerWriter {
       fail_errno(errno, "linking to {}", quoted(path.absolute()));
   }
 
-  void complete_directory(const MadeDirectory& made) {
-    with_context([&] { return "copying to " + quoted(made.path.absolute()); },
+  void complete_directory(const RelPath& path, const Attributes& wanted) {
+    with_context([&] { return "copying to " + quoted(path.absolute()); },
                  [&] {
                    const Fd directory =
-                       root_.open(made.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, options_.parents);
-                   set_attributes(directory, made.mode, made.uid, made.gid, made.mtime);
+                       root_.open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, options_.parents);
+                   set_attributes(directory, wanted, path);
                  });
   }
 
-  static void set_attributes(const Fd& object,
-                             std::uint32_t mode,
-                             std::uint32_t uid,
-                             std::uint32_t gid,
-                             const Timestamp& mtime) {
+  static void give_rights(const Fd& object, const Attributes& wanted, std::uint32_t mode) {
     // The owner first: changing it takes set-user-ID bits away.
-    if (::fchown(object.get(), uid, gid) != 0) fail_errno(errno, "changing the owner");
+    if (::fchown(object.get(), wanted.uid, wanted.gid) != 0)
+      fail_errno(errno, "changing the owner");
     if (::fchmod(object.get(), mode) != 0) fail_errno(errno, "changing the mode");
-    const timespec times[2] = {as_timespec(mtime), as_timespec(mtime)};
+  }
+
+  void set_attributes(const Fd& object, const Attributes& wanted, const RelPath& path) {
+    give_rights(object, wanted, wanted.mode);
+    // After the owner, which takes capabilities away, too.
+    if (!set_copied_xattrs(object.get(), wanted.xattrs, options_.keeps_owners)) warn_once(path);
+    const timespec times[2] = {as_timespec(wanted.mtime), as_timespec(wanted.mtime)};
     if (::futimens(object.get(), times) != 0) fail_errno(errno, "changing the time");
   }
 
+  void warn_once(const RelPath& path) {
+    if (has_warned_) return;
+    has_warned_ = true;
+    context_.warn(fmt::format("not all extended attributes can be kept, first of {}",
+                              quoted(path.absolute())));
+  }
+
+  Attributes attributes_of(const Entry& entry) const {
+    return {mode_of(entry), uid_of(entry), gid_of(entry), entry.mtime, entry.xattrs};
+  }
   std::uint32_t mode_of(const Entry& entry) const {
     return options_.keeps_owners ? entry.mode : entry.mode & ~kSpecialBits;
   }
@@ -205,13 +215,18 @@ class CopyWriter final : public LayerWriter {
 
   RootDir root_;
   CopyWriterOptions options_;
-  std::vector<MadeDirectory> made_;
+  const Context& context_;
+  std::map<RelPath, Attributes> made_;
+  std::set<RelPath> implied_;  ///< made for what is in them, without an entry as yet
+  bool has_warned_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<LayerWriter> make_copy_writer(RootDir root, CopyWriterOptions options) {
-  return std::make_unique<CopyWriter>(std::move(root), std::move(options));
+std::unique_ptr<LayerWriter> make_copy_writer(RootDir root,
+                                              CopyWriterOptions options,
+                                              const Context& context) {
+  return std::make_unique<CopyWriter>(std::move(root), std::move(options), context);
 }
 
 }  // namespace layerkit

@@ -16,9 +16,13 @@ struct CopyWriterOptions {
 
 /// Puts entries into a directory that others may change meanwhile; nothing outside `root` is
 /// touched. A file, symlink, ... replaces what is no directory, whole and at once; a directory that
-/// is there stays as it is. Parents that are missing are made. Throws Error{Invalid} for a
+/// is there stays as it is, but for one that was made here: it becomes as its entry says, early or
+/// late. Parents that are missing are made. Extended attributes are those of copy_xattrs.h; where
+/// the file system takes one of them not, the first time is a warning. Throws Error{Invalid} for a
 /// directory in the place of something else, and for something else in the place of a directory.
-/// Devices need CAP_MKNOD.
-std::unique_ptr<LayerWriter> make_copy_writer(RootDir root, CopyWriterOptions options);
+/// Devices need CAP_MKNOD. `context` must outlive the writer.
+std::unique_ptr<LayerWriter> make_copy_writer(RootDir root,
+                                              CopyWriterOptions options,
+                                              const Context& context);
 
 }  // namespace layerkit

@@ -8,12 +8,14 @@
 #include <climits>
 
 #include "layerkit/base/error.h"
+#include "user_terminal.h"
 
 namespace layerkit {
 
 StreamRelay::StreamRelay(int source, int target, std::string target_name, Observer observer)
     : source_(source),
-      target_(target),
+      terminal_(open_nonblocking(target)),
+      target_(terminal_ ? terminal_.get() : target),
       target_name_(std::move(target_name)),
       observer_(std::move(observer)) {}
 
@@ -46,7 +48,8 @@ bool StreamRelay::read_some(const Context& context) {
 }
 
 void StreamRelay::write_some(const Context& context) {
-  // A pipe that poll(2) calls writable takes PIPE_BUF bytes without blocking: pipe(7).
+  // A pipe that poll(2) calls writable takes PIPE_BUF bytes without blocking: pipe(7). A terminal
+  // may have room for less, hence `terminal_`.
   const auto size = std::min<std::size_t>(pending_.size(), PIPE_BUF);
   const auto count = ::write(target_, pending_.data(), size);
   const int err = errno;

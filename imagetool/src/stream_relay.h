@@ -11,7 +11,8 @@
 namespace layerkit {
 
 /// Carries bytes from one descriptor to another without ever blocking, at most one buffer ahead of
-/// a slow reader. `source` is not blocking or was found readable by poll(2).
+/// a slow reader. `source` is not blocking or was found readable by poll(2); `target` is a pipe, a
+/// file or a terminal, blocking or not.
 ///
 /// When the reader has gone, the source is closed: whoever writes into it learns the same way.
 class StreamRelay {
@@ -42,6 +43,7 @@ class StreamRelay {
 
  private:
   int source_;
+  Fd terminal_;  ///< the target opened anew, where it is one
   int target_;
   std::string target_name_;
   Observer observer_;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -20,6 +21,13 @@ void set_terminal_size(int fd, const ConsoleSize& size) noexcept {
   wanted.ws_row = size.height;
   wanted.ws_col = size.width;
   ::ioctl(fd, TIOCSWINSZ, &wanted);
+}
+
+Fd open_nonblocking(int fd) {
+  unsigned number = 0;
+  if (fd < 0 || ::isatty(fd) != 1 || ::ioctl(fd, TIOCGPTN, &number) == 0) return Fd();
+  const std::string path = fmt::format("/proc/self/fd/{}", fd);
+  return Fd(::open(path.c_str(), O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
 }
 
 Fd open_terminal_of(int master) {

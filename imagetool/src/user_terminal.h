@@ -14,6 +14,11 @@ std::optional<ConsoleSize> terminal_size(int fd);
 /// Programs that run at it hear of it. `fd` is a terminal or its master.
 void set_terminal_size(int fd, const ConsoleSize& size) noexcept;
 
+/// The terminal that `fd` is, opened once more so that writing to it never blocks, which the other
+/// holders of `fd` must not notice. Unset for what is no terminal, for a master, and where the
+/// terminal cannot be opened.
+Fd open_nonblocking(int fd);
+
 /// The other end of a terminal's master. While it is open, the terminal is there for whoever opens
 /// it next, and reading from the master says only that nothing has come yet.
 Fd open_terminal_of(int master);

@@ -12,6 +12,7 @@
 
 #include "diff_object.h"
 #include "layerkit/base/error.h"
+#include "layerkit/base/file_type.h"
 #include "layerkit/base/text.h"
 #include "object_writer.h"
 #include "overlay_xattrs.h"
@@ -37,19 +38,6 @@ bool is_zero(std::string_view block) {
 /// 32-bit times and more fit everywhere; only others are worth a look at what was stored.
 bool may_not_fit(Timestamp time) {
   return time.seconds < 0 || time.seconds > std::numeric_limits<std::int32_t>::max();
-}
-
-mode_t file_type_bits(FileType type) {
-  switch (type) {
-    case FileType::CharDevice:
-      return S_IFCHR;
-    case FileType::BlockDevice:
-      return S_IFBLK;
-    case FileType::Fifo:
-      return S_IFIFO;
-    default:
-      return S_IFSOCK;
-  }
 }
 
 /// False when the name exists, else throws for a failed call.

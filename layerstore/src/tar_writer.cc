@@ -5,6 +5,7 @@
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/base/whiteout.h"
+#include "layerkit/layerstore/file_tar.h"
 #include "layerkit/layerstore/tar.h"
 #include "tar_header.h"
 #include "tar_pax.h"
@@ -148,11 +149,18 @@ void describe_object(const Entry& entry, const Timestamp& mtime, Member& member)
   add_xattrs(entry.xattrs, member);
 }
 
-void check_names(const Entry& entry) {
+void check_reserved(const Entry& entry, TarDialect dialect) {
+  if (dialect == TarDialect::Literal) {
+    if (entry.hides != Hides::Nothing) fail(Errc::Invalid, "an archive of files hides nothing");
+    return;
+  }
   if (holds_whiteout_name(entry.path) ||
       (entry.hard_link_target && holds_whiteout_name(*entry.hard_link_target))) {
     fail(Errc::Invalid, "names that start with '.wh.' are reserved for whiteouts");
   }
+}
+
+void check_names(const Entry& entry) {
   if (entry.path.is_root() && (entry.is_whiteout() || entry.type != FileType::Directory)) {
     fail(Errc::Invalid, "the root is not a directory");
   }
@@ -165,11 +173,13 @@ void check_names(const Entry& entry) {
 
 class TarWriter final : public LayerWriter {
  public:
-  TarWriter(ByteSink& sink, const TarWriterOptions& options) : sink_(sink), options_(options) {}
+  TarWriter(ByteSink& sink, TarDialect dialect, const TarWriterOptions& options)
+      : sink_(sink), dialect_(dialect), options_(options) {}
 
   void add(const Entry& entry, ByteSource& contents) override {
     with_context([&entry] { return fmt::format("writing tar entry {}", quoted(entry.path.str())); },
                  [&] {
+                   check_reserved(entry, dialect_);
                    check_names(entry);
                    Member member;
                    if (entry.hides == Hides::Nothing) {
@@ -198,6 +208,7 @@ class TarWriter final : public LayerWriter {
   void flush();
 
   ByteSink& sink_;
+  TarDialect dialect_;
   TarWriterOptions options_;
   std::vector<std::byte> buffer_ = std::vector<std::byte>(kBufferBytes);
   std::size_t filled_ = 0;
@@ -274,7 +285,11 @@ void TarWriter::flush() {
 }  // namespace
 
 std::unique_ptr<LayerWriter> make_tar_writer(ByteSink& sink, const TarWriterOptions& options) {
-  return std::make_unique<TarWriter>(sink, options);
+  return std::make_unique<TarWriter>(sink, TarDialect::Layer, options);
+}
+
+std::unique_ptr<LayerWriter> make_file_tar_writer(ByteSink& sink) {
+  return std::make_unique<TarWriter>(sink, TarDialect::Literal, TarWriterOptions());
 }
 
 }  // namespace layerkit

@@ -189,7 +189,7 @@ class TerminalTest(harness.TestCase):
             self.assertTrue(self.state(name)["Running"])
 
     def test_a_killed_monitor_gives_the_terminal_back(self):
-        user = self.user("run", "-it", "--name", "lost", "box", "sh")
+        user = self.user("run", "-it", "--cidfile", self.path("cid"), "--name", "lost", "box", "sh")
         user.await_raw()
         with open(os.path.join(self.store.root, "containers", self.store.inspect("lost")["Id"],
                                "state.json"), encoding="utf-8") as file:
@@ -199,10 +199,13 @@ class TerminalTest(harness.TestCase):
         self.assertEqual(code, 125)
         self.assertIn(b"the process that watched container lost has ended", screen)
         self.assertTrue(user.is_as_before())
+        with open(self.path("cid"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), self.store.inspect("lost")["Id"], "it is still there")
 
     def test_what_cannot_start_gives_the_terminal_back(self):
-        user = self.user("run", "--rm", "-it", "box", "/nosuch")
+        user = self.user("run", "--rm", "-it", "--cidfile", self.path("cid"), "box", "/nosuch")
         code, screen = user.leave()
+        self.assertFalse(os.path.exists(self.path("cid")))
         self.assertEqual(code, 127)
         self.assertIn(b"/nosuch", screen)
         self.assertTrue(user.is_as_before())

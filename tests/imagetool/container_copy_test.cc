@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "container_fixture.h"
 
@@ -208,6 +209,133 @@ TEST_P(CopyTest, HardLinksSocketsAndTimesAreAsTheyWere) {
   EXPECT_EQ(z.st_mtim.tv_sec, 1'600'000'000);
   ASSERT_EQ(::lstat(host("again/fifo").c_str(), &z), 0);
   EXPECT_TRUE(S_ISFIFO(z.st_mode));
+}
+
+TEST_P(CopyTest, TheFilesThatTheContainerHasFromUsAreThose) {
+  create();
+  start();
+  output("exec cc sh -c 'echo 10.1.2.3 more >> /etc/hosts'");
+  output("cp cc:/etc/hosts " + host("hosts"));
+  output("cp cc:/etc/hostname " + host("hostname"));
+  output("cp -L cc:/etc/resolv.conf " + host("resolv"));
+  EXPECT_EQ(read("host/hosts"), output("exec cc cat /etc/hosts") + "\n");
+  EXPECT_NE(read("host/hosts").find("10.1.2.3 more"), std::string::npos);
+  EXPECT_EQ(read("host/hostname"), output("exec cc cat /etc/hostname") + "\n");
+  EXPECT_EQ(output("exec cc cat /etc/resolv.conf") + "\n", read("host/resolv"));
+  output("kill cc");
+  output("cp cc:/etc/hosts " + host("stopped"));
+  EXPECT_EQ(read("host/stopped"), read("host/hosts"));
+}
+
+TEST_P(CopyTest, NamesOfWhiteoutsAreNamesInATar) {
+  make_dirs(dir_.path("host/odd/.wh.dir"), 0755);
+  write("host/odd/.wh.dir/.wh.file", "odd\n");
+  const std::string volume = "-v " + dir_.path("host") + ":/mnt ";
+  output("create --cgroup-parent " + parent_ + " " + backend_option() + volume + "--name cc box");
+  EXPECT_EQ(run_command(program() + " cp cc:/mnt/odd - | tar -tf -").output,
+            "odd/\nodd/.wh.dir/\nodd/.wh.dir/.wh.file\n");
+}
+
+TEST_P(CopyTest, ALinkThatIsTheTargetLeadsWhereTheKernelWouldGo) {
+  create();
+  start();
+  output("exec cc mkdir -p /opt/deep/er /up");
+  make_symlink_in_container("/opt/deep/er", "/inner");
+  make_dirs(dir_.path("made"), 0755);
+  make_symlink_at("../new", open_dir_at(dir_.fd(), "made").get(), "out");
+  output("cp " + dir_.path("made/out") + " cc:/inner/out");
+  // /inner/out is /opt/deep/er/out, hence ../new is /opt/deep/new and not /new.
+  output("cp " + host("file") + " cc:/inner/out");
+  EXPECT_EQ(output("exec cc cat /opt/deep/new"), "from host");
+  make_symlink_in_container("loop", "/loop");
+  expect_error("cp " + host("file") + " cc:/loop", "too many symlinks");
+}
+
+TEST_P(CopyTest, ADirectoryThatATarNamesLateIsAsTheTarSays) {
+  create();
+  make_dirs(dir_.path("tar/d"), 0755);
+  write("tar/d/file", "file\n");
+  ASSERT_EQ(::chmod(dir_.path("tar/d").c_str(), 02750), 0);
+  ASSERT_EQ(::chown(dir_.path("tar/d").c_str(), 5, 6), 0);
+  ASSERT_EQ(::chmod(dir_.path("tar/d").c_str(), 02750), 0);
+  const timespec times[2] = {{1'600'000'000, 0}, {1'600'000'000, 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, dir_.path("tar/d").c_str(), times, 0), 0);
+  const auto put = run_command("tar -C " + dir_.path("tar") + " --no-recursion -cf - d/file d | " +
+                               program() + " cp - cc:/opt");
+  EXPECT_EQ(put.exit_code, 0) << put.output;
+  start();
+  EXPECT_EQ(output("exec cc stat -c '%u %g %a %Y' /opt/d"), "5 6 2750 1600000000");
+}
+
+TEST_P(CopyTest, ExtendedAttributesGoAlongButNotThoseThatGiveRights) {
+  create();
+  const std::string file = host("file");
+  ASSERT_EQ(::setxattr(file.c_str(), "user.note", "n", 1, 0), 0);
+  ASSERT_EQ(::setxattr(file.c_str(), "user.overlay.opaque", "y", 1, 0), 0);
+  ASSERT_EQ(::setxattr(file.c_str(), "trusted.secret", "s", 1, 0), 0);
+  ASSERT_EQ(::setxattr(host("tree").c_str(), "user.note", "d", 1, 0), 0);
+  const std::string capability("\x01\0\0\x02\0\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20);
+  ASSERT_EQ(::setxattr(file.c_str(), "security.capability", capability.data(), 20, 0), 0);
+  const auto names_of = [&](const std::string& name) {
+    std::string names;
+    for (const auto& [key, value] : read_xattrs_at(AT_FDCWD, host(name)))
+      names += key + " ";
+    return names;
+  };
+  if (names_of("file") != "security.capability trusted.secret user.note user.overlay.opaque ")
+    GTEST_SKIP() << "needs a file system with all of them";
+  output("cp " + file + " cc:/opt/plain");
+  output("cp -a " + file + " cc:/opt/kept");
+  output("cp " + host("tree") + " cc:/opt");
+  output("cp -a cc:/opt/plain " + host("plain"));
+  output("cp -a cc:/opt/kept " + host("kept"));
+  output("cp cc:/opt/kept " + host("again"));
+  output("cp cc:/opt/tree " + host("out"));
+  EXPECT_EQ(names_of("plain"), "user.note ");
+  EXPECT_EQ(names_of("kept"), "security.capability user.note ");
+  EXPECT_EQ(names_of("again"), "user.note ");
+  EXPECT_EQ(names_of("out"), "user.note ");
+}
+
+TEST_P(CopyTest, APlaceThatIsNoneAnyMoreIsInNobodysWay) {
+  output("create --cap-add SYS_ADMIN --cgroup-parent " + parent_ + " " + backend_option() + "-v " +
+         host("tree") + ":/looped/sub -v " + host("file") +
+         ":/some/bound --name cc box sleep 1000");
+  start();
+  output(
+      "exec cc sh -c 'busybox umount /looped/sub && busybox rm -r /looped && "
+      "busybox ln -s looped /looped && busybox umount /some/bound && rm /some/bound && "
+      "mkdir /some/bound'");
+  output("cp cc:/opt/version " + host("running"));
+  output("kill cc");
+  output("cp cc:/opt/version " + host("stopped"));
+  EXPECT_EQ(read("host/running") + read("host/stopped"), "two\ntwo\n");
+}
+
+TEST_P(CopyTest, ARootThatIsReadOnlyIsSoForCopies) {
+  output("create --read-only --cgroup-parent " + parent_ + " " + backend_option() +
+         "-v /data --name cc box sleep 1000");
+  for (const char* state : {"stopped", "running"}) {
+    SCOPED_TRACE(state);
+    expect_error("cp " + host("file") + " cc:/opt", "Read-only file system");
+    output("cp " + host("file") + " cc:/data/" + state);
+    output("cp cc:/opt/version " + host("version"));
+    if (state == std::string_view("stopped")) start();
+  }
+  EXPECT_EQ(output("exec cc cat /data/stopped /data/running"), "from host\nfrom host");
+}
+
+TEST_P(CopyTest, ALargeFileIsLeftWhenTheUserWantsToStop) {
+  make_dirs(dir_.path("host/large"), 0755);
+  write("host/large/huge", "");
+  ASSERT_EQ(::truncate(host("large/huge").c_str(), off_t{1} << 42), 0);
+  output("create --cgroup-parent " + parent_ + " " + backend_option() + "-v " + host("large") +
+         ":/mnt --name cc box");
+  const auto result = run_command(program() +
+                                  " cp cc:/mnt/huge - > /dev/null & pid=$!; "
+                                  "until ls -l /proc/$pid/fd | grep -q huge; do sleep 0.05; done; "
+                                  "kill -INT $pid; wait $pid; echo $?");
+  EXPECT_TRUE(result.output.ends_with("interrupted\n1\n")) << result.output;
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, CopyTest, kMountChoices, name_of);

@@ -1,6 +1,9 @@
 #include <thread>
 
 #include "container_fixture.h"
+#include "exec_session.h"
+#include "expect_error.h"
+#include "layerkit/imagetool/container_store.h"
 
 namespace layerkit::testing {
 namespace {
@@ -43,8 +46,9 @@ TEST_P(ExecTest, ItHasWhatTheContainerHasUnlessToldOtherwise) {
             "2 3 /home/app\n/opt\nuid=1000(app) gid=1001 groups=77(team),1001");
   write_file_at(dir_.fd(), "env", "# no\nFROM_FILE=f\n", 0644);
   EXPECT_EQ(output("exec --env-file " + dir_.path("env") + " cc sh -c 'echo $FROM_FILE'"), "f");
-  expect_error("exec -w relative cc true", "needs to be an absolute path");
-  expect_error("exec -u nobody-there cc true", "nobody-there");
+  // As docker: the container would have run it.
+  expect_error("exec -w relative cc true", "needs to be an absolute path", 126);
+  expect_error("exec -u nobody-there cc true", "nobody-there", 126);
 }
 
 TEST_P(ExecTest, CapabilitiesAndFilterAreTheContainers) {
@@ -79,6 +83,46 @@ TEST_P(ExecTest, StreamsArePassedOn) {
 TEST_P(ExecTest, InTheBackgroundItGoesOn) {
   EXPECT_EQ(output("exec -d cc sh -c 'sleep 0.1; echo done > /opt/done; sleep 1000'"), "");
   await("exec cc sh -c 'grep -qs done /opt/done'");
+}
+
+TEST_P(ExecTest, InTheBackgroundItMayHaveATerminalThatNobodySees) {
+  output(
+      "exec -dit cc sh -c 'test -t 0 && test -t 1 && yes | head -c 300000; echo done > /opt/done'");
+  await("exec cc sh -c 'grep -qs done /opt/done'");
+}
+
+TEST_P(ExecTest, AStoppedClientDoesNotKeepTheContainerFromEnding) {
+  const auto result = run_command(
+      program() + " exec cc sh -c 'echo > /opt/up; sleep 1000' & pid=$!; until " + program() +
+      " exec cc cat /opt/up 2>&1; do sleep 0.05; done | tail -n 0; kill -STOP $pid; timeout 60 " +
+      program() + " rm -f cc; echo removed $?; kill -CONT $pid; wait $pid; echo client $?");
+  EXPECT_EQ(result.output, "cc\nremoved 0\nclient 137\n");
+}
+
+TEST_P(ExecTest, AStartThatIsFrozenEndsWithTheUsersSignal) {
+  const std::string processes = "/sys/fs/cgroup/freezer/" + parent_ + "/" + id_ + "/cgroup.procs";
+  if (::access(processes.c_str(), R_OK) != 0) GTEST_SKIP() << "needs the freezer of cgroup v1";
+  ContainerStore store(images());
+  const ContainerInfo info = store.find("cc");
+  const auto state = store.state(info.id);
+  ContainerExec exec;
+  exec.process.args = {"touch", "/opt/ran"};
+  exec.process.env = {"PATH=/bin"};
+  exec.process.cwd = "/";
+  exec.cgroups_path = cgroups_path_of(info);
+  exec.init = state->init->pid;
+  exec.init_pidfd = std::move(*open_process(*state->init));
+  SignalReader signals;
+  // Paused since somebody has looked whether it is.
+  output("pause cc");
+  run_command("(until [ $(wc -l < " + processes + ") -gt 1 ]; do sleep 0.05; done; kill -INT " +
+              std::to_string(::getpid()) + ") >/dev/null 2>&1 &");
+  StartFailure failure = StartFailure::Setup;
+  layerkit::testing::expect_error(Errc::Interrupted, "interrupted", [&] {
+    start_exec_session(std::move(exec), TerminalHolder::Caller, signals, failure, context_);
+  });
+  output("unpause cc");
+  expect_error("exec cc cat /opt/ran", "No such file");
 }
 
 TEST_P(ExecTest, OnlyARunningContainerCanDoIt) {
@@ -123,6 +167,20 @@ TEST_P(ExecTest, AttachPassesEverythingOn) {
   EXPECT_EQ(output("logs echo 2>/dev/null"), "got two\ngot end");
 }
 
+TEST_P(ExecTest, AReaderMayTakeItsTimeAtTheEnd) {
+  run_output("-d --name much box sh -c 'test -e /opt/go || sleep 1; yes $(yes x | head -n 500)'");
+  const std::string log_size = program() + " logs much | wc -c";
+  // More than all pipes take, so that some of it still is with the monitor; then longer than
+  // somebody would wait who has no reason to.
+  const auto result =
+      run_command("(" + program() + " attach much; echo $? > " + dir_.path("code") +
+                  ") | (size=0; until [ $size -gt 200000 ] && [ $size = $(" + log_size +
+                  ") ]; do size=$(" + log_size + "); sleep 0.5; done; " + program() +
+                  " kill much >&2; sleep 12; test $(wc -c) -gt 200000 && echo all)");
+  EXPECT_EQ(result.output, "much\nall\n");
+  EXPECT_EQ(read_file_at(dir_.fd(), "code", 100), "137\n");
+}
+
 TEST_P(ExecTest, AttachHearsThatTheMonitorIsGone) {
   const auto state = nlohmann::json::parse(
       read_file_at(AT_FDCWD, dir_.path("images/containers/" + id_ + "/state.json"), 1 << 20));
@@ -159,6 +217,21 @@ TEST_P(ExecTest, StatsShowsWhatIsUsed) {
   EXPECT_EQ(output("stats --no-stream -a --format '{{.Name}} {{.CPUPerc}} {{.PIDs}}'"), "cc -- --");
   EXPECT_EQ(output("stats --no-stream --format '{{.Name}}'"), "");
   expect_error("stats --no-stream nosuch", "No such container: nosuch");
+}
+
+TEST_P(ExecTest, StatsGoesOnWithoutAContainerThatIsRemoved) {
+  const std::string shown = dir_.path("shown");
+  const auto result =
+      run_command(program() + " stats --format '{{.Name}} {{.PIDs}}' cc > " + shown +
+                  " & pid=$!; "
+                  "until grep -q 'cc 1' " +
+                  shown + "; do sleep 0.05; done; " + program() +
+                  " rm -f cc; "
+                  "until grep -qe 'cc --' " +
+                  shown +
+                  "; do kill -0 $pid || exit 3; sleep 0.05; done; "
+                  "kill -INT $pid; wait $pid; exit 0");
+  EXPECT_EQ(result.exit_code, 0) << result.output;
 }
 
 TEST_P(ExecTest, PortNamesWhatIsPublished) {

@@ -55,6 +55,13 @@ class NetworkTest : public ContainerTest {
       echo '{"cniVersion":"1.0.0","ips":[{"address":"10.9.8.7/24","gateway":"10.9.8.1"}]}')");
   }
 
+  /// A program that is asked to stop while it starts a container.
+  CommandResult stop_while_starting(const std::string& arguments, const std::string& signals) {
+    return run_command(program() + " " + arguments + " & pid=$!; until test -e " +
+                       dir_.path("calls") + "; do sleep 0.05; done; " + signals +
+                       "wait $pid; echo $?");
+  }
+
   /// The installed plugins, with a bridge of this test's own; false where they do not work here.
   bool make_bridge(bool publishes) {
     name_ = "lk" + random_hex(8);
@@ -127,6 +134,16 @@ TEST_P(NetworkTest, ADisconnectedNetworkFollowsAStartThatFails) {
   expect("--network lan box /no/such/program", 127, "/no/such/program");
   EXPECT_EQ(calls(), "first ADD\nsecond ADD\nsecond DEL\nfirst DEL\n");
   EXPECT_EQ(leftovers(), "");
+}
+
+TEST_P(NetworkTest, AStartThatTakesLongEndsWithTheUsersSignal) {
+  write_two_plugins();
+  write_plugin("first", "[ $CNI_COMMAND != ADD ] || exec sleep 1000");
+  const auto result = stop_while_starting(run_command_line() + "-d --network lan box sleep 1000",
+                                          "kill -INT $pid; ");
+  EXPECT_TRUE(result.output.ends_with("interrupted\n130\n")) << result.output;
+  EXPECT_EQ(calls(), "first ADD\nsecond DEL\nfirst DEL\n");
+  expect_soon_nothing_left();
 }
 
 TEST_P(NetworkTest, WhatCannotBeConnectedIsRefused) {

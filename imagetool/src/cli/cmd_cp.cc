@@ -87,10 +87,13 @@ void add_cp(CLI::App& app, Session& session) {
       app.add_subcommand("cp", "Copy files or folders between a container and the host")
           ->group(kContainers);
   command->footer(
-      "One side is CONTAINER:PATH, the other a path of the host, or '-': a tar stream.");
+      "One side is CONTAINER:PATH, the other a path of the host, or '-': a tar stream. Extended "
+      "attributes user.* are copied, but for user.overlay.*; with -a and in tars POSIX ACLs and "
+      "file "
+      "capabilities, too; others never.");
   auto options = std::make_shared<CpOptions>();
   command->add_flag("-a,--archive", options->copy.keeps_owners,
-                    "Keep owners and set-user-ID bits, too");
+                    "Keep owners, set-user-ID bits, ACLs and capabilities, too");
   command->add_flag("-L,--follow-link", options->copy.follows_link,
                     "Follow a symlink that is the source");
   command->add_flag("-q,--quiet", options->quiet, "Do not say what was copied");

@@ -1,9 +1,11 @@
+#include <csignal>
 #include <memory>
 
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/foreground.h"
 #include "cli/make_container.h"
+#include "cli/repeated_option.h"
 #include "layerkit/imagetool/container_exec.h"
 
 namespace layerkit::cli {
@@ -36,19 +38,15 @@ void exec(Session& session, ExecOptions& options) {
         {.input = options.interactive, .proxy_signals = true, .detach_keys = {}}, command.tty);
     session.exit_code =
         exec_in_foreground(store, container, command, foreground, failure, session.context).code;
-  } catch (const Error&) {
+  } catch (const Error& error) {
     // As docker: 126 for what the runtime could not do, 1 for what was not tried.
-    if (failure) session.failure_exit_code = std::max(126, exit_code_of(*failure));
+    if (error.code() == Errc::Interrupted) {
+      session.failure_exit_code = 128 + SIGINT;
+    } else if (failure) {
+      session.failure_exit_code = std::max(126, exit_code_of(*failure));
+    }
     throw;
   }
-}
-
-template <typename Values>
-void add_list(CLI::App& command, const char* names, Values& values, const char* help) {
-  command.add_option(names, values, help)
-      ->expected(1)
-      ->allow_extra_args(false)  // a vector would take the positionals that follow
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
 }  // namespace
@@ -58,10 +56,10 @@ void add_exec(CLI::App& app, Session& session) {
       app.add_subcommand("exec", "Execute a command in a running container")->group(kContainers);
   auto options = std::make_shared<ExecOptions>();
   command->add_flag("-d,--detach", options->detach, "Run it in the background, without streams");
-  add_list(*command, "-e,--env", options->env, "Set environment variables");
-  command->get_option("--env")->type_name("NAME[=VALUE]");
-  add_list(*command, "--env-file", options->env_files, "Read environment variables from");
-  command->get_option("--env-file")->type_name("FILE");
+  add_repeated_option(*command, "-e,--env", options->env, "Set environment variables")
+      ->type_name("NAME[=VALUE]");
+  add_repeated_option(*command, "--env-file", options->env_files, "Read environment variables from")
+      ->type_name("FILE");
   command->add_flag("-i,--interactive", options->interactive, "Pass standard input on");
   command->add_flag("--privileged", options->command.privileged,
                     "Give extended privileges to the command");

@@ -9,6 +9,7 @@
 #include "cli/image_facts.h"
 #include "cli/listing.h"
 #include "cli/output.h"
+#include "cli/repeated_option.h"
 #include "layerkit/base/text.h"
 #include "time_format.h"
 
@@ -128,13 +129,9 @@ void add_images(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("images", "List images")->group(kImages);
   auto options = std::make_shared<ImagesOptions>();
   command->add_flag("-a,--all", options->all, "Show all images (none is hidden by default)");
-  command
-      ->add_option("-f,--filter", options->filters,
-                   "Filter output: dangling=true|false, reference=GLOB")
-      ->type_name("FILTER")
-      ->expected(1)
-      ->allow_extra_args(false)  // a vector would take the positionals that follow
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_repeated_option(*command, "-f,--filter", options->filters,
+                      "Filter output: dangling=true|false, reference=GLOB")
+      ->type_name("FILTER");
   add_format_option(*command, options->listing.format);
   command->add_flag("--no-trunc", options->no_trunc, "Don't truncate output");
   command->add_flag("-q,--quiet", options->listing.quiet, "Only show image IDs");

@@ -12,6 +12,7 @@
 #include "cli/object_row.h"
 #include "cli/output.h"
 #include "cli/progress_line.h"
+#include "cli/repeated_option.h"
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/image_lint.h"
 

@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/output.h"
+#include "cli/repeated_option.h"
 #include "image_filter.h"
 #include "layerkit/imagetool/container_store.h"
 #include "layerkit/imagetool/mount_table.h"
@@ -70,13 +71,9 @@ void add_prune(CLI::App& app, Session& session) {
       app.add_subcommand("prune", "Remove unused images, layers and leftovers")->group(kImages);
   auto options = std::make_shared<PruneOptions>();
   command->add_flag("-a,--all", options->all, "Remove all unused images, not just dangling ones");
-  command
-      ->add_option("--filter", options->filters,
-                   "Which images: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]")
-      ->type_name("FILTER")
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_repeated_option(*command, "--filter", options->filters,
+                      "Which images: until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE]")
+      ->type_name("FILTER");
   command->add_flag("-f,--force", options->force, "Do not prompt for confirmation");
   command->callback([&session, options] { prune(session, *options); });
 }

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/listing.h"
 #include "cli/output.h"
+#include "cli/repeated_option.h"
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/container_inspect.h"
 #include "time_format.h"
@@ -165,13 +166,9 @@ void add_ps(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("ps", "List containers")->group(kContainers);
   auto options = std::make_shared<PsOptions>();
   command->add_flag("-a,--all", options->all, "Show all containers (default: just running)");
-  command
-      ->add_option("-f,--filter", options->filters,
-                   "Filter output: status=, name=, id= or ancestor=")
-      ->type_name("FILTER")
-      ->expected(1)
-      ->allow_extra_args(false)  // a vector would take the positionals that follow
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_repeated_option(*command, "-f,--filter", options->filters,
+                      "Filter output: status=, name=, id= or ancestor=")
+      ->type_name("FILTER");
   add_format_option(*command, options->listing.format);
   command->add_option("-n,--last", options->last, "Show N last created containers")->type_name("N");
   command->add_flag("-l,--latest", options->latest, "Show the latest created container");

@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/container_operands.h"
 #include "cli/output.h"
 #include "layerkit/imagetool/container_run.h"
 
@@ -11,27 +12,21 @@ void add_rm(CLI::App& app, Session& session) {
   struct Options {
     bool force = false;
     bool volumes = false;
-    std::vector<std::string> containers;
   };
   auto options = std::make_shared<Options>();
   command->add_flag("-f,--force", options->force,
                     "Kill a running container, unmount a mounted one");
   command->add_flag("-v,--volumes", options->volumes,
                     "Remove anonymous volumes, too (they always are)");
-  command->add_option("container", options->containers, "Containers")
-      ->type_name("CONTAINER")
-      ->required();
-  command->callback([&session, options] {
-    ContainerStore store(session.store());
-    store.clean();
-    const auto mode = options->force ? RemoveMode::Force : RemoveMode::Stopped;
-    for (const auto& name : options->containers) {
-      session.attempt([&] {
-        remove_container(store, store.find(name), mode, session.context);
+  for_each_container(
+      *command, session,
+      [&session, options](ContainerStore& store, const ContainerInfo& container,
+                          const std::string& name) {
+        const auto mode = options->force ? RemoveMode::Force : RemoveMode::Stopped;
+        remove_container(store, container, mode, session.context);
         print_line(name);
-      });
-    }
-  });
+      },
+      [](ContainerStore& store) { store.clean(); });
 }
 
 }  // namespace layerkit::cli

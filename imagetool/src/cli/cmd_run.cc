@@ -1,4 +1,6 @@
+#include <csignal>
 #include <memory>
+#include <optional>
 
 #include "cli/commands.h"
 #include "cli/foreground.h"
@@ -40,12 +42,15 @@ void run(Session& session, const RunOptions& options, const std::string& image) 
   CidFile cidfile(options.cidfile);
   ContainerStore store(session.store());
   StartFailure failure = StartFailure::Setup;
+  std::optional<ContainerInfo> container;
   try {
-    const ContainerInfo container = make_container(session, store, options, image, cidfile);
-    run_created(session, store, container, options, foreground, failure);
-  } catch (const Error&) {
-    cidfile.discard();
-    session.failure_exit_code = exit_code_of(failure);
+    container = make_container(session, store, options, image, cidfile);
+    run_created(session, store, *container, options, foreground, failure);
+  } catch (const Error& error) {
+    // As docker: a container that is there keeps its file, whatever happened later.
+    if (!container || !store.state(container->id)) cidfile.discard();
+    session.failure_exit_code =
+        error.code() == Errc::Interrupted ? 128 + SIGINT : exit_code_of(failure);
     throw;
   }
 }

@@ -4,6 +4,7 @@
 #include "cli/image_argument.h"
 #include "cli/image_target.h"
 #include "cli/progress_line.h"
+#include "cli/repeated_option.h"
 #include "layerkit/imagetool/image_split.h"
 
 namespace layerkit::cli {

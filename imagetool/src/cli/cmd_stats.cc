@@ -61,11 +61,19 @@ ordered_json running_row(const ContainerSample& before, const ContainerSample& n
           {"PIDs", std::to_string(now.processes)}};
 }
 
-std::vector<ContainerInfo> select(const ContainerStore& store, const StatsOptions& options) {
-  std::vector<ContainerInfo> selected;
+std::vector<ContainerInfo> find_named(const ContainerStore& store, const StatsOptions& options) {
+  std::vector<ContainerInfo> named;
   for (const auto& name : options.containers)
-    selected.push_back(store.find(name));
-  if (!options.containers.empty()) return selected;
+    named.push_back(store.find(name));
+  return named;
+}
+
+/// As docker: one that was named stays in the table, also when it is removed meanwhile.
+std::vector<ContainerInfo> select(const ContainerStore& store,
+                                  const StatsOptions& options,
+                                  const std::vector<ContainerInfo>& named) {
+  if (!named.empty()) return named;
+  std::vector<ContainerInfo> selected;
   for (auto& info : store.list()) {
     const auto state = store.state(info.id);
     if (state && (options.all || state->status == ContainerStatus::Running))
@@ -74,15 +82,15 @@ std::vector<ContainerInfo> select(const ContainerStore& store, const StatsOption
   return selected;
 }
 
-Samples take_samples(const ContainerStore& store, const StatsOptions& options) {
+Samples take_samples(const ContainerStore& store, const std::vector<ContainerInfo>& selected) {
   Samples samples;
-  for (const auto& info : select(store, options)) {
+  for (const auto& info : selected) {
     if (const auto sample = sample_container(store, info)) samples.emplace(info.id, *sample);
   }
   return samples;
 }
 
-std::string render(const ContainerStore& store,
+std::string render(const std::vector<ContainerInfo>& selected,
                    const StatsOptions& options,
                    const Samples& before,
                    const Samples& now) {
@@ -100,7 +108,7 @@ std::string render(const ContainerStore& store,
       "{{.PIDs}}",
       "ID"};
   std::vector<ordered_json> rows;
-  for (const auto& info : select(store, options)) {
+  for (const auto& info : selected) {
     const auto sample = now.find(info.id);
     const auto earlier = before.find(info.id);
     ordered_json row = sample == now.end()
@@ -117,15 +125,18 @@ std::string render(const ContainerStore& store,
 
 void show(Session& session, const StatsOptions& options) {
   const ContainerStore store(session.store());
-  Samples before = take_samples(store, options);
-  render(store, options, before, before);  // what is wrong with the format is said at once
+  const std::vector<ContainerInfo> named = find_named(store, options);
+  std::vector<ContainerInfo> selected = select(store, options, named);
+  Samples before = take_samples(store, selected);
+  render(selected, options, before, before);  // what is wrong with the format is said at once
   for (;;) {
     std::this_thread::sleep_for(kInterval);
     session.context.check_interrupted();
-    Samples now = take_samples(store, options);
+    selected = select(store, options, named);
+    Samples now = take_samples(store, selected);
     // The screen is cleared for each table, as docker does.
     if (!options.once) print("\033[2J\033[H");
-    print(render(store, options, before, now));
+    print(render(selected, options, before, now));
     flush_output();
     if (options.once) return;
     before = std::move(now);

@@ -15,6 +15,10 @@ using ContainerWork = std::function<void(
 
 /// Declares the operands of a command that does the same to one or more containers, one after the
 /// other: the failure of one does not keep it from the next.
-void for_each_container(CLI::App& command, Session& session, ContainerWork work);
+/// `prepare` (may be empty) is called before the first.
+void for_each_container(CLI::App& command,
+                        Session& session,
+                        ContainerWork work,
+                        std::function<void(ContainerStore& store)> prepare = {});
 
 }  // namespace layerkit::cli

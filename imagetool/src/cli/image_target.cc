@@ -8,6 +8,7 @@
 
 #include "cli/image_argument.h"
 #include "cli/output.h"
+#include "cli/repeated_option.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/container_commit.h"
@@ -89,16 +90,6 @@ void add_image_target(CLI::App& command, ImageTarget& target) {
       ->type_name("NAME|ARCHIVE")
       ->required();
   add_compress_option(command, target.compress);
-}
-
-CLI::Option* add_repeated_option(CLI::App& command,
-                                 const char* names,
-                                 std::vector<std::string>& values,
-                                 const char* help) {
-  return command.add_option(names, values, help)
-      ->expected(1)
-      ->allow_extra_args(false)  // a vector would take the positionals that follow
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
 void add_change_option(CLI::App& command, std::vector<std::string>& changes) {

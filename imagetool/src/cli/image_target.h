@@ -40,11 +40,6 @@ std::set<ChainId> layers_of(Session& session,
 /// Declares -t,--tag (required) and --compress.
 void add_image_target(CLI::App& command, ImageTarget& target);
 
-/// Declares an option that takes one value and may be repeated.
-CLI::Option* add_repeated_option(CLI::App& command,
-                                 const char* names,
-                                 std::vector<std::string>& values,
-                                 const char* help);
 /// Declares -c,--change, which may be repeated.
 void add_change_option(CLI::App& command, std::vector<std::string>& changes);
 

@@ -1,4 +1,5 @@
 #include "cli/foreground.h"
+#include "cli/repeated_option.h"
 #include "cli/run_options.h"
 
 namespace layerkit::cli {
@@ -19,11 +20,7 @@ CLI::Option* add_list(CLI::App& command,
                       std::vector<std::string>& values,
                       const std::string& help,
                       const std::string& type) {
-  return command.add_option(names, values, help)
-      ->type_name(type)
-      ->expected(1)
-      ->allow_extra_args(false)  // a vector would take the positionals that follow
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  return add_repeated_option(command, names, values, help)->type_name(type);
 }
 
 void declare_process_options(CLI::App& command, RunOptions& options) {

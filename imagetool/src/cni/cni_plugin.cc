@@ -66,14 +66,16 @@ std::string complaint_of(const CniOutput& result) {
 std::string call(const char* command,
                  const json& plugin,
                  const CniAttachment& attachment,
-                 const json& previous) {
+                 const json& previous,
+                 const Context& context = {}) {
   const std::string type = type_of(plugin);
   return with_context(
       [&] { return fmt::format("plugin {} ({})", layerkit::quoted(type), command); },
       [&] {
         const std::string input = dump_json(config_of(plugin, attachment, previous), "the config");
-        const CniOutput result = run_cni_process(path_of(type, attachment.plugin_directories),
-                                                 environment_of(command, attachment), input);
+        const CniOutput result =
+            run_cni_process(path_of(type, attachment.plugin_directories),
+                            environment_of(command, attachment), input, context);
         if (result.exit_code != 0) fail(Errc::Io, "{}", complaint_of(result));
         return result.output;
       });
@@ -88,11 +90,11 @@ void with_network(const char* what, const CniAttachment& attachment, Do&& act) {
 
 }  // namespace
 
-void cni_add(CniAttachment& attachment) {
+void cni_add(CniAttachment& attachment, const Context& context) {
   with_network("connecting to", attachment, [&] {
     json previous;
     for (const auto& plugin : attachment.network.plugins) {
-      const std::string output = call("ADD", plugin, attachment, previous);
+      const std::string output = call("ADD", plugin, attachment, previous, context);
       previous = parse_json(output, "the result of plugin " + layerkit::quoted(type_of(plugin)),
                             kMaxResult);
     }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cni/cni_network.h"
+#include "layerkit/base/context.h"
 
 namespace layerkit {
 
@@ -20,8 +21,9 @@ struct CniAttachment {
 };
 
 /// SPEC.md 1.0, "Section 4" (each plugin gets what the one before it gave; in the reverse order for
-/// DEL). Errors name the network, the plugin and what it says.
-void cni_add(CniAttachment& attachment);
+/// DEL). Errors name the network, the plugin and what it says. An interruption is noticed while a
+/// plugin runs.
+void cni_add(CniAttachment& attachment, const Context& context);
 void cni_check(const CniAttachment& attachment);
 void cni_delete(const CniAttachment& attachment);
 

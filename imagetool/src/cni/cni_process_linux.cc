@@ -117,9 +117,11 @@ bool read_some(const Fd& from, std::string& text, const std::string& path) {
   return got > 0;
 }
 
-void read_both(Fd output, Fd error, CniOutput& result, const std::string& path) {
+void read_both(
+    Fd output, Fd error, CniOutput& result, const std::string& path, const Context& context) {
   const auto deadline = Clock::now() + kPatience;
   while (output || error) {
+    context.check_interrupted();
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left <= 0) {
@@ -142,7 +144,8 @@ void read_both(Fd output, Fd error, CniOutput& result, const std::string& path) 
 
 CniOutput run_cni_process(const std::string& path,
                           const std::vector<std::string>& environment,
-                          const std::string& input) {
+                          const std::string& input,
+                          const Context& context) {
   const Fd config = file_of(input);
   Pipe output = make_pipe();
   Pipe error = make_pipe();
@@ -150,7 +153,7 @@ CniOutput run_cni_process(const std::string& path,
   output.write.reset();
   error.write.reset();
   CniOutput result;
-  read_both(std::move(output.read), std::move(error.read), result, path);
+  read_both(std::move(output.read), std::move(error.read), result, path, context);
   result.exit_code = child.wait();
   return result;
 }

@@ -8,15 +8,18 @@
 namespace layerkit {
 
 struct CopyOptions {
-  bool keeps_owners = false;  ///< and set-user-ID bits; else all belongs to the user who copies
+  bool keeps_owners = false;  ///< with set-user-ID bits, capabilities and ACLs; else all belongs to
+                              ///< the user who copies
   bool follows_link = false;  ///< of a source that is a symlink
 };
 
 // Copies between containers and the host, by docker's rules: a directory goes into one that is
 // there, or becomes one of the target's name; "DIR/." means what is in it; a file replaces a file.
-// A container may run, be paused or be stopped. Of its mounts its volumes and binds are seen, not
-// what it mounts itself, its tmpfs, or /proc, /sys and /dev. Whatever the container does meanwhile,
-// nothing outside its root is read or written. Sockets are left out with a warning.
+// A container may run, be paused or be stopped. Of its mounts its volumes and binds are seen, and
+// its /etc/hosts, hostname and resolv.conf; not what it mounts itself, its tmpfs, or /proc, /sys
+// and /dev. A root that is read-only for the container is so here. Whatever the container does
+// meanwhile, nothing outside its root is read or written. Sockets are left out with a warning; so
+// is what becomes something else while it is read. Extended attributes: see copy_xattrs.h.
 //
 // Paths in the container are relative to its root. All return the bytes of files that were copied,
 // and throw an Error that names the object.

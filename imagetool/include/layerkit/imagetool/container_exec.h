@@ -20,8 +20,9 @@ struct ContainerCommand {
 
 /// Runs it in all namespaces and the cgroup of the container, and waits until it ends; a user at a
 /// terminal may leave before by a signal, which takes the process's terminal away. Throws
-/// Error{Invalid} when the container does not run or is paused. `failure` is set when the command
-/// was tried and could not be executed.
+/// Error{Invalid} when the container does not run or is paused. `failure` is set when the container
+/// would have run the command, and it could not be executed. Whatever becomes of this process
+/// meanwhile, the container can end. REQUIRES: as run_in_background.
 ExitStatus exec_in_foreground(const ContainerStore& store,
                               const ContainerInfo& container,
                               const ContainerCommand& command,
@@ -29,7 +30,7 @@ ExitStatus exec_in_foreground(const ContainerStore& store,
                               std::optional<StartFailure>& failure,
                               const Context& context);
 
-/// The same without streams, and without waiting. REQUIRES: no terminal.
+/// The same without streams, and without waiting; what goes to its terminal is dropped.
 void exec_in_background(const ContainerStore& store,
                         const ContainerInfo& container,
                         const ContainerCommand& command,
