@@ -37,6 +37,7 @@ TOUR = [
         "imagetool ls -l debian.tar /etc/apt /usr/share/man",
         "imagetool cat debian.tar /etc/apt/replaced/note",
         "imagetool tree oci:layout /etc/apt",
+        "imagetool cp oci:layout:/etc/apt/replaced/note . && cat note",
         "imagetool layers --format 'table {{.Layer}}\\t{{.Added}}\\t{{.Changed}}\\t{{.Removed}}\\t{{.CreatedBy}}' debian:12",
         "imagetool explain debian:12 /usr/share/man",
         "imagetool explain debian:12 /usr/share/doc | tail -n 1",

@@ -2,15 +2,13 @@
 
 #include <fcntl.h>
 
-#include <filesystem>
-
 #include "container_view.h"
 #include "copy_place.h"
 #include "copy_reader.h"
+#include "copy_stream.h"
 #include "copy_writer.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
-#include "layerkit/base/interruptible_source.h"
 #include "layerkit/base/text.h"
 #include "layerkit/layerstore/compression.h"
 #include "layerkit/layerstore/file_tar.h"
@@ -19,34 +17,12 @@
 namespace layerkit {
 namespace {
 
-RootDir root_of_host() {
-  return RootDir(open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
-}
-
 RootDir root_of(const ContainerView& view) {
   return RootDir(open_at(view.fd(), ".", O_PATH | O_DIRECTORY));
 }
 
-/// By its text, as docker does it; a last "/" or "/." stays.
-std::string absolute_host_path(const std::string& path) {
-  if (path.empty() || path.starts_with('/')) return path;
-  return std::filesystem::current_path().string() + "/" + path;
-}
-
 std::string of_container(const ContainerInfo& container) {
   return " in container " + container.name;
-}
-
-std::uint64_t move_entries(LayerReader& from, LayerWriter& to, const Context& context) {
-  std::uint64_t bytes = 0;
-  while (const auto entry = from.next()) {
-    context.check_interrupted();
-    InterruptibleSource contents(from.contents(), context);
-    to.add(*entry, contents);
-    bytes += entry->size;
-  }
-  to.finish();
-  return bytes;
 }
 
 std::uint64_t copy(CopySource source,

@@ -121,6 +121,44 @@ class MovesTest(nobody.TestCase):
         self.as_nobody("import", out, f"docker-archive:{again}:app:2")
         self.assertEqual(self.as_nobody("diff", self.app, again).stdout, "")
 
+    # cp
+
+    def test_files_are_copied_out_of_an_image(self):
+        target = self.temporary + "/out"
+        os.mkdir(target)
+        os.chown(target, nobody.NOBODY, nobody.NOBODY)
+        image = "docker-archive:" + self.app
+        def content(*name):
+            with open(os.path.join(target, *name), "rb") as file:
+                return file.read()
+        self.as_nobody("cp", image + ":/etc/a", target + "/one")
+        self.assertEqual(content("one"), b"two!")
+        self.as_nobody("cp", image + ":/etc", target)
+        self.assertEqual(content("etc/c"), b"one")
+        self.assertTrue(os.path.samefile(target + "/etc/b", target + "/etc/c"))
+        self.as_nobody("cp", image + ":/data/.", target)
+        self.assertEqual(content("z"), b"4444")
+        self.as_nobody("cp", image + ":/lib/l", target + "/through")
+        self.assertEqual(content("through"), b"library")
+        self.as_nobody("cp", image + ":/lib", target)
+        self.assertEqual(os.readlink(target + "/lib"), "usr/lib")
+        self.as_nobody("cp", "-L", image + ":/lib", target + "/followed")
+        self.assertEqual(content("followed/l"), b"library")
+        tar = subprocess.run([IMAGETOOL, "--root", self.path("none"), "cp", image + ":/etc", "-"], check=True,
+                             capture_output=True).stdout
+        with open(self.path("etc.tar"), "wb") as file:
+            file.write(tar)
+        with tarfile.open(self.path("etc.tar")) as archive:
+            self.assertEqual(archive.getnames(), ["etc", "etc/a", "etc/b", "etc/c"])
+        for source, text in ((":/none", "/none"), (":/etc/a/", "directory"), (":/etc/a/.", "directory")):
+            self.assert_fails(self.as_nobody("cp", image + source, target + "/x", check=False), text)
+        self.assert_fails(self.as_nobody("cp", image + ":/etc", target + "/one", check=False), "one")
+        store = harness.Store(self.path("store"))
+        store("load", "-i", self.app)
+        store("cp", "app:1:/etc/a", self.path("from-store"))
+        with open(self.path("from-store"), "rb") as file:
+            self.assertEqual(file.read(), b"two!")
+
     # copy
 
     def test_every_kind_to_every_kind(self):

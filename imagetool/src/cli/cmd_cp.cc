@@ -1,15 +1,19 @@
 #include <unistd.h>
 
+#include <cerrno>
 #include <memory>
 #include <optional>
 
 #include "cli/commands.h"
+#include "cli/image_argument.h"
 #include "cli/output.h"
+#include "cli/progress_line.h"
 #include "layerkit/base/byte_stream.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/container_copy.h"
+#include "layerkit/imagetool/image_copy.h"
 #include "time_format.h"
 
 namespace layerkit::cli {
@@ -29,6 +33,17 @@ struct Place {
   std::optional<std::string> container;
   std::string path;
 };
+
+/// "debian:12:/etc/hosts": what is before the last ":/", and the path.
+struct ImagePlace {
+  std::string image;
+  std::string path;
+};
+std::optional<ImagePlace> parse_image_place(const std::string& text) {
+  const auto colon = text.rfind(":/");
+  if (colon == std::string::npos || colon == 0) return std::nullopt;
+  return ImagePlace{text.substr(0, colon), text.substr(colon + 1)};
+}
 
 /// As docker: what starts with '/' or '.' is a path of the host, also with a colon in it.
 Place parse_place(const std::string& text) {
@@ -63,6 +78,52 @@ std::uint64_t copy_in(Session& session,
   return import_into_container(store, container, input, to.path, session.context);
 }
 
+std::uint64_t copy_out_of_image(Session& session,
+                                const ImagePlace& from,
+                                const std::string& to,
+                                const CopyOptions& options) {
+  ProgressLine line;
+  const Context context = line.attach(session.context);
+  const std::shared_ptr<ImageSource> source = open_image(session, {from.image, {}}, context);
+  const auto tree = source->tree();
+  line.finish();
+  if (to != kStream) return copy_from_tree(tree, from.path, to, options, session.context);
+  flush_output();
+  FdSink output(STDOUT_FILENO, "standard output");
+  return export_from_tree(tree, from.path, output, options, session.context);
+}
+
+bool is_image(Session& session, const std::string& text) {
+  try {
+    open_image(session, {text, {}}, session.context);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() != Errc::NotFound) throw;
+    return false;
+  }
+}
+
+/// A container is meant first, where the text can be one's.
+bool is_of_image(Session& session, const Place& from, const ImagePlace& image) {
+  if (!ImageReference::parse(image.image).transport.empty()) return true;
+  try {
+    ContainerStore(existing_store(session, image.image)).find(*from.container);
+    return false;
+  } catch (const Error& error) {
+    if (error.code() != Errc::NotFound && error.sys_errno() != EACCES) throw;
+  }
+  // What could be either, and is neither, is called a container.
+  return image.image != *from.container || is_image(session, image.image);
+}
+
+void say_what_was_copied(std::uint64_t bytes, const CpOptions& options) {
+  if (options.quiet || options.target == kStream || ::isatty(STDERR_FILENO) != 1) return;
+  write_all(
+      STDERR_FILENO,
+      fmt::format("Successfully copied {} to {}\n", human_size(bytes), escaped(options.target)),
+      "standard error");
+}
+
 void cp(Session& session, const CpOptions& options) {
   const Place from = parse_place(options.source);
   const Place to = parse_place(options.target);
@@ -70,24 +131,28 @@ void cp(Session& session, const CpOptions& options) {
     fail(Errc::Unsupported, "copying between containers is not supported");
   if (!from.container && !to.container)
     fail(Errc::Invalid, "must specify at least one container source");
+  if (const auto image = parse_image_place(options.source);
+      from.container && image && is_of_image(session, from, *image)) {
+    return say_what_was_copied(copy_out_of_image(session, *image, to.path, options.copy), options);
+  }
   ContainerStore store(session.store());
   const std::uint64_t bytes = from.container ? copy_out(session, store, from, to, options.copy)
                                              : copy_in(session, store, from, to, options.copy);
-  if (options.quiet || to.path == kStream || ::isatty(STDERR_FILENO) != 1) return;
-  write_all(
-      STDERR_FILENO,
-      fmt::format("Successfully copied {} to {}\n", human_size(bytes), escaped(options.target)),
-      "standard error");
+  say_what_was_copied(bytes, options);
 }
 
 }  // namespace
 
 void add_cp(CLI::App& app, Session& session) {
   CLI::App* command =
-      app.add_subcommand("cp", "Copy files or folders between a container and the host")
+      app.add_subcommand("cp",
+                         "Copy files or folders between a container and the host, or out of an "
+                         "image")
           ->group(kContainers);
   command->footer(
-      "One side is CONTAINER:PATH, the other a path of the host, or '-': a tar stream. Extended "
+      "One side is CONTAINER:PATH, the other a path of the host, or '-': a tar stream. The source "
+      "may be IMAGE:/PATH of an image that no container is called like (debian:12:/etc/hosts, "
+      "docker-archive:FILE:/etc/hosts). Extended "
       "attributes user.* are copied, but for user.overlay.*; with -a and in tars POSIX ACLs and "
       "file "
       "capabilities, too; others never.");
@@ -98,7 +163,7 @@ void add_cp(CLI::App& app, Session& session) {
                     "Follow a symlink that is the source");
   command->add_flag("-q,--quiet", options->quiet, "Do not say what was copied");
   command->add_option("source", options->source, "What to copy")
-      ->type_name("CONTAINER:SRC_PATH|SRC_PATH|-")
+      ->type_name("CONTAINER:SRC_PATH|IMAGE:/SRC_PATH|SRC_PATH|-")
       ->required();
   command->add_option("target", options->target, "Where to")
       ->type_name("CONTAINER:DEST_PATH|DEST_PATH|-")
