@@ -44,7 +44,7 @@ TOUR = [
         "imagetool waste --summary debian.tar | head -n 3",
         "imagetool waste --max-waste 99% debian.tar >/dev/null; echo $?",
         "imagetool lint --rules | head -n 3",
-        "imagetool lint --format '{{.Rule}}' debian.tar | sort | uniq -c",
+        "imagetool lint --format '{{.Rule}}' debian.tar 2>&1 | sort | uniq -c",
     ]),
     ("Making others of them", "Each makes a new image; the old one stays. The new one's ID is printed.", [
         "imagetool config debian:12 --env GREETING=hello --label stage=test -t app:1",

@@ -61,8 +61,8 @@ CASES = {
     "parent-attributes": [(layer(member("private/x")), "/private")],
     "parent-is-link": [(layer(member("lib/x")), "/lib")],
     "parent-was-file": [(layer(member("file/x")), "/file")],
-    "privileged": [(layer(member("x", mode=0o4755)), "/x"), (layer(member("x", mode=0o2755)), "/x"),
-                   (layer(member("x", xattrs=[("security.capability", "\1")])), "/x")],
+    "setuid": [(layer(member("x", mode=0o4755)), "/x"), (layer(member("x", mode=0o2755)), "/x")],
+    "capabilities": [(layer(member("x", xattrs=[("security.capability", "\1")])), "/x")],
     "whiteout-and-entry": [(layer(member(".wh.file"), member("file")), "/file"),
                            (layer(member("file"), member(".wh.file")), "/file"),
                            (layer(member(".wh.d"), directory("d"), member("d/y")), "/d")],
@@ -91,8 +91,11 @@ class ImageLintTest(nobody.TestCase):
         return path
 
     def findings(self, *arguments):
-        result = self.as_nobody("lint", "--format", "json", *arguments, check=False)
-        self.assertEqual(result.stderr, "")
+        result = self.as_nobody("-q", "lint", "--format", "json", *arguments, check=False)
+        if result.returncode == 0:
+            self.assertEqual(result.stderr, "")
+        else:
+            self.assert_fails(result, arguments[-1], "error")
         return [json.loads(row) for row in result.stdout.splitlines()], result.returncode
 
     def rules(self):
@@ -137,7 +140,7 @@ class ImageLintTest(nobody.TestCase):
 
     def test_exit_codes(self):
         warning, error = CASES["odd-owner"][0][0], CASES["duplicate-entry"][0][0]
-        info = CASES["privileged"][0][0]
+        info = CASES["setuid"][0][0]
         for content, strict, code in ((info, False, 0), (info, True, 0), (warning, False, 0), (warning, True, 1),
                                       (error, False, 1), (error, True, 1)):
             arguments = ["--strict"] if strict else []

@@ -13,6 +13,7 @@
 #include "cli/output.h"
 #include "cli/progress_line.h"
 #include "cli/repeated_option.h"
+#include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/image_lint.h"
 
@@ -91,17 +92,19 @@ void lint(Session& session, const Options& options) {
   const auto source = open_image(session, options.image, context);
   const LintSeverity limit = options.strict ? LintSeverity::Warning : LintSeverity::Error;
   std::vector<ordered_json> rows;
-  bool fails = false;
+  std::size_t failures = 0;
   lint_image(
       *source, chosen,
       [&](const LintFinding& finding) {
         rows.push_back(finding_row(finding, source->image()));
-        fails = fails || finding.rule->severity >= limit;
+        if (finding.rule->severity >= limit) ++failures;
       },
       context);
   line.finish();
   print_findings(rows, options);
-  if (fails) session.exit_code = 1;
+  if (failures == 0) return;
+  fail(Errc::Invalid, "{}: {} {}", quoted(options.image.reference), failures,
+       failures == 1 ? "finding counts as an error" : "findings count as errors");
 }
 
 }  // namespace

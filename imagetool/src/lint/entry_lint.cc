@@ -73,7 +73,7 @@ void lint_xattrs(const Entry& entry, Report& report) {
       report.add(rule("overlay-xattr"), path,
                  fmt::format("{} has the attribute {}", quoted(path), quoted(name)));
     } else if (name == "security.capability") {
-      report.add(rule("privileged"), path, fmt::format("{} has capabilities", quoted(path)));
+      report.add(rule("capabilities"), path, fmt::format("{} has capabilities", quoted(path)));
     } else if (name.starts_with("user.") && !keeps_user_xattrs) {
       report.add(rule("lost-xattr"), path,
                  fmt::format("{} is a {} and has the attribute {}", quoted(path),
@@ -98,7 +98,7 @@ void lint_kind(const Entry& entry, Report& report) {
   constexpr std::uint32_t kSetId = 06000;
   const std::string path = entry.path.absolute();
   if (entry.type == FileType::Regular && !entry.hard_link_target && (entry.mode & kSetId) != 0) {
-    report.add(rule("privileged"), path,
+    report.add(rule("setuid"), path,
                fmt::format("{} has mode {:04o} and owner {}:{}", quoted(path), entry.mode,
                            entry.uid, entry.gid));
   }
