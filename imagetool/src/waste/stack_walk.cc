@@ -91,15 +91,12 @@ void StackWalk::visit_name(const RelPath& path,
       hide_lower({part.layer, HidingKind::Whiteout});
       continue;
     }
-    if (!child->directory) {
-      hide_lower({part.layer, HidingKind::Replaced});
-    } else if (child->entry.hides == Hides::Below) {
-      hide_lower({part.layer, HidingKind::Opaque});
-    } else {
-      for (StackedVersion& version : versions) {
-        if (!version.entry.is_directory()) hide(version, {part.layer, HidingKind::Replaced});
-      }
+    const Hiding replaced{part.layer, HidingKind::Replaced};
+    if (!child->directory) hide_lower(replaced);
+    for (StackedVersion& version : versions) {
+      if (!version.entry.is_directory()) hide(version, replaced);
     }
+    if (child->entry.hides == Hides::Below) hide_lower({part.layer, HidingKind::Opaque});
     versions.push_back({part.layer, std::move(child->entry), part.hiding});
     if (child->directory) {
       directories.push_back({part.layer, std::move(child->directory), part.hiding});
