@@ -13,11 +13,14 @@ PATIENCE_S = 60  # for what is sure to happen, on a machine that has much to do
 class Screen:
     """A shell with job control in a terminal of tmux, on a server of its own."""
 
-    def __init__(self, directory, rows=30, columns=90):
+    def __init__(self, directory):
+        self.directory = directory
         self.socket = os.path.join(directory, "tmux")
         self.environment = {k: v for k, v in os.environ.items() if k not in ("TMUX", "TMUX_PANE")}
         self.environment.update(LC_ALL="C.UTF-8", HISTFILE="/dev/null", IT=harness.IMAGETOOL)
-        start = os.path.join(directory, "bashrc")
+
+    def open(self, rows=30, columns=90):
+        start = os.path.join(self.directory, "bashrc")
         with open(start, "w", encoding="utf-8") as file:
             file.write("PS1='host> '\n")
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows),
@@ -81,6 +84,7 @@ class TmuxTest(harness.TestCase):
         self.addCleanup(self.remove_containers)
         self.screen = Screen(self.dir)
         self.addCleanup(self.screen.close)
+        self.screen.open()
         self.tool = f"$IT --root {self.store.root}"
 
     def remove_containers(self):
