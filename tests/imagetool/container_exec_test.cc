@@ -170,13 +170,13 @@ TEST_P(ExecTest, AttachPassesEverythingOn) {
 TEST_P(ExecTest, AReaderMayTakeItsTimeAtTheEnd) {
   run_output("-d --name much box sh -c 'test -e /opt/go || sleep 1; yes $(yes x | head -n 500)'");
   const std::string log_size = program() + " logs much | wc -c";
-  // More than all pipes take, so that some of it still is with the monitor; then longer than
-  // somebody would wait who has no reason to.
+  // More than a pipe takes, so that some of it is on the way; then longer than somebody would wait
+  // who has no reason to.
   const auto result =
       run_command("(" + program() + " attach much; echo $? > " + dir_.path("code") +
-                  ") | (size=0; until [ $size -gt 200000 ] && [ $size = $(" + log_size +
+                  ") | (size=0; until [ $size -gt 100000 ] && [ $size = $(" + log_size +
                   ") ]; do size=$(" + log_size + "); sleep 0.5; done; " + program() +
-                  " kill much >&2; sleep 12; test $(wc -c) -gt 200000 && echo all)");
+                  " kill much >&2; sleep 12; test $(wc -c) -gt 100000 && echo all)");
   EXPECT_EQ(result.output, "much\nall\n");
   EXPECT_EQ(read_file_at(dir_.fd(), "code", 100), "137\n");
 }
