@@ -40,6 +40,14 @@ class ExitCodeTest(RunnerTestCase):
             box.send_signal(signal.SIGTERM)
             self.assertEqual(box.wait(), 9)
 
+    def test_signals_reach_a_process_that_has_just_begun(self):
+        """Whoever runs it may not have noticed yet that it runs."""
+        config = self.config("sh", "-c", "trap 'exit 9' TERM; kill -TERM $PPID; while :; do sleep 1 & wait $!; done")
+        config["linux"]["namespaces"] = [each for each in config["linux"]["namespaces"] if each["type"] != "pid"]
+        for _ in range(20):
+            result = self.run_box(config)
+            self.assertEqual((result.returncode, result.stderr), (9, ""))
+
     def test_wrong_usage_is_2(self):
         for arguments in (["no-such-command"], ["run"], ["state"], ["list", "--no-such-option"],
                           ["list", "--format", "xml"], ["--log-format", "xml", "list"], ["kill"]):

@@ -84,11 +84,13 @@ void run(Session& session, Arguments& arguments) {
   Removal removal(runtime, id, session.context);
   receipt.started();
   const HeldSignals held;
-  session.context.check_interrupted();  // by one that came before
   if (arguments.detach) {
+    session.context.check_interrupted();  // by one that came before
     removal.never();
     return;
   }
+  // One that came too late to stop the start is the process's, as all later ones are.
+  if (const int number = *session.interrupting_signal; number != 0) process->signal(number);
   std::optional<int> timeout;
   if (arguments.timeout > 0) timeout = static_cast<int>(arguments.timeout * 1000);
   bool timed_out = false;

@@ -11,9 +11,12 @@ namespace {
 using layerkit::cli::Session;
 
 std::atomic<bool> interrupted{false};
-static_assert(std::atomic<bool>::is_always_lock_free);  // so that the handler may set it
+std::atomic<int> interrupting_signal{0};
+// So that the handler may set them.
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
-extern "C" void on_interrupt(int /*signal_number*/) {
+extern "C" void on_interrupt(int signal_number) {
+  interrupting_signal.store(signal_number);
   interrupted.store(true);
 }
 
@@ -37,6 +40,7 @@ int main(int argc, char** argv) {
   layerkit::cli::set_program_name("runner");
   Session session;
   session.context.interrupted = &interrupted;
+  session.interrupting_signal = &interrupting_signal;
   session.context.warn = [](const std::string& text) {
     layerkit::cli::print_error("warning: " + text);
   };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include "cli/run_app.h"
@@ -23,6 +24,8 @@ struct Session : RunState {
   /// `warn` prints "runner: warning: …" on standard error and to the log; `interrupted` is set by
   /// SIGINT and SIGTERM.
   Context context;
+  /// Which one that was; 0: none.
+  const std::atomic<int>* interrupting_signal = nullptr;
 
   /// Before the first use: the options that concern all commands are looked at.
   Runtime runtime();
