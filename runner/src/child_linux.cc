@@ -115,6 +115,9 @@ void isolate(const ChildPlan& plan) noexcept {
     check(plan, ::syscall(SYS_setdomainname, plan.domainname, plan.domainname_size),
           Step::Domainname);
   }
+  if (plan.network >= 0) {
+    check(plan, ::syscall(SYS_setns, plan.network, CLONE_NEWNET), Step::NetworkNamespace);
+  }
   if (plan.raises_loopback) raise_loopback(plan);
 }
 

@@ -3,6 +3,7 @@
 #include "launch.h"
 #include "layerkit/base/error.h"
 #include "layerkit/runner/container.h"
+#include "network_ahead.h"
 #include "process.h"
 #include "seccomp/seccomp_cache.h"
 #include "seccomp/seccomp_filter.h"
@@ -71,12 +72,15 @@ std::unique_ptr<Container> start_with_cgroups(const CgroupLayout& layout,
   check_needs_no_runtime(spec);
   if (!rootfs) fail(Errc::Invalid, "starting the container: it has no root file system");
   context.check_interrupted();
+  NetworkAhead network(spec.namespaces);
   std::unique_ptr<Cgroup> cgroup = make_cgroup(layout, spec.cgroups_path, spec.resources, context);
   ReportSocket socket = make_report_socket();
   SeccompFilter filter;
   if (spec.seccomp) filter = seccomp_filter(spec, context);
-  Plan plan(std::move(spec), std::move(rootfs), std::move(socket.child), *cgroup, {},
-            std::move(filter));
+  LaunchOptions options;
+  options.network = network.take();
+  Plan plan(std::move(spec), std::move(rootfs), std::move(socket.child), *cgroup,
+            std::move(options), std::move(filter));
   TerminalEvents events;
   Process process = launch(plan, std::move(socket.parent), cgroup.get(), events, kind, context);
   return std::make_unique<RunningContainer>(std::move(cgroup), std::move(process),

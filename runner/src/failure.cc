@@ -115,6 +115,8 @@ std::string doing(const Report& report, const Plan& plan) {
       return "setting host name " + quoted(spec.hostname);
     case Step::Domainname:
       return "setting domain name " + quoted(spec.domainname);
+    case Step::NetworkNamespace:
+      return "entering the network namespace";
     case Step::Loopback:
       return "raising the loopback interface";
     case Step::PrivateMounts:

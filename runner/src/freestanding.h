@@ -1,7 +1,8 @@
 #pragma once
 
 #include <stddef.h>
-#include <sys/syscall.h>
+
+#include "system_call.h"
 
 // What the programs that run inside containers have instead of a C library. They are linked from
 // one source file each, which defines freestanding_main(): its argument is the stack as the kernel
@@ -18,20 +19,6 @@ __asm__(
     "  and $-16, %rsp\n"
     "  call freestanding_main\n"
     "  ud2\n");
-
-namespace layerkit::runner {
-
-inline long system_call(long number, long a, long b, long c, long d) noexcept {
-  long result = number;
-  register long r10 __asm__("r10") = d;
-  __asm__ volatile("syscall"
-                   : "+a"(result)
-                   : "D"(a), "S"(b), "d"(c), "r"(r10)
-                   : "rcx", "r11", "memory");
-  return result;
-}
-
-}  // namespace layerkit::runner
 #elif defined(__aarch64__)
 __asm__(
     ".global _start\n"
@@ -41,22 +28,6 @@ __asm__(
     "  mov x0, sp\n"
     "  bl freestanding_main\n"
     "  brk #0\n");
-
-namespace layerkit::runner {
-
-inline long system_call(long number, long a, long b, long c, long d) noexcept {
-  register long x8 __asm__("x8") = number;
-  register long x0 __asm__("x0") = a;
-  register long x1 __asm__("x1") = b;
-  register long x2 __asm__("x2") = c;
-  register long x3 __asm__("x3") = d;
-  __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
-  return x0;
-}
-
-}  // namespace layerkit::runner
-#else
-#error "the programs in containers know the system calls of x86-64 and AArch64 only"
 #endif
 
 // The compiler may call these for copies and fills of its own.
@@ -75,10 +46,6 @@ extern "C" void* memcpy(void* target, const void* source, size_t size) noexcept 
 }
 
 namespace layerkit::runner {
-
-inline long address(const void* pointer) noexcept {
-  return reinterpret_cast<long>(pointer);
-}
 
 inline size_t length(const char* text) noexcept {
   size_t size = 0;

@@ -134,6 +134,7 @@ struct ChildPlan {
   bool may_have_mapped_root = false;  ///< a joined user namespace: nobody knows yet
   bool unshares_cgroup = false;
   bool raises_loopback = false;
+  int network = -1;           ///< a network namespace that was made ahead
   std::span<const int> join;  ///< v1 `tasks` files
   PlannedCpus initial_cpus;   ///< until it is in its cgroup; none: the caller's
   PlannedCpus final_cpus;     ///< none: all
@@ -202,6 +203,7 @@ struct ChildPlan {
 /// What is not the container's but this start's.
 struct LaunchOptions {
   Fd gate;                    ///< a FIFO, O_RDWR: the exec stub waits there for a byte; unset: none
+  Fd network;                 ///< the network namespace of a new container, if it is there already
   std::string rootfs_place;   ///< host path at which hooks find the mounted rootfs; empty: none
   std::string program;        ///< what is executed; empty: found by args[0]
   bool runs_nothing = false;  ///< the process ends behind the gate

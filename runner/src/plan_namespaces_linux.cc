@@ -126,7 +126,12 @@ void Plan::plan_namespaces() {
   flat_.has_mapped_root = maps_root(spec_.uid_mappings) && maps_root(spec_.gid_mappings);
   flat_.owns_mounts = all.mount.is_new();
   flat_.unshares_cgroup = all.cgroup.is_new();
-  flat_.raises_loopback = all.network.is_new();
+  if (options_.network) {
+    flat_.clone_flags &= ~std::uint64_t{CLONE_NEWNET};
+    flat_.network = keep_fd(std::move(options_.network));
+  } else {
+    flat_.raises_loopback = all.network.is_new();
+  }
 }
 
 /// By the pidfd alone: the kernel joins all of them at once, or none.

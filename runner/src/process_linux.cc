@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -10,6 +9,7 @@
 
 #include <cerrno>
 
+#include "blocked_signals.h"
 #include "child.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
@@ -17,22 +17,6 @@
 
 namespace layerkit::runner {
 namespace {
-
-/// No handler of the caller may run in the child.
-class BlockedSignals {
- public:
-  BlockedSignals() {
-    sigset_t all{};
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  BlockedSignals(const BlockedSignals&) = delete;
-  BlockedSignals& operator=(const BlockedSignals&) = delete;
-  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_{};
-};
 
 void reap(idtype_t type, int id) noexcept {
   siginfo_t info{};

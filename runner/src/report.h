@@ -32,6 +32,7 @@ enum class Step : std::uint32_t {
   Keyring,
   Hostname,
   Domainname,
+  NetworkNamespace,
   Loopback,
   PrivateMounts,
   HostNull,

@@ -253,12 +253,13 @@ SUBTREE = ("parent (openat|read) .*/cgroup.subtree_control",
            "exec takes the container's own cgroup; v2 refuses where not")
 SECCOMP = ("parent ([a-z0-9]+ .*/states/.seccomp|(seccomp|call-63|getrandom) )",
            "the cache of filters is not needed; libseccomp does without what it cannot try")
+CPUS = ("parent sched_[gs]etaffinity ", "on which processor the network namespace is made does not matter")
 PARENT_HOOKS = ("parent (lseek /memfd:state|pread64 /memfd:hook-output|read pipe:|p?poll )",
                 "a hook reads from the start, and how it ended is asked afterwards")
 DELETION = ("parent ", "there are many ways to kill; what counts is that nothing is left")
 HOOKS = ("child (read pipe:|ppoll )", "how the hook ended is asked afterwards, and decides")
 PARENT = (MEMORY, CAPABILITIES, LOCAL_TIME, HOME, FREEZER, STAGE, NAMESPACES, CGROUPS, ROOT, CONTROLLERS, SUBTREE, SECCOMP,
-          PARENT_HOOKS)
+          CPUS, PARENT_HOOKS)
 AFFINITY = ("child sched_setaffinity ", "the CPUs stay the caller's")
 LOOK_AHEAD = ("child (openat|pread64) /bin/(true|busybox)", "a look ahead: exec itself says what is wrong")
 

@@ -10,6 +10,7 @@
 #include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
 #include "layerkit/runner/runtime.h"
+#include "network_ahead.h"
 #include "process.h"
 #include "runtime_parts.h"
 #include "seccomp/seccomp_cache.h"
@@ -144,6 +145,7 @@ Made create_in(const StateDirectory& directory,
   if (spec.seccomp && has_annotation(spec, "run.oci.seccomp_fail_unknown_syscall"))
     spec.seccomp->refuses_unknown_calls = true;
   check_spec(spec);
+  NetworkAhead network(spec.namespaces);
   hand_down_streams(spec);
   spec.preserved = std::move(request.preserved);
   spec.process.env.insert(spec.process.env.end(), request.env.begin(), request.env.end());
@@ -201,6 +203,7 @@ Made create_in(const StateDirectory& directory,
   directory.write_record(record);
   after.state = hook_state_of(record, ContainerStatus::Stopped);
   ReportSocket socket = make_report_socket();
+  options.network = network.take();
   Plan plan(std::move(spec), std::move(bundle.root), std::move(socket.child), *cgroup,
             std::move(options), std::move(filter));
   Process process = launch(plan, std::move(socket.parent), cgroup.get(), events, failure, context);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::string_view kMagic = "LKSECCMP";
 /// To be raised when the compiler gives another program for the same profile.
-constexpr std::uint64_t kFormat = 1;
+constexpr std::uint64_t kFormat = 2;
 constexpr std::size_t kNameSize = 16;
 
 void append_number(std::string& to, std::uint64_t number) {

@@ -42,6 +42,9 @@ SeccompFilter compile_seccomp(const SeccompProfile& profile, const Context& cont
 /// of the profile alone.
 std::vector<sock_filter> compile_seccomp_program(const SeccompProfile& profile,
                                                  const Context& context);
+/// What merge_ranges() (seccomp_ranges.h) makes that of; of any length.
+std::vector<sock_filter> whole_seccomp_program(const SeccompProfile& profile,
+                                               const Context& context);
 /// `program` and what the profile says beside it.
 SeccompFilter seccomp_filter_of(const SeccompProfile& profile, std::vector<sock_filter> program);
 

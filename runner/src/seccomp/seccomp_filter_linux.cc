@@ -17,6 +17,7 @@
 #include "layerkit/base/text.h"
 #include "seccomp_filter.h"
 #include "seccomp_newer_calls.h"
+#include "seccomp_ranges.h"
 #include "seccomp_words.h"
 
 namespace layerkit::runner {
@@ -162,8 +163,8 @@ std::vector<sock_filter> export_program(const LibContext& context) {
 
 }  // namespace
 
-std::vector<sock_filter> compile_seccomp_program(const SeccompProfile& profile,
-                                                 const Context& context) {
+std::vector<sock_filter> whole_seccomp_program(const SeccompProfile& profile,
+                                               const Context& context) {
   check_default_action(profile);
   const std::uint32_t default_action =
       seccomp_action(profile.default_action, profile.default_errno_ret);
@@ -186,6 +187,12 @@ std::vector<sock_filter> compile_seccomp_program(const SeccompProfile& profile,
   std::vector<sock_filter> program = refuse_newer_calls(profile);
   const std::vector<sock_filter> own = export_program(filter);
   program.insert(program.end(), own.begin(), own.end());
+  return program;
+}
+
+std::vector<sock_filter> compile_seccomp_program(const SeccompProfile& profile,
+                                                 const Context& context) {
+  std::vector<sock_filter> program = merge_ranges(whole_seccomp_program(profile, context));
   if (program.size() > BPF_MAXINSNS)
     fail(Errc::Limit, "compiling the seccomp profile: {} instructions, more than {}",
          program.size(), BPF_MAXINSNS);
