@@ -8,7 +8,7 @@ build="g++ cmake ninja-build pkg-config libfmt-dev libssl-dev zlib1g-dev libzstd
        libcli11-dev"
 test="libgtest-dev python3 busybox-static debootstrap umoci skopeo podman
       attr acl tar zstd xz-utils bzip2 gzip util-linux qemu-system-x86 cpio binutils e2fsprogs
-      fuse3 squashfs-tools containernetworking-plugins iproute2 iptables uidmap tmux"
+      fuse3 squashfs-tools containernetworking-plugins iproute2 iptables uidmap tmux erofs-utils"
 image="busybox-static attr tar python3-minimal"
 tidy="clang clang-tidy"
 bench="libbenchmark-dev"

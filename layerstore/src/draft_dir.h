@@ -62,6 +62,7 @@ struct DraftDir {
   std::uint32_t gid = 0;
   Timestamp mtime;
   std::pmr::string xattrs;  ///< as encode_xattrs has it
+  std::uint64_t nid = 0;    ///< where an EROFS index has it; 0: nowhere yet
   unsigned depth = 0;
   Below below = Below::Unknown;
   Claim claim = Claim::None;

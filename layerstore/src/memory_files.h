@@ -28,6 +28,7 @@ struct DraftFile {
   std::uint32_t device_minor = 0;
   std::uint32_t links = 0;
   std::uint64_t number = 0;
+  std::uint64_t nid = 0;  ///< where an EROFS index has it; 0: nowhere yet
   std::uint64_t size = 0;
   Timestamp mtime;
   std::pmr::string text;    ///< a symlink's target; the lower file's path

@@ -68,7 +68,8 @@ inline TreeDump dump_with_links(const LayerTree& tree) {
   }
   for (auto& [path, line] : dump) {
     const RelPath at = RelPath::parse(path);
-    if (tree.lookup(at)->is_directory()) continue;
+    const auto entry = tree.lookup(at);
+    if (entry->is_directory() || entry->is_whiteout()) continue;
     const auto file = tree.identity(at);
     if (!file) continue;
     const auto [first, added] = first_names.try_emplace({file->layer, file->number}, path);
