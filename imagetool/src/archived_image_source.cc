@@ -6,6 +6,7 @@
 #include "archive/progress_source.h"
 #include "archive/verified_source.h"
 #include "layerkit/base/error.h"
+#include "layerkit/base/file.h"
 #include "layerkit/base/text.h"
 #include "layerkit/layerstore/layer_outline.h"
 #include "owned_file_source.h"
@@ -26,6 +27,8 @@ class PlainLayer final : public ByteSource {
         plain_(make_decompressing_source(progress_, name, limits)) {}
 
   Compression compression() const noexcept { return plain_->compression(); }
+  /// REQUIRES: nothing compresses it.
+  PlainLayerFile place() const { return {layer_.file, layer_.offset, layer_.size, false}; }
   std::size_t read(std::span<std::byte> buffer) override { return plain_->read(buffer); }
   std::uint64_t skip(std::uint64_t count) override { return plain_->skip(count); }
 
@@ -64,6 +67,16 @@ class ArchivedImageSource final : public ImageSource {
       };
     }
     return packed;
+  }
+  std::optional<PlainLayerFile> plain_file(std::size_t index) override {
+    if (!spooled_[index]) {
+      const auto plain = open_plain(index);
+      if (plain->compression() == Compression::None && plain->place().file) return plain->place();
+    }
+    const auto& file =
+        with_context([&] { return describe(index); },
+                     [&]() -> const std::shared_ptr<const Fd>& { return spool(index); });
+    return PlainLayerFile{file, 0, stat_fd(file->get()).size, true};
   }
   std::optional<OciManifest> manifest() const override { return image_.manifest; }
 

@@ -26,7 +26,7 @@ std::optional<MountRecord> read_mount(const FrameDir& dir,
 void note_mount(const MountRecord& record, ImageSurvey& survey) {
   if (record.source == MountSource::Container) {
     survey.live_containers.insert(record.id);
-  } else if (is_object_id(record.id)) {
+  } else if (record.source == MountSource::Image && is_object_id(record.id)) {
     survey.mounted_images.insert(ImageId::from_hex(record.id));
   }
 }

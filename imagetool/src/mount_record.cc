@@ -2,24 +2,47 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "layerkit/base/strict_json.h"
+#include "layerkit/base/text.h"
 #include "layerkit/unionmount/mount_info.h"
 
 namespace layerkit {
 
+namespace {
+
+constexpr std::array<std::pair<MountSource, std::string_view>, 3> kSources = {
+    {{MountSource::Image, "image"},
+     {MountSource::Container, "container"},
+     {MountSource::Archive, "archive"}}};
+
+std::string_view source_name(MountSource source) noexcept {
+  return std::ranges::find(kSources, source, [](const auto& each) { return each.first; })->second;
+}
+
+MountSource parse_source(std::string_view name) {
+  for (const auto& [source, known] : kSources) {
+    if (known == name) return source;
+  }
+  fail(Errc::Invalid, "reading a mount record: {} is no source of mounts", quoted(name));
+}
+
+}  // namespace
+
 std::string format_mount_record(const MountRecord& record) {
-  const nlohmann::json json = {
-      {"target", record.target},
-      {"source", record.source == MountSource::Image ? "image" : "container"},
-      {"id", record.id},
-      {"created_directory", record.created_directory},
-      {"dev", record.dev},
-      {"ino", record.ino},
-      {"backend", backend_name(record.backend)}};
+  const nlohmann::json json = {{"target", record.target},
+                               {"source", source_name(record.source)},
+                               {"id", record.id},
+                               {"created_directory", record.created_directory},
+                               {"dev", record.dev},
+                               {"ino", record.ino},
+                               {"backend", backend_name(record.backend)}};
   return json.dump(2) + "\n";
 }
 
@@ -29,8 +52,7 @@ MountRecord parse_mount_record(std::string key, std::string_view text) {
   MountRecord record;
   record.key = std::move(key);
   record.target = json.at("target").string();
-  record.source =
-      json.at("source").string() == "image" ? MountSource::Image : MountSource::Container;
+  record.source = parse_source(json.at("source").string());
   record.id = json.at("id").string();
   record.created_directory = json.at("created_directory").boolean();
   record.dev = json.at("dev").unsigned_number();

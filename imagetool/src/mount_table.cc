@@ -151,6 +151,18 @@ std::string MountTable::mount_image(const Image& image,
                 directory.value_or(root_ + "/" + image.id().hex()));
 }
 
+std::string MountTable::mount_archive(DetachedMount mount,
+                                      const Image& image,
+                                      const std::optional<std::string>& directory) {
+  const FileLock held = lock();
+  MountRecord record;
+  record.source = MountSource::Archive;
+  record.id = image.id().hex();
+  record.backend = MountBackend::Overlay;
+  return attach(std::move(mount), std::move(record),
+                directory.value_or(root_ + "/" + image.id().hex()));
+}
+
 Fd clone_running_root(const ContainerInfo& container, const ContainerState& state) {
   const auto process = state.init ? open_process(*state.init) : std::nullopt;
   if (process) {
@@ -205,7 +217,7 @@ bool MountTable::is_alone(const MountRecord& record) const {
   const auto mounts = read_mount_info();
   if (std::ranges::any_of(mounts, [&](const MountInfo& m) { return m.device == record.dev; }))
     return false;
-  if (record.source == MountSource::Image) return true;
+  if (record.source != MountSource::Container) return true;
   const auto state = ContainerStore(images_).state(record.id);
   return !state || state->status != ContainerStatus::Running;
 }

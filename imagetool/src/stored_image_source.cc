@@ -11,6 +11,7 @@ class StoredImageSource final : public ImageSource {
       : store_(store), record_(std::move(record)), chains_(record_.image.chain_ids()) {}
 
   const Image& image() const noexcept override { return record_.image; }
+  bool is_stored() const noexcept override { return true; }
   const std::vector<ImageName>& names() const noexcept override { return record_.names; }
 
   std::unique_ptr<ByteSource> open_layer(std::size_t index) override {

@@ -15,10 +15,12 @@
 
 namespace layerkit {
 
-/// A regular file of a container: its bytes, and how many they are.
+/// A regular file of a container: its bytes, how many they are, and where.
 struct StoredFile {
   std::unique_ptr<ByteSource> bytes;
   std::uint64_t size = 0;
+  std::shared_ptr<const Fd> file;  ///< what its bytes are in, in one piece
+  std::uint64_t offset = 0;
 };
 
 /// Named files with random access, from somebody we do not trust: a tar or a directory tree.

@@ -25,10 +25,10 @@ class DirectoryContainer final : public BlobContainer {
     if (stat.type != FileType::Regular) {
       fail(Errc::Invalid, "opening {}: it is not a regular file", quoted(path.str()));
     }
-    Fd file = open_at(AT_FDCWD, fmt::format("/proc/self/fd/{}", object->get()), O_RDONLY);
-    return StoredFile{std::make_unique<OwnedFileSource>(std::make_shared<const Fd>(std::move(file)),
-                                                        0, stat.size, path.str()),
-                      stat.size};
+    auto file = std::make_shared<const Fd>(
+        open_at(AT_FDCWD, fmt::format("/proc/self/fd/{}", object->get()), O_RDONLY));
+    return StoredFile{std::make_unique<OwnedFileSource>(file, 0, stat.size, path.str()), stat.size,
+                      file, 0};
   }
 
  private:

@@ -52,7 +52,7 @@ class DockerArchiveReader final : public ArchiveReader {
 
   ArchivedLayer open_layer(const std::string& handle) override {
     StoredFile file = open_verified(RelPath::parse(handle));
-    return {std::move(file.bytes), file.size, std::nullopt};
+    return {std::move(file.bytes), file.size, std::nullopt, file.file, file.offset};
   }
 
   std::unique_ptr<ByteSource> open_layer_at(const std::string& handle,

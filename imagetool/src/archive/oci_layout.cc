@@ -146,7 +146,7 @@ class OciLayoutReader final : public ArchiveReader {
       fail(Errc::NotFound, "{} {} is missing from the archive",
            layer.type.is_foreign ? "foreign layer" : "layer", layer.descriptor.digest.str());
     }
-    return {std::move(file->bytes), file->size, layer.type.compression};
+    return {std::move(file->bytes), file->size, layer.type.compression, file->file, file->offset};
   }
 
   std::optional<PackedLayer> packed_layer(const std::string& handle) override {

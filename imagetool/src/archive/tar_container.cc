@@ -169,9 +169,9 @@ Index make_index(int fd, const std::string& name, const Context& context) {
 class TarContainer final : public BlobContainer {
  public:
   TarContainer(Fd file, std::string name, const Context& context)
-      : file_(std::move(file)),
+      : file_(std::make_shared<const Fd>(std::move(file))),
         name_(std::move(name)),
-        index_(make_index(file_.get(), name_, context)) {}
+        index_(make_index(file_->get(), name_, context)) {}
 
   const std::string& name() const noexcept override { return name_; }
   bool is_directory() const noexcept override { return false; }
@@ -184,8 +184,8 @@ class TarContainer final : public BlobContainer {
       fail(Errc::Invalid, "opening {}: it is not a regular file", quoted(path.str()));
     }
     return StoredFile{
-        std::make_unique<FileRangeSource>(file_.get(), member.offset, member.size, path.str()),
-        member.size};
+        std::make_unique<FileRangeSource>(file_->get(), member.offset, member.size, path.str()),
+        member.size, file_, member.offset};
   }
 
  private:
@@ -213,7 +213,7 @@ class TarContainer final : public BlobContainer {
     return std::nullopt;
   }
 
-  Fd file_;
+  std::shared_ptr<const Fd> file_;
   std::string name_;
   Index index_;
 };

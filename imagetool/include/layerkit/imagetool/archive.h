@@ -43,6 +43,8 @@ struct ArchivedLayer {
   std::unique_ptr<ByteSource> bytes;    ///< perhaps compressed
   std::uint64_t size = 0;               ///< how many bytes those are
   std::optional<Compression> declared;  ///< what the archive's documents say about them
+  std::shared_ptr<const Fd> file = {};  ///< what they are in, in one piece; may be null
+  std::uint64_t offset = 0;             ///< where in it
 };
 
 /// An image source: docker-archive, OCI archive or OCI layout directory, detected by content.

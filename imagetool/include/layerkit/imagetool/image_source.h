@@ -16,6 +16,14 @@
 
 namespace layerkit {
 
+/// The uncompressed tar of a layer as it lies in a file.
+struct PlainLayerFile {
+  std::shared_ptr<const Fd> file;
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+  bool is_verified = false;  ///< known to have the layer's diff ID
+};
+
 /// One image, wherever it lies: in the store, a docker-archive, an OCI archive or an OCI layout.
 /// Looking at it mounts nothing, unpacks nothing and needs no privileges but to read it. Not
 /// thread-safe; the trees are, and must not outlive it.
@@ -27,6 +35,8 @@ class ImageSource {
   virtual ~ImageSource() = default;
 
   virtual const Image& image() const noexcept = 0;
+  /// Whether it lies in the store.
+  virtual bool is_stored() const noexcept { return false; }
   /// Sorted; may be empty.
   virtual const std::vector<ImageName>& names() const noexcept = 0;
   /// The uncompressed tar of a layer, base first. At its end it is known to have the layer's diff
@@ -34,6 +44,9 @@ class ImageSource {
   virtual std::unique_ptr<ByteSource> open_layer(std::size_t index) = 0;
   /// See ArchiveReader::packed_layer; what it gives keeps the archive open.
   virtual std::optional<PackedLayer> packed_layer(std::size_t /*index*/) { return std::nullopt; }
+  /// Where a layer's tar lies. Of an archive: in it; what is compressed there is decompressed into
+  /// a nameless file and verified. nullopt for images of the store.
+  virtual std::optional<PlainLayerFile> plain_file(std::size_t /*index*/) { return std::nullopt; }
   /// Of an OCI layout.
   virtual std::optional<OciManifest> manifest() const { return std::nullopt; }
   /// What a layer is on top of those below it, with what it hides. The first call for a layer of an

@@ -12,7 +12,11 @@
 
 namespace layerkit {
 
-enum class MountSource { Image, Container };
+enum class MountSource {
+  Image,
+  Container,
+  Archive,  ///< an image of an archive, mounted where it lies
+};
 
 /// One mount that was made by `mount` and not yet undone.
 struct MountRecord {
@@ -43,6 +47,10 @@ class MountTable {
   std::string mount_image(const Image& image,
                           const std::optional<std::string>& directory,
                           MountBackend backend = MountBackend::Auto);
+  /// The same with an image that mount_in_place() has mounted.
+  std::string mount_archive(DetachedMount mount,
+                            const Image& image,
+                            const std::optional<std::string>& directory);
   /// Mounts what the container sees, writable, nosuid and nodev. A running container's root is
   /// shown as it is, without the mounts inside it, and so is one that is mounted already: an upper
   /// directory has one union only. With Auto the backend is the one the container ran with.
