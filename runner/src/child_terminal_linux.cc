@@ -57,6 +57,8 @@ int open_terminal(const ChildPlan& plan, int root) noexcept {
   report.step = Step::Terminal;
   send_report(plan, report, master);
   ::syscall(SYS_close, master);
+  // Whoever has it now sets it up before anything is written to it.
+  await_byte(plan);
   return slave;
 }
 

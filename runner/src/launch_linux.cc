@@ -102,7 +102,7 @@ bool answer(Received received,
       break;
     case Step::Terminal:
       events.take_terminal(std::move(received.fd));
-      return false;
+      break;
     case Step::NeedsHooks:
       events.run_hooks(process.pid());
       break;

@@ -12,7 +12,7 @@ enum class Step : std::uint32_t {
   Ready,            ///< everything is set up, the program is about to be executed
   NeedsMappings,    ///< asks for the id maps of its new user namespace; waits for a byte
   Cloned,           ///< index: pid of the container's process; with its pidfd
-  Terminal,         ///< with the master of the container's terminal
+  Terminal,         ///< with the master of the container's terminal; waits for a byte
   NeedsHooks,       ///< namespaces and mounts are there; waits for a byte
   SeccompListener,  ///< index: the descriptor to fetch from the child; waits for a byte
   // What it was doing when it failed.

@@ -51,6 +51,17 @@ class TerminalTest(RunnerTestCase):
             text += piece
         return text
 
+    def test_lines_end_as_they_were_written(self):
+        """Also what the process writes before anybody can have noticed that it runs."""
+        self.write_terminal_config("echo", "word")
+        for _ in range(20):
+            box = self.popen("run", "--bundle", self.bundle, "box", stdout=subprocess.PIPE)
+            self.assertEqual(box.communicate(timeout=PATIENCE), (b"word\n", b""))
+        self.start_writable_box()
+        for _ in range(20):
+            command = self.popen("exec", "--tty", "box", "echo", "word", stdout=subprocess.PIPE)
+            self.assertEqual(command.communicate(timeout=PATIENCE), (b"word\n", b""))
+
     def test_a_full_pipe_that_does_not_wait_loses_nothing(self):
         self.write_terminal_config("sh", "-c", "i=0; while [ $i -lt 3000 ]; do echo $i: $(( i * 7919 )) "
                                                "------------------------------------------; i=$((i+1)); done; exit 3")
