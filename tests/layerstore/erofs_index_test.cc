@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::uint64_t kNull = 0xffffffff;
 
-std::uint32_t crc32c_of(std::string bytes) {
+std::uint32_t crc32c_of(std::string_view bytes) {
   std::uint32_t crc = 0xffffffff;
   for (const char byte : bytes) {
     crc ^= static_cast<unsigned char>(byte);

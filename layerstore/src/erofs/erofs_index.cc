@@ -42,14 +42,15 @@ ErofsIndexFacts write_erofs_index(ByteSource& tar,
   const auto reader = make_tar_reader(tar, TarDialect::Layer, options.limits);
   MemoryFiles files(arena, [&reader] { return reader->extents(); });
   const BeforeRemoval nothing_to_keep;
-  LayerApplier layer(arena, files, lower, context, nothing_to_keep, options.format,
+  const LayerTree* below = lower.get();
+  LayerApplier layer(arena, files, std::move(lower), context, nothing_to_keep, options.format,
                      options.limits.entries);
   while (const auto entry = reader->next()) {
     context.check_interrupted();
     layer.add(*entry, reader->contents());
   }
   layer.finish();
-  ErofsImage image(index, arena, lower.get(), bytes, options, context);
+  ErofsImage image(index, arena, below, bytes, options, context);
   ErofsIndexFacts facts = image.write(layer.root());
   facts.hides_everything_below = layer.hides_everything_below();
   facts.content_bytes = layer.content_bytes();
