@@ -107,26 +107,35 @@ class Verification {
   std::vector<std::future<void>> workers_;  // waited for first
 };
 
-struct ShownLayer {
-  DetachedMount mount;
-  bool hides_everything_below = false;
-};
+/// Mounts layers one after the other, base first.
+class LayerMounter {
+ public:
+  explicit LayerMounter(const Context& context) : context_(context) {}
 
-ShownLayer mount_layer(ImageSource& source,
-                       std::size_t index,
-                       const PlainLayerFile& plain,
-                       const Context& context) {
-  const auto part = [&plain](std::uint64_t at, std::uint64_t size) {
-    return std::make_unique<OwnedFileSource>(plain.file, plain.offset + at, size, "the archive");
-  };
-  const auto tar = part(0, plain.size);
-  const Fd image = open_temporary_file();
-  ErofsIndexOptions options;
-  options.data_offset = plain.offset;
-  const ErofsIndexFacts facts = write_erofs_index(*tar, source.view(index), part, image.get(),
-                                                  open_temporary_directory(), context, options);
-  return {mount_erofs(image.get(), plain.file->get()), facts.hides_everything_below};
-}
+  void add(const PlainLayerFile& plain) {
+    const TarBytes part = [plain](std::uint64_t at, std::uint64_t size) {
+      return std::make_unique<OwnedFileSource>(plain.file, plain.offset + at, size, "the archive");
+    };
+    const auto tar = part(0, plain.size);
+    const Fd image = open_temporary_file();
+    ErofsIndexOptions options;
+    options.data_offset = plain.offset;
+    auto lower = trees_.empty() ? nullptr : make_union_view(trees_);
+    ErofsIndexed indexed =
+        write_erofs_index(*tar, std::move(lower), part, image.get(), temporary_, context_, options);
+    trees_.push_back(std::move(indexed.layer));
+    if (indexed.facts.hides_everything_below) mounts_.clear();
+    mounts_.push_back(mount_erofs(image.get(), plain.file->get()));
+  }
+  /// Base first; without those that others hide entirely.
+  std::vector<DetachedMount> mounts() && { return std::move(mounts_); }
+
+ private:
+  const Context& context_;
+  std::shared_ptr<const Fd> temporary_ = std::make_shared<const Fd>(open_temporary_directory());
+  std::vector<std::shared_ptr<const LayerTree>> trees_;
+  std::vector<DetachedMount> mounts_;
+};
 
 DetachedMount unite(std::vector<DetachedMount> layers) {
   // It says already all that a union of it would.
@@ -152,16 +161,10 @@ DetachedMount mount_in_place(ImageSource& source, LayerCheck check, const Contex
   const std::vector<PlainLayerFile> files = plain_files(source);
   std::optional<Verification> verification;
   if (check == LayerCheck::Full) verification.emplace(source, files, context);
-  std::vector<DetachedMount> layers;
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    with_context([&] { return describe(source, i); },
-                 [&] {
-                   ShownLayer layer = mount_layer(source, i, files[i], context);
-                   if (layer.hides_everything_below) layers.clear();
-                   layers.push_back(std::move(layer.mount));
-                 });
-  }
-  DetachedMount mount = unite(std::move(layers));
+  LayerMounter layers(context);
+  for (std::size_t i = 0; i < files.size(); ++i)
+    with_context([&] { return describe(source, i); }, [&] { layers.add(files[i]); });
+  DetachedMount mount = unite(std::move(layers).mounts());
   if (verification) verification->finish();
   return mount;
 }

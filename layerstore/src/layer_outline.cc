@@ -1,22 +1,18 @@
 #include "layerkit/layerstore/layer_outline.h"
 
 #include <algorithm>
-#include <mutex>
 #include <utility>
 
 #include "diff_object.h"
-#include "draft_arena.h"
 #include "layer_applier.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "memory_files.h"
+#include "outline_tree.h"
 #include "packed_xattrs.h"
 
 namespace layerkit {
 namespace {
-
-/// There may be as many of them as an image has layers.
-constexpr std::size_t kMaxMemory = std::size_t{256} << 10;
 
 /// The pieces of a file, with zeros between them.
 class ExtentSource final : public ByteSource {
@@ -60,52 +56,6 @@ std::size_t ExtentSource::read_extent(std::span<std::byte> buffer) {
   return got;
 }
 
-/// A layer that was applied to nothing but memory.
-class OutlineTree final : public LayerTree {
- public:
-  OutlineTree(std::shared_ptr<const LayerTree> lower,
-              TarBytes bytes,
-              std::shared_ptr<const Fd> temporary,
-              const Context& context)
-      : lower_(std::move(lower)),
-        bytes_(std::move(bytes)),
-        temporary_(std::move(temporary)),
-        arena_(temporary_->get(), kMaxMemory),
-        context_(context) {}
-
-  void read(ByteSource& tar, const TarLimits& limits);
-
-  std::optional<Entry> lookup(const RelPath& path) const override;
-  std::vector<std::string> list(const RelPath& path) const override;
-  std::unique_ptr<ByteSource> open(const RelPath& path) const override;
-  std::optional<FileIdentity> identity(const RelPath& path) const override;
-  std::shared_ptr<const LayerDir> root_dir() const override;
-
-  std::optional<LayerChild> child(const DraftDir& dir,
-                                  const RelPath& dir_path,
-                                  std::string_view name) const;
-  std::vector<LayerName> names(const DraftDir& dir) const;
-
- private:
-  const DraftDir* find_dir(const RelPath& path) const;
-  const DraftFile* find_file(const RelPath& path) const;
-  Entry entry_of(const DraftDir& dir, RelPath path) const;
-  Entry entry_of(const DraftFile& file, RelPath path) const;
-  void tidy() const {
-    const std::lock_guard lock(tidy_mutex_);
-    arena_.tidy();
-  }
-
-  std::shared_ptr<const LayerTree> lower_;
-  TarBytes bytes_;
-  std::shared_ptr<const Fd> temporary_;
-  mutable DraftArena arena_;
-  mutable std::mutex tidy_mutex_;
-  Context context_;
-  const DraftDir* root_ = nullptr;
-  bool root_is_opaque_ = false;
-};
-
 /// A directory of an outline.
 class OutlineDir final : public LayerDir {
  public:
@@ -123,12 +73,13 @@ class OutlineDir final : public LayerDir {
   RelPath path_;
 };
 
-void OutlineTree::read(ByteSource& tar, const TarLimits& limits) {
+}  // namespace
+
+void OutlineTree::read(ByteSource& tar, const TarLimits& limits, DiffFormat format) {
   const auto reader = make_tar_reader(tar, TarDialect::Layer, limits);
   MemoryFiles files(arena_, [&reader] { return reader->extents(); });
   const BeforeRemoval nothing_to_keep;
-  LayerApplier layer(arena_, files, lower_, context_, nothing_to_keep, DiffFormat::overlay(),
-                     limits.entries);
+  LayerApplier layer(arena_, files, lower_, context_, nothing_to_keep, format, limits.entries);
   while (const auto entry = reader->next()) {
     context_.check_interrupted();
     layer.add(*entry, reader->contents());
@@ -136,6 +87,7 @@ void OutlineTree::read(ByteSource& tar, const TarLimits& limits) {
   layer.finish();
   root_ = &layer.root();
   root_is_opaque_ = layer.hides_everything_below();
+  content_bytes_ = layer.content_bytes();
 }
 
 const DraftDir* OutlineTree::find_dir(const RelPath& path) const {
@@ -255,8 +207,6 @@ std::optional<FileIdentity> OutlineTree::identity(const RelPath& path) const {
 std::shared_ptr<const LayerDir> OutlineTree::root_dir() const {
   return std::make_shared<OutlineDir>(*this, *root_, RelPath());
 }
-
-}  // namespace
 
 std::shared_ptr<const LayerTree> outline_layer(ByteSource& tar,
                                                std::shared_ptr<const LayerTree> lower,

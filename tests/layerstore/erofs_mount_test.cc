@@ -75,8 +75,9 @@ class IndexStack {
     const TarBytes bytes = [&](std::uint64_t at, std::uint64_t length) {
       return std::make_unique<FileRangeSource>(data.get(), offset + at, length, data_name);
     };
-    facts_ = write_erofs_index(source, lower, bytes, index.get(), open_dir_at(disk_.fd(), "."),
-                               Context(), options);
+    const auto temporary = std::make_shared<const Fd>(open_dir_at(disk_.fd(), "."));
+    facts_ =
+        write_erofs_index(source, lower, bytes, index.get(), temporary, Context(), options).facts;
     make_dir_at(disk_.fd(), name, 0755);
     const int err =
         mount_index(disk_.path(name + ".erofs"), disk_.path(data_name), disk_.path(name));

@@ -15,31 +15,50 @@ struct DraftName {
   DraftFile* file = nullptr;
 };
 
+/// The names of a finished draft's directory, sorted by their bytes.
+class DraftNames {
+ public:
+  explicit DraftNames(const DraftDir& dir)
+      : dir_(dir),
+        child_(dir.children.begin()),
+        file_(dir.files.begin()),
+        hidden_(dir.special.begin()) {}
+
+  /// False at the end.
+  bool next(DraftName& name) {
+    while (child_ != dir_.children.end() && !child_->second->made)
+      ++child_;
+    while (hidden_ != dir_.special.end() && hidden_->second != NameState::WhitedOut)
+      ++hidden_;
+    // A name is in one of them only.
+    name = {};
+    if (child_ != dir_.children.end()) offer({child_->first, child_->second, nullptr}, name);
+    if (file_ != dir_.files.end()) offer({file_->first, nullptr, file_->second}, name);
+    if (hidden_ != dir_.special.end()) offer({hidden_->first, nullptr, nullptr}, name);
+    if (name.name.empty()) return false;
+    if (name.dir != nullptr) ++child_;
+    if (name.file != nullptr) ++file_;
+    if (name.dir == nullptr && name.file == nullptr) ++hidden_;
+    return true;
+  }
+
+ private:
+  static void offer(const DraftName& other, DraftName& name) {
+    if (name.name.empty() || other.name < name.name) name = other;
+  }
+
+  const DraftDir& dir_;
+  decltype(DraftDir::children)::const_iterator child_;
+  decltype(DraftDir::files)::const_iterator file_;
+  decltype(DraftDir::special)::const_iterator hidden_;
+};
+
 /// Calls `use` for all that the layer has in `dir`, sorted by the bytes of the names.
 template <typename Use>
 void for_each_name(const DraftDir& dir, const Use& use) {
-  auto child = dir.children.begin();
-  auto file = dir.files.begin();
-  auto hidden = dir.special.begin();
-  for (;;) {
-    while (child != dir.children.end() && !child->second->made)
-      ++child;
-    while (hidden != dir.special.end() && hidden->second != NameState::WhitedOut)
-      ++hidden;
-    // A name is in one of them only.
-    DraftName next;
-    const auto offer = [&next](const DraftName& other) {
-      if (next.name.empty() || other.name < next.name) next = other;
-    };
-    if (child != dir.children.end()) offer({child->first, child->second, nullptr});
-    if (file != dir.files.end()) offer({file->first, nullptr, file->second});
-    if (hidden != dir.special.end()) offer({hidden->first, nullptr, nullptr});
-    if (next.name.empty()) return;
-    if (next.dir != nullptr) ++child;
-    if (next.file != nullptr) ++file;
-    if (next.dir == nullptr && next.file == nullptr) ++hidden;
-    use(next);
-  }
+  DraftNames names(dir);
+  for (DraftName name; names.next(name);)
+    use(name);
 }
 
 }  // namespace layerkit

@@ -1,7 +1,6 @@
 #include "erofs/erofs_acl.h"
 
 #include <cstring>
-#include <optional>
 
 #include "erofs/erofs_format.h"
 #include "layerkit/base/error.h"
@@ -14,15 +13,13 @@ using erofs::Le32;
 
 constexpr std::uint32_t kVersion = 2;
 
-/// Tags, in the order in which the entries of a list stand.
-enum Tag : std::uint16_t {
-  kUserObject = 0x01,
-  kUser = 0x02,
-  kGroupObject = 0x04,
-  kGroup = 0x08,
-  kMask = 0x10,
-  kOther = 0x20,
-};
+// Tags, in the order in which the entries of a list stand.
+constexpr std::uint16_t kUserObject = 0x01;
+constexpr std::uint16_t kUser = 0x02;
+constexpr std::uint16_t kGroupObject = 0x04;
+constexpr std::uint16_t kGroup = 0x08;
+constexpr std::uint16_t kMask = 0x10;
+constexpr std::uint16_t kOther = 0x20;
 
 struct AclEntry {
   Le16 tag;

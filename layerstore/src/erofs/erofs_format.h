@@ -157,7 +157,8 @@ struct XattrHeader {
 static_assert(sizeof(XattrHeader) == 12);
 inline constexpr std::size_t kMaxSharedXattrs = 255;
 /// What xattr_count can say.
-inline constexpr std::uint64_t kMaxXattrBytes = sizeof(XattrHeader) + 4 * (0xffff - 1);
+inline constexpr std::uint64_t kMaxXattrBytes =
+    sizeof(XattrHeader) + std::uint64_t{4} * (0xffff - 1);
 
 /// Name and value follow, then zeros up to a multiple of 4.
 struct XattrEntry {

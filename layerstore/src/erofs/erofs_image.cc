@@ -115,9 +115,9 @@ void ErofsImage::survey(const DraftDir& dir) {
       ++whiteouts_;
     }
   });
-  for_each_name(dir, [&](const DraftName& name) {
-    if (name.dir != nullptr) survey(*name.dir);
-  });
+  for (const auto& [name, child] : dir.children) {
+    if (child->made) survey(*child);
+  }
 }
 
 void ErofsImage::survey(const ErofsInode& inode) {
@@ -152,9 +152,9 @@ void ErofsImage::place(DraftDir& dir) {
       name.file->nid = place(inode, shape_of(*name.file, inode));
     });
   });
-  for_each_name(dir, [&](const DraftName& name) {
-    if (name.dir != nullptr) place(*name.dir);
-  });
+  for (const auto& [name, child] : dir.children) {
+    if (child->made) place(*child);
+  }
 }
 
 std::uint64_t ErofsImage::place(const ErofsInode& inode, const ErofsShape& shape) {
@@ -226,9 +226,9 @@ void ErofsImage::emit(const DraftDir& dir) {
     if (name.file == nullptr || name.file->nid <= last_nid_) return;
     indexing(dir, name.name, [&] { emit_file(*name.file); });
   });
-  for_each_name(dir, [&](const DraftName& name) {
-    if (name.dir != nullptr) emit(*name.dir);
-  });
+  for (const auto& [name, child] : dir.children) {
+    if (child->made) emit(*child);
+  }
 }
 
 void ErofsImage::emit_dir(const DraftDir& dir) {

@@ -2,17 +2,13 @@
 
 #include <utility>
 
-#include "draft_arena.h"
 #include "erofs/erofs_image.h"
-#include "layer_applier.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
-#include "memory_files.h"
+#include "outline_tree.h"
 
 namespace layerkit {
 namespace {
-
-constexpr std::size_t kMaxMemory = std::size_t{256} << 10;
 
 void check(int index, const ErofsIndexOptions& options) {
   if (options.format.is_aufs()) {
@@ -30,30 +26,22 @@ void check(int index, const ErofsIndexOptions& options) {
 
 }  // namespace
 
-ErofsIndexFacts write_erofs_index(ByteSource& tar,
-                                  std::shared_ptr<const LayerTree> lower,
-                                  const TarBytes& bytes,
-                                  int index,
-                                  const Fd& temporary,
-                                  const Context& context,
-                                  const ErofsIndexOptions& options) {
+ErofsIndexed write_erofs_index(ByteSource& tar,
+                               std::shared_ptr<const LayerTree> lower,
+                               TarBytes bytes,
+                               int index,
+                               std::shared_ptr<const Fd> temporary,
+                               const Context& context,
+                               const ErofsIndexOptions& options) {
   check(index, options);
-  DraftArena arena(temporary.get(), kMaxMemory);
-  const auto reader = make_tar_reader(tar, TarDialect::Layer, options.limits);
-  MemoryFiles files(arena, [&reader] { return reader->extents(); });
-  const BeforeRemoval nothing_to_keep;
-  LayerApplier layer(arena, files, lower, context, nothing_to_keep, options.format,
-                     options.limits.entries);
-  while (const auto entry = reader->next()) {
-    context.check_interrupted();
-    layer.add(*entry, reader->contents());
-  }
-  layer.finish();
-  ErofsImage image(index, arena, lower.get(), bytes, options, context);
-  ErofsIndexFacts facts = image.write(layer.root());
-  facts.hides_everything_below = layer.hides_everything_below();
-  facts.content_bytes = layer.content_bytes();
-  return facts;
+  const LayerTree* below = lower.get();
+  auto tree = std::make_shared<OutlineTree>(std::move(lower), bytes, std::move(temporary), context);
+  tree->read(tar, options.limits, options.format);
+  ErofsImage image(index, tree->arena(), below, bytes, options, context);
+  ErofsIndexFacts facts = image.write(tree->root());
+  facts.hides_everything_below = tree->hides_everything_below();
+  facts.content_bytes = tree->content_bytes();
+  return {std::move(tree), facts};
 }
 
 }  // namespace layerkit

@@ -31,6 +31,12 @@ struct ErofsIndexFacts {
   std::uint64_t copied_bytes = 0;  ///< contents in it, since no address in the tar can say them
 };
 
+struct ErofsIndexed {
+  /// The layer itself, as outline_layer gives it: layers on top of it need it as their lower view.
+  std::shared_ptr<const LayerTree> layer;
+  ErofsIndexFacts facts;
+};
+
 /// Writes into `index`, an empty regular file, an EROFS image that shows the tar's layer on top of
 /// `lower` (null: a base layer) as DiffWriter would unpack it: docs/formats/erofs-index.md. The
 /// image has metadata only; contents of files are where they are in the tar, which the kernel is
@@ -45,12 +51,12 @@ struct ErofsIndexFacts {
 /// Throws what DiffWriter throws; Error{Limit} or Error{Unsupported} that names the object for what
 /// EROFS cannot hold: extended attributes of more than 65,535 bytes, a tar or index of 2 TiB.
 /// What is in `index` then is no image. Does not sync. Needs no privileges; mounting does.
-ErofsIndexFacts write_erofs_index(ByteSource& tar,
-                                  std::shared_ptr<const LayerTree> lower,
-                                  const TarBytes& bytes,
-                                  int index,
-                                  const Fd& temporary,
-                                  const Context& context,
-                                  const ErofsIndexOptions& options = {});
+ErofsIndexed write_erofs_index(ByteSource& tar,
+                               std::shared_ptr<const LayerTree> lower,
+                               TarBytes bytes,
+                               int index,
+                               std::shared_ptr<const Fd> temporary,
+                               const Context& context,
+                               const ErofsIndexOptions& options = {});
 
 }  // namespace layerkit
