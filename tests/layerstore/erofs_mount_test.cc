@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "erofs_indexes.h"
+#include "expect_error.h"
 #include "layer_model.h"
 #include "layer_stack.h"
 #include "layerkit/base/text.h"
@@ -519,6 +520,48 @@ TEST_F(ErofsMountTest, ALayer5GiBIntoAnArchive) {
             static_cast<ssize_t>(tar.size()));
   indexed.apply("data", data, kOffset, tar.size(), nullptr);
   EXPECT_EQ(read_file_at(AT_FDCWD, indexed.top() + "/f", 10'000), std::string(5000, 'f'));
+}
+
+std::string by_descriptor(const Fd& fd) {
+  return fmt::format("/proc/self/fd/{}", fd.get());
+}
+
+TEST_F(ErofsMountTest, NeitherIndexNorTarNeedsAName) {
+  const Indexed made = index_layer({file("f", std::string(5000, 'f'))});
+  const DiskDir disk;
+  make_dir_at(disk.fd(), "mnt", 0755);
+  {
+    const Fd index = open_at(disk.fd(), ".", O_TMPFILE | O_RDWR, 0600);
+    const Fd tar = open_at(disk.fd(), ".", O_TMPFILE | O_RDWR, 0600);
+    write_all(index.get(), made.image, "index");
+    write_all(tar.get(), made.tar(), "tar");
+    ASSERT_EQ(mount_index(by_descriptor(index), by_descriptor(tar), disk.path("mnt")), 0);
+  }
+  EXPECT_EQ(read_file_at(disk.fd(), "mnt/f", 10'000), std::string(5000, 'f'));
+  EXPECT_EQ(::umount2(disk.path("mnt").c_str(), 0), 0);
+}
+
+TEST_F(ErofsMountTest, TheTarMayBeInMemory) {
+  const Indexed made = index_layer({file("f", std::string(5000, 'f'))});
+  const DiskDir disk;
+  make_dir_at(disk.fd(), "mnt", 0755);
+  write_file_at(disk.fd(), "index", made.image, 0600);
+  const ScratchMount memory;
+  write_file_at(AT_FDCWD, memory.path("tar"), made.tar(), 0600);
+  ASSERT_EQ(mount_index(disk.path("index"), memory.path("tar"), disk.path("mnt")), 0);
+  EXPECT_EQ(read_file_at(disk.fd(), "mnt/f", 10'000), std::string(5000, 'f'));
+  EXPECT_EQ(::umount2(disk.path("mnt").c_str(), 0), 0);
+}
+
+TEST_F(ErofsMountTest, ATarThatWasCutOffIsAnErrorToItsReaders) {
+  const Indexed made = index_layer({file("f", std::string(5000, 'f'))});
+  const DiskDir disk;
+  make_dir_at(disk.fd(), "mnt", 0755);
+  write_file_at(disk.fd(), "index", made.image, 0600);
+  write_file_at(disk.fd(), "tar", made.tar().substr(0, 512), 0600);
+  ASSERT_EQ(mount_index(disk.path("index"), disk.path("tar"), disk.path("mnt")), 0);
+  expect_error(Errc::Io, "Input/output error", [&] { read_file_at(disk.fd(), "mnt/f", 10'000); });
+  EXPECT_EQ(::umount2(disk.path("mnt").c_str(), 0), 0);
 }
 
 /// Plain bytes of a file that may be compressed; empty when it is nothing of the kind.
