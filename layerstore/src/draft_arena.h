@@ -64,6 +64,7 @@ class DraftArena final : public std::pmr::memory_resource {
   std::size_t left_ = 0;         ///< bytes there
   std::array<Free*, kMaxKept / kAlign + 1> free_{};  ///< by size
   unsigned steps_ = 0;
+  Fd statm_;  ///< of this process
 };
 
 }  // namespace layerkit

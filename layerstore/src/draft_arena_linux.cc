@@ -24,11 +24,9 @@ constexpr std::uint64_t kMaxResident = std::uint64_t{16} << 20;
 
 /// Bytes of this process's memory that are mapped from files: the second number that is resident
 /// in /proc/self/statm (proc(5)), approximately. 0 when it cannot be read.
-std::uint64_t resident_file_bytes() {
+std::uint64_t resident_file_bytes(int statm) {
   std::array<char, 128> text{};
-  const Fd file(::open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
-  if (!file) return 0;
-  const ssize_t got = ::read(file.get(), text.data(), text.size());
+  const ssize_t got = ::pread(statm, text.data(), text.size(), 0);
   std::string_view rest(text.data(), got > 0 ? static_cast<std::size_t>(got) : 0);
   for (int skipped = 0; skipped < 2; ++skipped)
     rest.remove_prefix(std::min(rest.find(' ') + 1, rest.size()));
@@ -116,7 +114,9 @@ void DraftArena::grow_file(std::size_t bytes) {
 }
 
 void DraftArena::look() {
-  if (resident_file_bytes() < kMaxResident) return;
+  // Opening it costs twice what reading it does.
+  if (!statm_) statm_ = Fd(::open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
+  if (resident_file_bytes(statm_.get()) < kMaxResident) return;
   // Of a shared mapping only the way to the pages goes; what they hold is the file's (madvise(2)).
   for (void* window : windows_)
     ::madvise(window, kWindow, MADV_DONTNEED);
