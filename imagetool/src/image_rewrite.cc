@@ -47,6 +47,19 @@ LayerInput spooled_layer(std::shared_ptr<const Fd> file, HashingSink& hashed) {
           }};
 }
 
+/// Files for one platform are of no use on a base for another. One that says nothing may be for
+/// any; variants build on each other.
+void check_same_platform(const Image& image, const Image& base, const char* what) {
+  const Platform own = image.platform();
+  const Platform other = base.platform();
+  const auto differ = [](const std::string& one, const std::string& two) {
+    return !one.empty() && !two.empty() && one != two;
+  };
+  if (!differ(own.os, other.os) && !differ(own.architecture, other.architecture)) return;
+  fail(Errc::Invalid, "rebasing: the image is for {}, its {} base for {}", escaped(own.str()), what,
+       escaped(other.str()));
+}
+
 /// Throws when a layer has a removed path again: its tar goes through a symlink that stood there,
 /// and that it did not have itself. What it holds there may be hidden by layers above.
 void check_nothing_left(const std::vector<std::shared_ptr<const LayerTree>>& layers,
@@ -286,6 +299,8 @@ SaveItem rebase_image(const std::shared_ptr<ImageSource>& source,
     fail(Errc::Invalid, "rebasing: the image does not begin with the {} layers of its old base",
          old.size());
   }
+  check_same_platform(source->image(), old_base->image(), "old");
+  check_same_platform(source->image(), new_base->image(), "new");
   std::vector<ImageStep> steps = steps_of(new_base);
   std::vector<ImageStep> rest = steps_of(source);
   const std::vector<std::size_t> places = steps_with_layers(rest);

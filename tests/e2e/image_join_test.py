@@ -400,7 +400,44 @@ class ImageJoinTest(image_fixture.ImageTestCase):
             self.assertEqual(digests(layers), digests([OTHER] + LAYERS[1:]))
             self.assertEqual([r["created_by"] for r in config["history"]], ["NEW", "new", *own])
 
+    def test_rebase_refuses_a_base_for_another_platform(self):
+        arm, out = self.temporary + "/out.arm", self.temporary + "/out.tar"
+        self.as_nobody("config", self.archive, "--set-platform", "linux/arm64", "-t", "docker-archive:" + arm)
+        for image, old, new, text in ((self.archive, self.archive, arm, "its new base for linux/arm64"),
+                                      (self.archive, arm, self.archive, "its old base for linux/arm64"),
+                                      (arm, self.archive, arm, "is for linux/arm64, its old base for linux/amd64")):
+            refused = self.as_nobody("rebase", image, "--old-base", old, "--new-base", new, "-t",
+                                     "docker-archive:" + out, check=False)
+            self.assert_fails(refused, "rebasing: the image is for linux/", text)
+            self.assertFalse(os.path.exists(out))
+        self.rewrite("rebase", arm, "--old-base", arm, "--new-base", arm)
+
     # all of them
+
+    def test_images_without_layers(self):
+        bare, out = self.write("bare", []), "docker-archive:" + self.temporary + "/out.tar"
+        for command, text in ((["squash", bare], "'%s': it has no layers" % bare),
+                              (["squash", "--last", "1", bare], "'%s': it has no layers" % bare),
+                              (["drop", bare, "1"], "dropping layer 1: the image has 0"),
+                              (["split", "--by", "a", bare, "1"], "splitting layer 1: the image has 0"),
+                              (["rm-path", bare, "a"], "'/a': no layer of the image has it"),
+                              (["rebase", bare, "--old-base", self.archive, "--new-base", bare], "3 layers of its old base")):
+            with self.subTest(command):
+                self.assert_fails(self.as_nobody(*command, "-t", out, check=False), text)
+                self.assertFalse(os.path.exists(self.temporary + "/out.tar"))
+        for command, wanted in ((["normalize", bare], []), (["rebase", bare, "--old-base", bare, "--new-base", bare], []),
+                                (["rebase", bare, "--old-base", bare, "--new-base", self.archive], LAYERS),
+                                (["rebase", self.archive, "--old-base", bare, "--new-base", bare], LAYERS),
+                                (["rebase", self.archive, "--old-base", self.archive, "--new-base", bare], []),
+                                (["merge", bare, bare], []), (["merge", bare, self.archive], LAYERS)):
+            with self.subTest(command):
+                self.as_nobody(*command, "-t", out)
+                self.assertEqual(digests(archive_layers(self.temporary + "/out.tar")[0]), digests(wanted))
+                os.remove(self.temporary + "/out.tar")
+        # As asked, one layer; there is nothing in it.
+        layers, config = self.rewrite("flatten", bare)
+        self.assertEqual([names_of(layer) for layer in layers], [[]])
+        self.assertEqual(len(config["history"]), 1)
 
     def commands(self):
         other = self.write("other", LAYERS[:2] + [OTHER])

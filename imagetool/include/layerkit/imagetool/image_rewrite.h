@@ -88,7 +88,7 @@ SaveItem drop_layer(const std::shared_ptr<ImageSource>& source,
 
 /// The layers that `source` has on top of those of `old_base`, on top of those of `new_base`, with
 /// the config of `source`. Throws Error{Invalid} when `source` does not begin with all layers of
-/// `old_base`.
+/// `old_base`, or when a base is for another system or architecture.
 SaveItem rebase_image(const std::shared_ptr<ImageSource>& source,
                       const std::shared_ptr<ImageSource>& old_base,
                       const std::shared_ptr<ImageSource>& new_base,
