@@ -31,11 +31,11 @@ void list_mounts(const MountTable& table) {
 }
 
 void mount(Session& session, const MountOptions& options) {
-  MountTable table(session.store());
   if (options.object.empty()) {
-    list_mounts(table);
+    if (session.has_store()) list_mounts(MountTable(session.store()));
     return;
   }
+  MountTable table(session.store_with("image", options.object));
   const auto directory =
       options.directory.empty() ? std::nullopt : std::optional<std::string>(options.directory);
   const MountBackend backend = parse_backend(options.backend);
