@@ -69,7 +69,8 @@ void add_normalize(CLI::App& app, Session& session) {
   command->add_option("--owner", options->owner, "Owner of all files")->type_name("UID:GID");
   add_rewrite_options(
       *command, *options,
-      "All layers are written anew: sorted, without what they repeat, with numeric owners. Times of "
+      "All layers are written anew: sorted, without what they repeat, with numeric owners. Times "
+      "of "
       "files, of the configuration and of the history that lie after the timestamp are lowered to "
       "it; without --timestamp that is SOURCE_DATE_EPOCH, and where that is not set they stay.");
   command->callback([&session, options] { normalize(session, *options); });
