@@ -17,7 +17,8 @@ std::vector<std::size_t> steps_with_layers(const std::vector<ImageStep>& steps) 
   return places;
 }
 
-std::shared_ptr<const LayerTree> apply_layers(const SaveItem& item, const Context& context) {
+std::vector<std::shared_ptr<const LayerTree>> apply_layers(const SaveItem& item,
+                                                           const Context& context) {
   std::vector<std::shared_ptr<const LayerTree>> trees;
   const auto temporary = std::make_shared<const Fd>(open_temporary_directory());
   for (std::size_t i = 0; i < item.layers.size(); ++i) {
@@ -36,7 +37,7 @@ std::shared_ptr<const LayerTree> apply_layers(const SaveItem& item, const Contex
           temporary, context));
     });
   }
-  return trees.empty() ? nullptr : make_union_view(std::move(trees));
+  return trees;
 }
 
 void verify_layers(ImageSource& source,

@@ -17,9 +17,10 @@ namespace layerkit {
 /// The step of each layer.
 std::vector<std::size_t> steps_with_layers(const std::vector<ImageStep>& steps);
 
-/// What the layers show together; its contents are not to be read. Throws where they cannot be
-/// applied one after the other. Null without layers.
-std::shared_ptr<const LayerTree> apply_layers(const SaveItem& item, const Context& context);
+/// The trees of the layers, whose contents are not to be read. Throws where they cannot be applied
+/// one after the other.
+std::vector<std::shared_ptr<const LayerTree>> apply_layers(const SaveItem& item,
+                                                           const Context& context);
 
 /// Throws Error{Integrity} for layers of [begin, end) that are not what the image's config says.
 /// Trees do not tell: they pass over contents.

@@ -60,7 +60,7 @@ void lint_layer(ImageSource& source,
   while (const auto entry = reader->next()) {
     context.check_interrupted();
     is_empty = false;
-    lint::lint_entry(*entry, report);
+    lint::lint_entry(*entry, reader->names(), report);
     paths.add(*entry);
   }
   drain(*tar);

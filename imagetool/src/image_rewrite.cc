@@ -47,6 +47,32 @@ LayerInput spooled_layer(std::shared_ptr<const Fd> file, HashingSink& hashed) {
           }};
 }
 
+/// Files for one platform are of no use on a base for another. One that says nothing may be for
+/// any; variants build on each other.
+void check_same_platform(const Image& image, const Image& base, const char* what) {
+  const Platform own = image.platform();
+  const Platform other = base.platform();
+  const auto differ = [](const std::string& one, const std::string& two) {
+    return !one.empty() && !two.empty() && one != two;
+  };
+  if (!differ(own.os, other.os) && !differ(own.architecture, other.architecture)) return;
+  fail(Errc::Invalid, "rebasing: the image is for {}, its {} base for {}", escaped(own.str()), what,
+       escaped(other.str()));
+}
+
+/// Throws when a layer has a removed path again: its tar goes through a symlink that stood there,
+/// and that it did not have itself. What it holds there may be hidden by layers above.
+void check_nothing_left(const std::vector<std::shared_ptr<const LayerTree>>& layers,
+                        const std::vector<RelPath>& removed) {
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    for (const RelPath& path : removed) {
+      if (!layers[i]->lookup(path)) continue;
+      fail(Errc::Invalid, "removing {}: layer {} would have it again, which reaches through it",
+           quoted(path.absolute()), i + 1);
+    }
+  }
+}
+
 /// Throws when layers above reach another place than before, because what they went through, a
 /// symlink, is gone.
 void check_nothing_else_changed(const LayerTree& before,
@@ -273,13 +299,17 @@ SaveItem rebase_image(const std::shared_ptr<ImageSource>& source,
     fail(Errc::Invalid, "rebasing: the image does not begin with the {} layers of its old base",
          old.size());
   }
+  check_same_platform(source->image(), old_base->image(), "old");
+  check_same_platform(source->image(), new_base->image(), "new");
   std::vector<ImageStep> steps = steps_of(new_base);
   std::vector<ImageStep> rest = steps_of(source);
   const std::vector<std::size_t> places = steps_with_layers(rest);
   // Records without a layer that follow the base's last layer are the base's, if it has them.
   const std::size_t base_steps = old_base->image().history().size();
   const std::size_t first_own = old.size() < places.size() ? places[old.size()] : rest.size();
-  for (std::size_t i = std::min(base_steps, first_own); i < rest.size(); ++i)
+  // The base may tell less of itself than the image does of it.
+  const std::size_t after_base = old.empty() ? 0 : places[old.size() - 1] + 1;
+  for (std::size_t i = std::clamp(base_steps, after_base, first_own); i < rest.size(); ++i)
     steps.push_back(std::move(rest[i]));
   SaveItem item = make_image(source->image(), std::move(steps));
   apply_layers(item, context);
@@ -311,9 +341,9 @@ SaveItem remove_paths(const std::shared_ptr<ImageSource>& source,
   }
   verify_layers(*source, 0, source->layers(), context);
   SaveItem item = make_image(source->image(), std::move(steps));
-  const auto shown = apply_layers(item, context);
-  check_nothing_else_changed(*source->tree(), shown ? *shown : *make_union_view({}), paths,
-                             context);
+  const auto layers = apply_layers(item, context);
+  check_nothing_left(layers, paths);
+  check_nothing_else_changed(*source->tree(), *make_union_view(layers), paths, context);
   return item;
 }
 

@@ -33,6 +33,7 @@ class WasteCount {
   static HiddenFiles::Trees trees_of(ImageSource& source);
   void read_layer(std::size_t index);
   void find_links_to_lower(std::size_t index);
+  void add_names_of_lower(std::size_t index, NameSorter& by_name);
   template <typename Use>
   void for_each_entry(std::size_t index, Use&& use);
 
@@ -80,26 +81,69 @@ void WasteCount::read_layer(std::size_t index) {
   if (index > 0 && has_links) find_links_to_lower(index);
 }
 
-/// A layer has lower files, too: those that its hard links name and that it has no entry of.
+/// A layer has lower files, too: those that its hard links name before it has an entry of them.
 void WasteCount::find_links_to_lower(std::size_t index) {
   enum : std::uint8_t { kEntry, kTarget };
   const auto shown = source_.view(index + 1);
   ResolvedPaths paths(*shown);
   ResolvedPaths targets(*shown);
-  NameSorter sorter(temporary_.get());
+  NameSorter by_path(temporary_.get());
+  std::uint64_t number = 0;
   for_each_entry(index, [&](const Entry& entry) {
-    sorter.add(SortRecord().path(paths.resolve(entry.path)).u8(kEntry).str());
+    const RelPath path = paths.resolve(entry.path);
+    by_path.add(SortRecord().path(path).u64(++number).u8(kEntry).str());
     if (!entry.hard_link_target) return;
-    sorter.add(SortRecord().path(targets.resolve(*entry.hard_link_target)).u8(kTarget).str());
+    const RelPath target = targets.resolve(*entry.hard_link_target);
+    by_path.add(SortRecord().path(target).u64(number).u8(kTarget).path(path).str());
   });
+  NameSorter by_name(temporary_.get());
   std::optional<RelPath> last;
-  while (const auto record = sorter.next()) {
+  bool has_entry = false;
+  bool is_linked = false;
+  const auto end_path = [&] {
+    if (last && is_linked && !has_entry) hidden_.add_linked_lower(index, *last);
+    has_entry = is_linked = false;
+  };
+  while (const auto record = by_path.next()) {
     RecordFields fields(*record);
     RelPath path = fields.path();
-    const bool is_known = last == path;
-    if (fields.u8() == kTarget && !is_known) hidden_.add_linked_lower(index, path);
+    if (last != path) end_path();
+    const std::uint64_t place = fields.u64();
+    if (fields.u8() == kEntry) {
+      has_entry = true;
+      by_name.add(SortRecord().path(path).u64(place).u8(kEntry).str());
+    } else if (!has_entry) {
+      is_linked = true;
+      by_name.add(SortRecord().path(fields.path()).u64(place).u8(kTarget).path(path).str());
+    }
     last = std::move(path);
   }
+  end_path();
+  add_names_of_lower(index, by_name);
+}
+
+/// `by_name`: of each name its entries in the tar's order, and after those that are hard links to
+/// lower files, the file. Only the last entry of a name counts.
+void WasteCount::add_names_of_lower(std::size_t index, NameSorter& by_name) {
+  RelPath name;
+  std::optional<RelPath> target;
+  const auto end_name = [&] {
+    if (!target) return;
+    const auto entry = trees_[index]->lookup(name);
+    if (entry && entry->hides == Hides::Nothing && entry->type == FileType::Regular)
+      hidden_.add_name_of_lower(index, name, *target);
+    target.reset();
+  };
+  while (const auto record = by_name.next()) {
+    RecordFields fields(*record);
+    RelPath path = fields.path();
+    if (path != name) end_name();
+    name = std::move(path);
+    fields.u64();
+    const bool is_target = fields.u8() != 0;
+    target = is_target ? std::optional(fields.path()) : std::nullopt;
+  }
+  end_name();
 }
 
 ImageWaste WasteCount::run(std::size_t top) {

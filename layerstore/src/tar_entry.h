@@ -1,7 +1,6 @@
 #pragma once
 
 #include <optional>
-#include <string>
 
 #include "layerkit/base/entry.h"
 #include "layerkit/layerstore/tar.h"
@@ -9,12 +8,6 @@
 #include "tar_pax.h"
 
 namespace layerkit {
-
-/// The names of an entry after extended headers had their say, as the archive spells them.
-struct TarNames {
-  std::string name;
-  std::string link_name;
-};
 
 /// True for the type flags whose header is followed by the contents of a file.
 bool is_tar_file_type(char type) noexcept;

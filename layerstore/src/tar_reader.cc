@@ -47,6 +47,7 @@ class TarReader final : public TarLayerReader {
   std::optional<Entry> next() override;
   ByteSource& contents() override { return contents_; }
   std::vector<TarExtent> extents() const override { return contents_.extents(); }
+  const TarNames& names() const override { return names_; }
 
  private:
   bool read_block(std::string_view what);
@@ -73,6 +74,7 @@ class TarReader final : public TarLayerReader {
   TarInput input_;
   TarPlace place_;
   TarContents contents_;
+  TarNames names_;
   std::array<std::byte, kTarBlock> block_{};
   Extensions extensions_;
   PaxValues globals_;
@@ -190,10 +192,10 @@ std::optional<Entry> TarReader::read_entry() {
   }
   Extensions extensions = std::exchange(extensions_, {});
   PaxValues pax = pax_with_globals(std::move(extensions.pax));
-  TarNames names = take_names(pax, extensions);
-  place_.name = names.name;
+  names_ = take_names(pax, extensions);
+  place_.name = names_.name;
   const std::uint64_t stored = stored_bytes(pax);
-  std::optional<Entry> entry = make_tar_entry(header(), pax, std::move(names), limits_);
+  std::optional<Entry> entry = make_tar_entry(header(), pax, names_, limits_);
   start_contents(pax, stored, *entry);
   count_bytes(entry->size, stored);
   entry->xattrs = std::move(pax.xattrs);

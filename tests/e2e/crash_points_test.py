@@ -103,6 +103,43 @@ class CrashPointsTest(harness.TestCase):
         self.assertEqual(self.store.image_ids(), [self.images["one:latest"]])
 
 
+class LayoutCrashPointsTest(harness.TestCase):
+    """An image that is added to an OCI layout."""
+
+    def test_a_layout_is_whole_whenever_the_copy_ends(self):
+        archives = {name: self.path(name + ".tar") for name in ("one", "two")}
+        small_images.write_archive(archives["one"], "one:latest", [BASE, TOP])
+        small_images.write_archive(archives["two"], "two:latest", [BASE, SIDE])
+        listings = {name: self.store("ls", "-lR", path).stdout for name, path in archives.items()}
+        template, layout = self.path("template"), self.path("layout")
+        for present in ([], ["one"]):
+            for name in present:
+                self.store("copy", archives[name], "oci:" + template)
+            for at in itertools.count(1, STEP):
+                shutil.rmtree(layout, ignore_errors=True)
+                if present:
+                    harness.run("cp", "-a", template, layout)
+                report = self.path("report")
+                copy = ["copy", archives["two"], "oci:" + layout]
+                harness.run(KILLER, str(at), report, harness.IMAGETOOL, "--root", self.store.root, *copy, env=TRACED)
+                with open(report, encoding="ascii") as file:
+                    words = file.read().split()
+                if words[0] != "killed":
+                    self.assertEqual(words[2], "0")
+                    break
+                with self.subTest(f"killed before call {at} ({words[2]})"):
+                    for name in present:
+                        listing = self.store("ls", "-lR", f"oci:{layout}:{name}:latest").stdout
+                        self.assertEqual(listing, listings[name])
+                    self.store(*copy)
+                    for name in [*present, "two"]:
+                        listing = self.store("ls", "-lR", f"oci:{layout}:{name}:latest").stdout
+                        self.assertEqual(listing, listings[name])
+                    left = [n for _, _, names in os.walk(layout) for n in names if n.startswith(".layerkit")]
+                    self.assertLessEqual(len(left), 1)
+            self.assertGreater(at, 10)
+
+
 class AufsCrashPointsTest(CrashPointsTest):
     """A layer comes and goes in more steps."""
     DRIVER = "aufs"

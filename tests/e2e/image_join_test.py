@@ -1,5 +1,6 @@
-"""Images joined and cut: merge, split and normalize, on archives, by an ordinary user. What is right
-is told by GNU tar, by models of a few lines, and by umoci."""
+"""Images joined and cut: merge, split, normalize, rm-path and rebase, on archives, by an ordinary user.
+What is right is told by GNU tar, by models of a few lines, and by umoci."""
+import hashlib
 import io
 import json
 import os
@@ -32,6 +33,16 @@ def names_of(layer):
     return [member.name for member in tarfile.open(fileobj=io.BytesIO(layer))]
 
 
+def digests(layers):
+    return [hashlib.sha256(layer).hexdigest() for layer in layers]
+
+
+def effects_of(layer):
+    """The paths that it has or removes."""
+    return {os.path.join(os.path.dirname(n), os.path.basename(n).removeprefix(".wh.")).removesuffix("/.wh..opq")
+            for n in names_of(layer)}
+
+
 def is_directory(record):
     return stat.S_ISDIR(int(record["mode"], 8))
 
@@ -61,6 +72,16 @@ def union(trees, last):
 def without_links(tree):
     """For unions: which names of several images are one file is told by the unit tests."""
     return {name: {k: v for k, v in record.items() if k != "links"} for name, record in tree.items()}
+
+
+def without_paths(tree, removed):
+    """The tree without these and all below; other names of a file that loses some stay one file."""
+    tops = [os.fsencode(path.strip("/")) for path in removed]
+
+    def is_left(name):
+        return not any((name + b"/").startswith(top + b"/") for top in tops)
+    return {name: {k: [n for n in v if is_left(n)] if k == "links" else v for k, v in record.items()}
+            for name, record in tree.items() if is_left(name)}
 
 
 def without_times_of_directories(tree):
@@ -315,15 +336,119 @@ class ImageJoinTest(image_fixture.ImageTestCase):
         self.assert_fails(self.as_nobody("normalize", self.archive, "-t", "x:1", check=False, SOURCE_DATE_EPOCH="x"),
                           "SOURCE_DATE_EPOCH")
 
+    # rm-path
+
+    def assert_removed(self, image, layers, paths):
+        """The image of these layers without the paths; layers that have nothing there are the same."""
+        made, config = self.rewrite("rm-path", image, *paths)
+        self.assert_same(without_paths(self.applied(layers), paths), self.applied(made))
+        self.assertEqual(len(made), len(layers))
+        tops = [path.strip("/") for path in paths]
+        for old, new in zip(layers, made):
+            if any((n + "/").startswith(t + "/") for n in effects_of(old) for t in tops):
+                self.assertNotEqual(*digests([old, new]))
+                self.assertFalse([n for n in effects_of(new) if any((n + "/").startswith(t + "/") for t in tops)])
+            else:
+                self.assertEqual(*digests([old, new]))
+        return config
+
+    def test_rm_path_takes_away_that_alone(self):
+        for paths in (["etc"], ["/etc/b"], ["etc/a"], ["data"], ["data/d3"], ["gone"], ["lib"], ["usr/lib"],
+                      ["new/file"], ["new"], ["new/file", "new/link"], ["opt/other", "gone", "etc/a"]):
+            with self.subTest(paths):
+                self.assert_removed(self.archive, LAYERS, paths)
+
+    def test_rm_path_of_what_upper_layers_reach_through_and_hide(self):
+        linked = self.write("linked", [
+            small_images.layer(("usr", None), ("usr/lib", None), ("lib", "~> usr/lib")),
+            small_images.layer(("lib/secret", b"secret")), small_images.layer((".wh.usr", b""), (".wh.lib", b""))])
+        out = self.temporary + "/out.tar"
+        refused = self.as_nobody("rm-path", linked, "lib", "-t", "docker-archive:" + out, check=False)
+        self.assert_fails(refused, "'/lib'", "layer 2")
+        self.assertFalse(os.path.exists(out))
+
+    # rebase
+
+    def test_rebase_puts_own_layers_on_another_base(self):
+        fresh = [small_images.layer(("etc", None), ("etc/a", b"new"), ("data", None), ("data/n", b"n"), ("gone", b"4")),
+                 small_images.layer(("usr", None), ("usr/new", b"1"))]
+        for count in range(len(LAYERS)):
+            for base in (fresh, fresh[:1], LAYERS[:2], LAYERS):
+                with self.subTest((count, len(base))):
+                    old, new = self.write("old", LAYERS[:count]), self.write("new", base)
+                    layers, config = self.rewrite("rebase", self.archive, "--old-base", old, "--new-base", new)
+                    self.assertEqual(digests(layers), digests(base + LAYERS[count:]))
+                    self.assert_same(self.applied(base + LAYERS[count:]), self.applied(layers))
+                    self.assertEqual(config["config"], {"Cmd": ["/bin/sh"]})
+        self.assert_fails(self.as_nobody("rebase", self.archive, "--old-base", self.write("old", LAYERS[1:]),
+                                         "--new-base", self.archive, "-t", "x:1", check=False),
+                          "does not begin with the 2 layers of its old base")
+
+    def test_rebase_takes_the_base_for_what_its_layers_are_whatever_its_history_tells(self):
+        def records(*texts):
+            return [{"created_by": text, **({"empty_layer": True} if text.islower() else {})} for text in texts]
+        image, old, new = (self.path(name + ".tar") for name in ("image", "old", "new"))
+        small_images.write_archive(image, "image:1", LAYERS, records("env", "A", "cmd", "B", "label", "C"))
+        small_images.write_archive(new, "new:1", [OTHER], records("NEW", "new"))
+        for history, own in ((None, ["cmd", "B", "label", "C"]), (records("A"), ["cmd", "B", "label", "C"]),
+                             (records("env", "A", "cmd"), ["B", "label", "C"]),
+                             (records("env", "x", "A", "x", "x", "x", "x"), ["B", "label", "C"])):
+            small_images.write_archive(old, "old:1", LAYERS[:1], history)
+            for path in (image, old, new):
+                os.chmod(path, 0o644)
+            layers, config = self.rewrite("rebase", image, "--old-base", old, "--new-base", new)
+            self.assertEqual(digests(layers), digests([OTHER] + LAYERS[1:]))
+            self.assertEqual([r["created_by"] for r in config["history"]], ["NEW", "new", *own])
+
+    def test_rebase_refuses_a_base_for_another_platform(self):
+        arm, out = self.temporary + "/out.arm", self.temporary + "/out.tar"
+        self.as_nobody("config", self.archive, "--set-platform", "linux/arm64", "-t", "docker-archive:" + arm)
+        for image, old, new, text in ((self.archive, self.archive, arm, "its new base for linux/arm64"),
+                                      (self.archive, arm, self.archive, "its old base for linux/arm64"),
+                                      (arm, self.archive, arm, "is for linux/arm64, its old base for linux/amd64")):
+            refused = self.as_nobody("rebase", image, "--old-base", old, "--new-base", new, "-t",
+                                     "docker-archive:" + out, check=False)
+            self.assert_fails(refused, "rebasing: the image is for linux/", text)
+            self.assertFalse(os.path.exists(out))
+        self.rewrite("rebase", arm, "--old-base", arm, "--new-base", arm)
+
     # all of them
+
+    def test_images_without_layers(self):
+        bare, out = self.write("bare", []), "docker-archive:" + self.temporary + "/out.tar"
+        for command, text in ((["squash", bare], "'%s': it has no layers" % bare),
+                              (["squash", "--last", "1", bare], "'%s': it has no layers" % bare),
+                              (["drop", bare, "1"], "dropping layer 1: the image has 0"),
+                              (["split", "--by", "a", bare, "1"], "splitting layer 1: the image has 0"),
+                              (["rm-path", bare, "a"], "'/a': no layer of the image has it"),
+                              (["rebase", bare, "--old-base", self.archive, "--new-base", bare], "3 layers of its old base")):
+            with self.subTest(command):
+                self.assert_fails(self.as_nobody(*command, "-t", out, check=False), text)
+                self.assertFalse(os.path.exists(self.temporary + "/out.tar"))
+        for command, wanted in ((["normalize", bare], []), (["rebase", bare, "--old-base", bare, "--new-base", bare], []),
+                                (["rebase", bare, "--old-base", bare, "--new-base", self.archive], LAYERS),
+                                (["rebase", self.archive, "--old-base", bare, "--new-base", bare], LAYERS),
+                                (["rebase", self.archive, "--old-base", self.archive, "--new-base", bare], []),
+                                (["merge", bare, bare], []), (["merge", bare, self.archive], LAYERS)):
+            with self.subTest(command):
+                self.as_nobody(*command, "-t", out)
+                self.assertEqual(digests(archive_layers(self.temporary + "/out.tar")[0]), digests(wanted))
+                os.remove(self.temporary + "/out.tar")
+        # As asked, one layer; there is nothing in it.
+        layers, config = self.rewrite("flatten", bare)
+        self.assertEqual([names_of(layer) for layer in layers], [[]])
+        self.assertEqual(len(config["history"]), 1)
 
     def commands(self):
         other = self.write("other", LAYERS[:2] + [OTHER])
+        old, new = self.write("old", LAYERS[:1]), self.write("new", [LAYERS[0], OTHER])
         return {"merge": ["merge", self.archive, other],
                 "trees": ["merge", "--on-conflict", "last", self.archive, other],
                 "split": ["split", "--by", "data", "--by", "gone", self.archive, "2"],
                 "split links": ["split", "--each", "--by", "opt", "--by", "etc", self.archive, "3"],
-                "normalize": ["normalize", self.archive, "--timestamp", "0"]}
+                "normalize": ["normalize", self.archive, "--timestamp", "0"],
+                "rm-path": ["rm-path", self.archive, "etc/a", "data", "new/file"],
+                "rebase": ["rebase", self.archive, "--old-base", old, "--new-base", new]}
 
     def test_umoci_unpacks_the_same_trees(self):
         if shutil.which("umoci") is None:
@@ -405,7 +530,7 @@ class ImageJoinTest(image_fixture.ImageTestCase):
 
     def check_corpus_image(self, path):
         plain = self.temporary + "/out.plain"
-        self.as_nobody("config", path, "-t", "docker-archive:" + plain)
+        self.as_nobody("config", path, "--set-platform", "linux/amd64", "-t", "docker-archive:" + plain)
         old, _ = archive_layers(plain)
         if not old:
             return
@@ -420,12 +545,38 @@ class ImageJoinTest(image_fixture.ImageTestCase):
             by = [word for top in tops for word in ("--by", top)]
             layers, _ = self.rewrite("split", *by, "--each", plain, str(number))
             self.assert_same(wanted, self.applied(layers))
+        self.check_removed_and_rebased(plain, old, wanted)
         layers, _ = self.rewrite("merge", self.archive, plain)
         self.assertEqual(layers, LAYERS + old)
         for policy in ("first", "last"):
             layers, _ = self.rewrite("merge", "--on-conflict", policy, self.archive, plain)
             merged, _ = union([self.applied(LAYERS), wanted], policy == "last")
             self.assert_same(without_links(merged), without_links(self.applied(layers)))
+
+    def check_removed_and_rebased(self, plain, old, tree):
+        """rm-path of a file, a file with several names, a directory; rebase at some layers."""
+        files = [n for n, r in tree.items() if "sha256" in r]
+        linked = [n for n in files if len(tree[n]["links"]) > 1]
+        directories = [n for n, r in tree.items() if is_directory(r) and n != b"."]
+        for names in (files[:1], linked[:1], directories[:1], files[-1:] + linked[-1:] + directories[-1:]):
+            if names:
+                paths = [os.fsdecode(name) for name in names]
+                layers, _ = self.rewrite("rm-path", plain, *paths)
+                self.assert_same(without_paths(tree, paths), self.applied(layers))
+        for count in sorted({0, 1, len(old) // 2, len(old)}):
+            layers, _ = self.rewrite("rebase", plain, "--old-base", self.write("old", old[:count]),
+                                     "--new-base", self.archive)
+            self.assertEqual(digests(layers), digests(LAYERS + old[count:]))
+            self.assert_same(self.applied(LAYERS + old[count:]), self.applied(layers))
+        if shutil.which("umoci") is None:
+            return
+        command = ["rm-path", plain, *[os.fsdecode(name) for name in files[:1]]]
+        if files:
+            self.assert_same(without_times_of_directories(self.applied(self.rewrite(*command)[0])),
+                             without_times_of_directories(self.unpacked(*command)))
+        command = ["rebase", plain, "--old-base", self.write("old", old[:1]), "--new-base", self.archive]
+        self.assert_same(without_times_of_directories(self.applied(self.rewrite(*command)[0])),
+                         without_times_of_directories(self.unpacked(*command)))
 
 
 if __name__ == "__main__":

@@ -50,6 +50,10 @@ CASES = {
                       (layer(member("y", tarfile.LNKTYPE, link="usr/../etc/a")), "/y")],
     "lost-xattr": [(layer(member("x", tarfile.SYMTYPE, link="y", xattrs=[("user.a", "1")])), "/x")],
     "missing-parent": [(layer(member("new/deep/x")), "/new"), (layer(member("new/deep/x")), "/new/deep")],
+    "name-absolute": [(layer(member("/x")), "/x"), (layer(directory("//x/")), "/x"), (layer(member("/.wh.file")), "/.wh.file"),
+                      (layer(member("x"), member("y", tarfile.LNKTYPE, link="/x")), "/y")],
+    "name-dot-dot": [(layer(member("etc/../x")), "/x"), (layer(member("/d/x/../../x")), "/x"),
+                     (layer(member("x"), member("y", tarfile.LNKTYPE, link="d/../x")), "/y")],
     "name-control": [(layer(member("a\nb")), "/a\nb"), (layer(member("a\x1bb")), "/a\x1bb")],
     "name-not-utf8": [(layer(member("a\udce9")), "/a\\xe9")],
     "odd-owner": [(layer(member("x", owner=(65536, 0))), "/x"), (layer(member("x", owner=(0, 70000))), "/x")],
@@ -80,6 +84,8 @@ GOOD = [
     layer(member(".wh.file"), directory("d"), member("d/.wh..wh..opq"), member("d/z"), directory("private", mode=0o700),
           member("private/x"), member("etc/d"), member("usr/lib/y"), member("gr\u00fcn")),
     layer(member("d/.wh.x"), member("etc/.wh.a")),
+    layer(directory("./etc"), member("./etc//..x"), member("etc/y.."), member("..."), member("etc/./z"),
+          member("etc/up", tarfile.SYMTYPE, link="/etc/../x")),
 ]
 
 

@@ -252,6 +252,144 @@ class MovesTest(nobody.TestCase):
         os.unlink(os.path.join(second, "blobs/sha256", blobs(other)[0]))
         self.assert_fails(self.as_nobody("copy", "--all", f"oci:{second}", f"oci:{third}", check=False), "missing")
 
+    # Layouts that are there
+
+    def contents(self, layout):
+        """Every file with its inode: what stays is not written anew."""
+        return {path: os.lstat(path).st_ino for path in
+                (os.path.join(top, name) for top, _, names in os.walk(layout) for name in names)}
+
+    def names(self, layout):
+        return [entry.get("annotations", {}).get("io.containerd.image.name") for entry in entries(layout)]
+
+    def test_a_layout_takes_more_images(self):
+        layout = self.temporary + "/out.layout"
+        self.as_nobody("copy", self.base, f"oci:{layout}:base:1")
+        before = self.contents(layout)
+        index = read_json(layout, "index.json")
+        index["annotations"] = {"who": "another"}
+        with open(os.path.join(layout, "index.json"), "w", encoding="utf-8") as file:
+            json.dump(index, file)
+        self.as_nobody("copy", self.app, f"oci:{layout}:app:2")
+        after = self.contents(layout)
+        del before[layout + "/index.json"]
+        self.assertEqual({path: after[path] for path in before}, before)
+        self.assertEqual(self.names(layout), ["docker.io/library/base:1", "docker.io/library/app:2"])
+        self.assertEqual(read_json(layout, "index.json")["annotations"], {"who": "another"})
+        for name, archive in (("base:1", self.base), ("app:2", self.app)):
+            self.assertEqual(self.as_nobody("ls", "-lR", f"oci:{layout}:{name}").stdout,
+                             self.as_nobody("ls", "-lR", archive).stdout)
+        # Again: nothing changes.
+        self.as_nobody("copy", self.app, f"oci:{layout}:app:2")
+        self.assertEqual(len(entries(layout)), 2)
+        self.assertEqual(set(self.contents(layout)), set(after))
+        # Under one more name, and under a name that another image has.
+        self.as_nobody("copy", self.app, f"oci:{layout}:base:3")
+        self.as_nobody("copy", self.app, f"oci:{layout}:base:1")
+        self.assertEqual(self.names(layout), [f"docker.io/library/{n}" for n in ("app:2", "base:3", "base:1")])
+        self.assertEqual(len({entry["digest"] for entry in entries(layout)}), 1)
+        self.assertLessEqual(set(before), set(self.contents(layout)))
+        self.as_nobody("squash", "--all", self.app, "-t", f"oci:{layout}:small:1")
+        self.assertEqual(self.names(layout)[-1], "docker.io/library/small:1")
+        store = harness.Store(self.path("store"))
+        store("load", "-i", self.base)
+        store("save", "--format", "oci-dir", "-o", layout, "base:1")
+        self.assertEqual(self.names(layout)[-1], "docker.io/library/base:1")
+
+    def test_images_without_a_name_are_there_once(self):
+        layout = self.temporary + "/out.layout"
+        bare = self.temporary + "/out.bare"
+        self.as_nobody("copy", self.app, f"oci:{bare}")
+        index = read_json(bare, "index.json")
+        del index["manifests"][0]["annotations"]
+        with open(os.path.join(bare, "index.json"), "w", encoding="utf-8") as file:
+            json.dump(index, file)
+        for target, names in (("", [None]), ("", [None]), (":app:1", ["docker.io/library/app:1"]),
+                              ("", ["docker.io/library/app:1"])):
+            self.as_nobody("copy", f"oci:{bare}", f"oci:{layout}{target}")
+            self.assertEqual(self.names(layout), names)
+
+    def test_other_tools_read_what_was_added_and_add_themselves(self):
+        if shutil.which("skopeo") is None or shutil.which("umoci") is None:
+            self.skipTest("needs skopeo and umoci")
+        layout = self.path("layout")
+        policy = self.path("policy.json")
+        with open(policy, "w", encoding="utf-8") as file:
+            json.dump({"default": [{"type": "insecureAcceptAnything"}]}, file)
+
+        def skopeo(*arguments):
+            return run("skopeo", "--policy", policy, *arguments).stdout
+        store = harness.Store(self.path("store"))
+        skopeo("copy", "docker-archive:" + self.base, f"oci:{layout}:first")
+        store("copy", self.app, f"oci:{layout}:app:second")
+        skopeo("copy", "docker-archive:" + self.base, f"oci:{layout}:third")
+        tags = run("umoci", "ls", "--layout", layout).stdout.split()
+        self.assertEqual(sorted(tags), ["first", "second", "third"])
+        for tag, layers in (("first", BASE), ("second", LAYERS), ("third", BASE)):
+            self.assertEqual(len(json.loads(skopeo("inspect", f"oci:{layout}:{tag}"))["Layers"]), len(layers))
+            skopeo("copy", f"oci:{layout}:{tag}", f"docker-archive:{self.path(tag + '.tar')}:x:1")
+            listing = store("ls", "-lR", self.path(tag + ".tar")).stdout
+            self.assertEqual(listing, store("ls", "-lR", self.base if layers == BASE else self.app).stdout)
+        # A name of skopeo's is a tag: the image that had it loses it.
+        store("copy", self.app, f"oci:{layout}:app:first")
+        self.assertEqual(sorted(run("umoci", "ls", "--layout", layout).stdout.split()), ["first", "second", "third"])
+        self.assertEqual(len(json.loads(skopeo("inspect", f"oci:{layout}:first"))["Layers"]), len(LAYERS))
+        run("umoci", "unpack", "--image", f"{layout}:second", self.path("bundle"))
+        found, wanted = harness.tree(self.path("bundle/rootfs")), self.applied(LAYERS)
+        for record in (*found.values(), *wanted.values()):
+            if int(record["mode"], 8) & 0o170000 == 0o040000:
+                del record["mtime_ns"]  # umoci gives directories that a later layer touches its own
+        self.assert_same(wanted, found)
+
+    def test_all_adds_to_a_layout(self):
+        first, second = self.temporary + "/out.first", self.temporary + "/out.second"
+        self.as_nobody("copy", self.base, f"oci:{first}:base:1")
+        self.as_nobody("copy", self.app, f"oci:{second}:app:1")
+        self.as_nobody("copy", "--all", f"oci:{first}", f"oci:{second}")
+        self.as_nobody("copy", "--all", f"oci:{first}", f"oci:{second}")
+        self.assertEqual(self.names(second), ["docker.io/library/app:1", "docker.io/library/base:1"])
+        # Into itself, under another name.
+        self.as_nobody("copy", "--all", f"oci:{second}:app:1", f"oci:{second}:app:2")
+        self.assertEqual(len(self.names(second)), 3)
+
+    def test_a_failure_leaves_a_layout_as_it_was(self):
+        layout = self.temporary + "/out.layout"
+        self.as_nobody("copy", self.base, f"oci:{layout}:base:1")
+        before = self.contents(layout)
+        with open(self.app, "rb") as file:
+            content = bytearray(file.read())
+        content[content.index(b"4444")] ^= 1
+        damaged = self.path("damaged.tar")
+        with open(damaged, "wb") as file:
+            file.write(content)
+        os.chmod(damaged, 0o644)
+        self.assert_fails(self.as_nobody("copy", damaged, f"oci:{layout}:app:2", check=False), "does not match its digest")
+        self.assertEqual(self.contents(layout), before)
+        # A blob that is not what its name says is written anew.
+        blob = os.path.join(layout, "blobs/sha256", entries(layout)[0]["digest"][7:])
+        size = os.path.getsize(blob)
+        with open(blob, "wb") as file:
+            file.write(b"x" * size)
+        self.as_nobody("copy", self.base, f"oci:{layout}:base:1")
+        self.as_nobody("ls", "-lR", f"oci:{layout}:base:1")
+        for name, text in (("index.json", "index.json"), ("oci-layout", "oci-layout")):
+            with open(os.path.join(layout, name), "rb") as file:
+                good = file.read()
+            with open(os.path.join(layout, name), "wb") as file:
+                file.write(b"nonsense")
+            before = self.contents(layout)
+            self.assert_fails(self.as_nobody("copy", self.app, f"oci:{layout}:app:2", check=False), text)
+            self.assertEqual(self.contents(layout), before)
+            with open(os.path.join(layout, name), "wb") as file:
+                file.write(good)
+        # No symlink is followed out of it.
+        elsewhere = self.temporary + "/out.elsewhere"
+        os.rename(os.path.join(layout, "blobs"), elsewhere)
+        os.symlink(elsewhere, os.path.join(layout, "blobs"))
+        before = self.contents(elsewhere)
+        self.assert_fails(self.as_nobody("copy", self.app, f"oci:{layout}:app:2", check=False), "blobs")
+        self.assertEqual(self.contents(elsewhere), before)
+
     def test_copies_from_and_to_the_store(self):
         store = harness.Store(self.path("store"))
         image = store("copy", self.app, "app:5").stdout

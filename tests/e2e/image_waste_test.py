@@ -140,6 +140,26 @@ class ImageWasteTest(nobody.TestCase):
         self.assertEqual([(f.path, f.size) for f in stack.hidden_files()], [("/c", 3)])
         self.check(self.archive(layers[:2]), layers[:2])
 
+    def test_a_layer_that_links_to_a_lower_file_and_has_its_path_itself(self):
+        # In the second layer x (and 0) are what a was below; a is another file, or gone, or below a file.
+        base = small_images.layer(("a", b"12345"), ("d", None), ("d/a", b"4444"))
+        for upper in ([("x", "-> a"), ("a", b"22")], [("0", "-> a"), ("a", b"22")], [("x", "-> a"), (".wh.a", b"")],
+                      [("0", "-> a"), (".wh.a", b"")], [("0", "-> a"), ("x", "-> a"), ("a", b"22"), ("y", "-> x")],
+                      [("x", "-> d/a"), ("d", b"1")], [("0", "-> d/a"), (".wh.d", b"")],
+                      [("x", "-> d/a"), ("d", None), ("d/.wh..wh..opq", b"")], [("a", b"22"), ("x", "-> a")],
+                      [("x", "-> a"), ("a", "-> d/a")], [("x", "-> a"), ("a", None), ("a/b", b"1")]):
+            for top in ([], [("x", b"333")], [(".wh.x", b""), (".wh.0", b"")]):
+                layers = [base, small_images.layer(*upper), small_images.layer(*top)]
+                with self.subTest((upper, top)):
+                    self.check(self.archive(layers), layers)
+        layers = [base, small_images.layer(("x", "-> a"), ("a", b"22"))]
+        stack, _ = self.check(self.archive(layers), layers)
+        self.assertEqual((stack.shown_bytes(), stack.hidden_files(), stack.overwritten), (11, [], 0))
+        store = harness.Store(self.path("store"))
+        store("load", "-i", self.archive(layers))
+        self.assertEqual(store("waste", "--no-human", "app:1").stdout,
+                         self.as_nobody("waste", "--no-human", self.archive(layers)).stdout)
+
     def test_random_stacks(self):
         for seed in range(10 if harness.SANITIZED else 120):
             with self.subTest(seed=seed):

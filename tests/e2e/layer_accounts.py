@@ -62,7 +62,7 @@ class Layer:
     def __init__(self, number, below):
         self.number, self.below = number, below
         self.own = Dir()
-        self.linked = []  # lower files that hard links of the layer name
+        self.linked = []  # where the layer has lower files only because its hard links name them
         self.size = self.entries = self.added = self.changed = self.removed = 0
         self.files = []
 
@@ -126,7 +126,7 @@ class Layer:
                 raise Refused(member.name)
             self.own.attributes = attributes_of(member)
         elif names[-1] == OPAQUE:
-            self.refuse_linked(self.resolved(names[:-1]))
+            self.drop_linked(self.resolved(names[:-1]))
             self.make_dir(names[:-1]).opaque = True
         elif names[-1].startswith(".wh..wh."):
             raise Refused("AUFS")
@@ -142,7 +142,7 @@ class Layer:
 
     def add_whiteout(self, parent, name):
         try:
-            self.refuse_linked(self.resolve(parent, False) + [name])
+            self.drop_linked(self.resolve(parent, False) + [name])
         except KeyError:
             return
         self.make_dir(parent, claim=False).whiteouts.add(name)
@@ -155,11 +155,10 @@ class Layer:
             return names
 
     def add_directory(self, names, attributes):
-        if self.resolved(names[:-1]) + names[-1:] in self.linked:
-            raise Refused(names)
         parent = self.make_dir(names[:-1])
         there = parent.children.get(names[-1])
         if not isinstance(there, Dir):
+            self.forget_linked(self.resolved(names[:-1]) + names[-1:])
             lower = self.lower_of(names)
             if isinstance(there, Leaf) or isinstance(lower, Leaf):
                 parent.whiteouts.add(names[-1])
@@ -178,11 +177,9 @@ class Layer:
         return found[1] if isinstance(found, tuple) else found
 
     def add_leaf(self, names, member, content):
-        self.refuse_linked(self.resolved(names[:-1]) + names[-1:])
+        place = self.resolved(names[:-1]) + names[-1:]
         if member.islnk():
-            leaf = self.link_target(parts(member.linkname))
-            if self.resolve(names[:-1], False) + names[-1:] == self.target_path:
-                raise Refused(member.name)
+            leaf = self.link_target(parts(member.linkname), place)
         elif member.issym():
             leaf = Leaf("link", target=member.linkname)
         elif member.isreg():
@@ -192,15 +189,19 @@ class Layer:
         else:
             leaf = Leaf("other")
         self.make_dir(names[:-1]).children[names[-1]] = leaf
+        self.forget_linked(place)
 
-    def link_target(self, names):
+    def link_target(self, names, place):
         if not names:
             raise Refused(names)
         try:
             real = self.resolve(names[:-1], False)
         except KeyError:
             raise Refused(names) from None
-        self.target_path = real + names[-1:]
+        target = real + names[-1:]
+        # Making one would replace the other.
+        if target[:len(place)] == place or place[:len(target)] == target:
+            raise Refused(names)
         own, below = self.own, self.below
         for name in real:
             own, below = self.child(own, below, name)
@@ -213,14 +214,22 @@ class Layer:
         if found.file:
             file = found.file
             copy.file = File(self.number, file.path, file.size, file.digest, origin=file)
-        self.make_dir(real).children[names[-1]] = copy
-        self.linked.append(self.target_path)
+        self.make_dir(real, claim=False).children[names[-1]] = copy
+        self.linked.append(target)
         return copy
 
-    def refuse_linked(self, names):
-        """A layer that also hides or writes what it links to below: not modelled here."""
-        if any(path[:len(names)] == names for path in self.linked):
-            raise Refused(names)
+    def forget_linked(self, names):
+        """Something else stands there now."""
+        self.linked = [path for path in self.linked if path[:len(names)] != names]
+
+    def drop_linked(self, names):
+        """What hides lower files hides those that hard links brought up; the links keep them."""
+        for path in [path for path in self.linked if path[:len(names)] == names]:
+            directory = self.own
+            for name in path[:-1]:
+                directory = directory.children[name]
+            del directory.children[path[-1]]
+        self.forget_linked(names)
 
     # --- the result ---
 

@@ -154,13 +154,17 @@ TEST_F(SaveTest, AFailureRemovesADirectoryOnlyWhenItMadeIt) {
   EXPECT_TRUE(fs::is_empty(dir_.path("existing")));
 }
 
-TEST_F(SaveTest, ADirectoryMustBeEmpty) {
+TEST_F(SaveTest, ADirectoryMustBeEmptyOrALayout) {
   make_dir_at(dir_.fd(), "full", 0700);
   write("full/file", "mine");
   expect_error(Errc::Exists, "the directory is not empty", [&] {
     save({item("one:1")}, {ArchiveFormat::OciDirectory, {}}, "full");
   });
   EXPECT_EQ(bytes_of(dir_.path("full/file")), "mine");
+  write("full/oci-layout", R"({"imageLayoutVersion":"2.0.0"})");
+  expect_error(Errc::Unsupported, "2.0.0", [&] {
+    save({item("one:1")}, {ArchiveFormat::OciDirectory, {}}, "full");
+  });
 }
 
 TEST_F(SaveTest, AnInterruptedSaveLeavesNothing) {

@@ -64,6 +64,10 @@ TEST_P(ExecTest, TheExitCodeIsThatOfTheCommand) {
   EXPECT_EQ(tool("exec cc sh -c 'kill -9 $$'").exit_code, 137);
   expect_error("exec cc nosuch", "nosuch", 127);
   expect_error("exec cc /etc/not-executable", "/etc/not-executable", 126);
+  // As docker, whose client is told of a failure then, not of an exit code.
+  expect_error("exec -d cc nosuch", "nosuch", 1);
+  expect_error("exec -d cc /etc/not-executable", "/etc/not-executable", 1);
+  expect_error("exec -d -u nobody-there cc true", "nobody-there", 1);
   expect_error("exec cc", "a command is required");
   expect_error("exec nosuch true", "No such container: nosuch");
   expect_error("exec -t -i cc true </dev/null", "the input device is not a TTY");

@@ -32,14 +32,6 @@ TreeDump normalized_dump(TreeDump dump, const Normalization& how) {
   return dump;
 }
 
-/// The same layers, said in other words: sorted, with all parents, without what says nothing.
-std::shared_ptr<ImageSource> said_again(ImageSource& image) {
-  std::vector<std::string> tars;
-  for (std::size_t i = 0; i < image.layers(); ++i)
-    tars.push_back(tar_of(*make_tree_reader(image.layer_tree(i), image.view(i), Context())));
-  return std::make_shared<MemoryImage>(tars);
-}
-
 /// The same layers as differences of trees: no opaque directories, nothing twice.
 std::shared_ptr<ImageSource> as_differences(ImageSource& image) {
   std::vector<std::string> tars;

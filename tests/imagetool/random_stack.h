@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "layer_items.h"
 #include "layer_model.h"
 #include "layer_outlines.h"
+#include "layerkit/layerstore/tree_reader.h"
 #include "memory_image.h"
 #include "random_layers.h"
 
@@ -49,6 +51,8 @@ class RandomStack {
 
   const std::vector<LayerItems>& layers() const { return layers_; }
   const std::vector<TreeDump>& dumps() const { return dumps_; }
+  /// For each layer, the paths at which it has or hides something, as LayerModel::touched.
+  const std::vector<std::set<std::string>>& touched() const { return touched_; }
   std::vector<std::string> tars() const {
     std::vector<std::string> tars;
     for (const LayerItems& items : layers_)
@@ -59,6 +63,7 @@ class RandomStack {
 
  private:
   void end_layer(LayerItems items) {
+    touched_.push_back(model_.touched());
     model_.end_layer();
     layers_.push_back(std::move(items));
     dumps_.push_back(model_.dump());
@@ -68,7 +73,17 @@ class RandomStack {
   LayerModel model_;
   std::vector<LayerItems> layers_;
   std::vector<TreeDump> dumps_;
+  std::vector<std::set<std::string>> touched_;
 };
+
+/// The same layers, said in other words: sorted, with all parents, without what says nothing and
+/// without ways through symlinks.
+inline std::shared_ptr<ImageSource> said_again(ImageSource& image) {
+  std::vector<std::string> tars;
+  for (std::size_t i = 0; i < image.layers(); ++i)
+    tars.push_back(tar_of(*make_tree_reader(image.layer_tree(i), image.view(i), Context())));
+  return std::make_shared<MemoryImage>(tars);
+}
 
 /// How many random stacks each operation is tried on.
 inline constexpr std::uint64_t kStacks = 1500;

@@ -61,6 +61,16 @@ class LayerModel {
     begin_layer();
   }
 
+  /// Paths at which the layer that is being applied has or hides something; more than those it is
+  /// left with where entries replace each other.
+  std::set<std::string> touched() const {
+    std::set<std::string> paths = hidden_;
+    paths.insert(emptied_.begin(), emptied_.end());
+    for (const auto& [path, own] : own_)
+      paths.insert(path);
+    return paths;
+  }
+
   TreeDump dump() const {
     TreeDump dump;
     std::map<const Node*, std::string> first_names;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "layerkit/base/byte_stream.h"
@@ -26,6 +27,8 @@ class ArchiveOutput {
   virtual void add(const std::string& name, std::uint64_t size, const Producer& produce) = 0;
   /// Makes the archive durable and visible.
   virtual void finish() = 0;
+  /// The index.json of the layout that is added to; nullopt for a new one.
+  virtual std::optional<std::string> old_index() const { return std::nullopt; }
 };
 
 /// A small file, its contents at hand.
@@ -35,7 +38,9 @@ void add_text(ArchiveOutput& output, const std::string& name, const std::string&
 /// when it is complete; devices and pipes are written directly.
 std::unique_ptr<ArchiveOutput> make_tar_output(const std::string& path, const Context& context);
 
-/// Files below the directory `path`, which must be empty or absent.
+/// Files below the directory `path`, which must be an image layout, empty or absent. Blobs that a
+/// layout has already are kept; index.json is replaced in one step, by `finish`. Nobody else may
+/// write to it meanwhile: Error{Busy}.
 std::unique_ptr<ArchiveOutput> make_directory_output(const std::string& path,
                                                      const Context& context);
 

@@ -1,25 +1,38 @@
 #include <fcntl.h>
 
-#include <filesystem>
+#include <memory>
 #include <set>
+#include <vector>
 
+#include "archive/archive_documents.h"
 #include "archive/archive_output.h"
+#include "archive/output_file.h"
+#include "layerkit/base/digest.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
+#include "layerkit/base/hashing_stream.h"
+#include "layerkit/base/interruptible_source.h"
 #include "layerkit/base/rel_path.h"
 #include "layerkit/base/text.h"
 
 namespace layerkit {
 namespace {
 
+constexpr char kLayoutFile[] = "oci-layout";
+constexpr char kIndexFile[] = "index.json";
+constexpr mode_t kMode = 0644;
+
+/// A new image layout, or more images for one that is there. Nobody sees the new ones before the
+/// index is replaced, which comes last.
 class DirectoryOutput final : public ArchiveOutput {
  public:
   DirectoryOutput(const std::string& path, const Context& context)
       : path_(path), context_(context), created_(create(path)) {
     dir_ = open_at(AT_FDCWD, path_, O_RDONLY | O_DIRECTORY);
-    if (!list_dir(dir_.get()).empty()) {
-      fail(Errc::Exists, "writing to {}: the directory is not empty", layerkit::quoted(path_));
-    }
+    lock_ =
+        FileLock::try_lock(open_at(dir_.get(), ".", O_RDONLY | O_DIRECTORY), LockKind::Exclusive);
+    if (!lock_) fail(Errc::Busy, "writing to {}: another process does", quoted(path_));
+    read_old_layout();
   }
 
   DirectoryOutput(const DirectoryOutput&) = delete;
@@ -27,36 +40,42 @@ class DirectoryOutput final : public ArchiveOutput {
   ~DirectoryOutput() override {
     if (finished_) return;
     try {
-      for (const std::string& name : top_files_) {
-        unlink_at(dir_.get(), name);
-      }
-      for (const std::string& path : directories_) {
-        if (path.find('/') == std::string::npos) remove_tree_at(dir_.get(), path);
-      }
+      for (const std::string& file : added_files_)
+        unlink_at(open_parent(RelPath::parse(file)).get(), name_of(file));
+      for (auto made = made_directories_.rbegin(); made != made_directories_.rend(); ++made)
+        unlink_at(open_parent(RelPath::parse(*made)).get(), name_of(*made), AT_REMOVEDIR);
       if (created_) unlink_at(AT_FDCWD, path_, AT_REMOVEDIR);
     } catch (const Error&) {  // NOLINT(bugprone-empty-catch): the failure that led here counts
     }
   }
 
+  std::optional<std::string> old_index() const override { return old_index_; }
+
   void add(const std::string& name, std::uint64_t size, const Producer& produce) override {
     const RelPath path = RelPath::parse(name);
-    const Fd parent = open_parent(path);
-    const Fd file = open_at(parent.get(), std::string(path.name()),
-                            O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0644);
-    if (path.parent().is_root()) top_files_.insert(name);
-    FdSink sink(file.get(), name);
+    make_directories(path.parent());
+    Fd parent = open_parent(path);
+    const bool exists = stat_at(parent.get(), name_of(name)).has_value();
+    if (exists && name != kIndexFile && is_kept(parent.get(), name, size)) return;
+    auto file = std::make_unique<OutputFile>(std::move(parent), name_of(name), kMode);
+    FdSink sink(file->fd(), name);
     SizedSink sized(sink, name, size, context_);
     produce(sized);
     sized.finish();
-    sync_fd(file.get(), name);
+    if (name == kIndexFile) {
+      index_ = std::move(file);
+      return;
+    }
+    if (!exists) added_files_.push_back(name);
+    file->commit();
   }
 
   void finish() override {
-    for (const std::string& path : directories_) {
-      sync_fd(open_dir_at(dir_.get(), path).get(), path);
-    }
+    for (const std::string& path : made_directories_)
+      sync_fd(open_parent(RelPath::parse(path)).get(), path);
     sync_fd(dir_.get(), path_);
-    finished_ = true;
+    finished_ = true;  // from here on the index may lead to them
+    if (index_) index_->commit();
   }
 
  private:
@@ -65,26 +84,66 @@ class DirectoryOutput final : public ArchiveOutput {
     if (!exists) make_dir_at(AT_FDCWD, path, 0755);
     return !exists;
   }
+  static std::string name_of(const std::string& path) {
+    return std::string(RelPath::parse(path).name());
+  }
 
-  /// The directory of a file to be, with all directories on the way.
-  Fd open_parent(const RelPath& path) {
-    const RelPath wanted = path.parent();
-    RelPath parent;
-    for (const std::string_view component : wanted.components()) {
-      parent = parent / component;
-      if (directories_.contains(parent.str())) continue;
-      make_dir_at(dir_.get(), parent.str(), 0755);
-      directories_.insert(parent.str());
+  /// An index may be missing: whoever wrote the layout was killed.
+  void read_old_layout() {
+    if (list_dir(dir_.get()).empty()) return;
+    if (!stat_at(dir_.get(), kLayoutFile)) {
+      fail(Errc::Exists, "writing to {}: the directory is not empty, and no image layout",
+           quoted(path_));
     }
-    return parent.is_root() ? dir_.duplicate() : open_dir_at(dir_.get(), parent.str());
+    check_layout_version(read_file_at(dir_.get(), kLayoutFile, kMaxLayoutBytes));
+    if (stat_at(dir_.get(), kIndexFile))
+      old_index_ = read_file_at(dir_.get(), kIndexFile, kMaxJsonBytes);
+  }
+
+  /// Whether what stands there is what would be written: a blob has its digest for a name.
+  bool is_kept(int parent, const std::string& name, std::uint64_t size) const {
+    if (name == kLayoutFile) return true;
+    const Fd file = open_at(parent, name_of(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    const FileStat stat = stat_fd(file.get());
+    if (stat.type != FileType::Regular || stat.size != size) return false;
+    FdSource bytes(file.get(), name);
+    InterruptibleSource source(bytes, context_);
+    HashingSource hashed(source);
+    drain(hashed);
+    return hashed.finish().hex() == name_of(name);
+  }
+
+  void make_directories(const RelPath& directory) {
+    RelPath at;
+    for (const std::string_view component : directory.components()) {
+      at = at / component;
+      if (!known_directories_.insert(at.str()).second) continue;
+      const Fd parent = open_parent(at);
+      if (stat_at(parent.get(), std::string(component))) continue;
+      make_dir_at(parent.get(), std::string(component), 0755);
+      made_directories_.push_back(at.str());
+    }
+  }
+
+  /// The directory that has this name; no symlink is followed on the way.
+  Fd open_parent(const RelPath& path) const {
+    Fd directory = open_at(dir_.get(), ".", O_RDONLY | O_DIRECTORY);
+    const RelPath parent = path.parent();
+    for (const std::string_view component : parent.components())
+      directory = open_dir_at(directory.get(), std::string(component));
+    return directory;
   }
 
   std::string path_;
   const Context& context_;
   bool created_;
   Fd dir_;
-  std::set<std::string> top_files_;    ///< written into the directory itself
-  std::set<std::string> directories_;  ///< made below it, parents first
+  std::optional<FileLock> lock_;
+  std::optional<std::string> old_index_;
+  std::vector<std::string> added_files_;
+  std::set<std::string> known_directories_;
+  std::vector<std::string> made_directories_;  ///< parents first
+  std::unique_ptr<OutputFile> index_;
   bool finished_ = false;
 };
 

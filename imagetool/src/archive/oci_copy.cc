@@ -5,6 +5,7 @@
 #include <set>
 
 #include "archive/archive_output.h"
+#include "archive/layout_index.h"
 #include "archive/oci_blobs.h"
 #include "archive/reference_names.h"
 #include "archive/verified_source.h"
@@ -148,10 +149,7 @@ std::vector<BlobId> copy_oci_images(const BlobContainer& container,
     writer.write(index.manifests[i], 1);
     written.push_back(index.manifests[i].digest);
   }
-  const json document = {{"schemaVersion", 2},
-                         {"mediaType", kOciIndexType},
-                         {"manifests", chosen_entries(*text, is_chosen, name)}};
-  add_text(output, "index.json", dump_json(document, "index.json"));
+  write_layout_index(output, chosen_entries(*text, is_chosen, name));
   return written;
 }
 

@@ -6,6 +6,7 @@
 #include "archive/archive_documents.h"
 #include "archive/archive_writers.h"
 #include "archive/layer_export.h"
+#include "archive/layout_index.h"
 #include "archive/verified_source.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/interruptible_source.h"
@@ -58,9 +59,7 @@ class OciWriter {
         entries.push_back(entry);
       }
     }
-    const Json index = {
-        {"schemaVersion", 2}, {"mediaType", kOciIndexType}, {"manifests", std::move(entries)}};
-    add_text(output_, "index.json", index.dump());
+    write_layout_index(output_, entries);
   }
 
  private:

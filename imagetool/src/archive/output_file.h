@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 
 #include "layerkit/base/fd.h"
@@ -12,6 +14,8 @@ class OutputFile {
  public:
   /// `path`: a path the user gave; a symlink is followed. "-": standard output.
   explicit OutputFile(const std::string& path);
+  /// `name`: one in `directory`.
+  OutputFile(Fd directory, const std::string& name, mode_t mode);
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
   ~OutputFile();
@@ -24,7 +28,9 @@ class OutputFile {
 
  private:
   void open_replacement(const std::string& path);
-  void link_nameless() const;
+  void open_temporary(mode_t mode);
+  /// False when there is such a name.
+  bool link_nameless(const std::string& name) const;
 
   std::string name_;
   Fd file_;

@@ -53,32 +53,44 @@ void OutputFile::open_replacement(const std::string& path) {
     fail(Errc::Invalid, "writing {}: it is not a file name", layerkit::quoted(path));
   dir_ = open_at(AT_FDCWD, file.has_parent_path() ? file.parent_path().string() : ".",
                  O_RDONLY | O_DIRECTORY);
+  open_temporary(kMode);
+}
+
+OutputFile::OutputFile(Fd directory, const std::string& name, mode_t mode)
+    : name_(name), dir_(std::move(directory)), base_(name) {
+  open_temporary(mode);
+}
+
+void OutputFile::open_temporary(mode_t mode) {
   temporary_ = fmt::format(".layerkit-{}", random_hex(16));
   // Nameless where the file system can: then nothing stays behind even after kill -9.
-  const int fd = ::openat(dir_.get(), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, kMode);
+  const int fd = ::openat(dir_.get(), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, mode);
   if (fd >= 0) {
     file_ = Fd(fd);
     return;
   }
-  file_ = open_at(dir_.get(), temporary_, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, kMode);
+  file_ = open_at(dir_.get(), temporary_, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, mode);
   is_named_ = true;
 }
 
-void OutputFile::link_nameless() const {
+bool OutputFile::link_nameless(const std::string& name) const {
   const std::string self = fmt::format("/proc/self/fd/{}", file_.get());
-  if (::linkat(AT_FDCWD, self.c_str(), dir_.get(), temporary_.c_str(), AT_SYMLINK_FOLLOW) != 0) {
-    const int err = errno;
-    fail_errno(err, "creating {}", layerkit::quoted(name_));
-  }
+  if (::linkat(AT_FDCWD, self.c_str(), dir_.get(), name.c_str(), AT_SYMLINK_FOLLOW) == 0)
+    return true;
+  const int err = errno;
+  if (err == EEXIST) return false;
+  fail_errno(err, "creating {}", layerkit::quoted(name_));
 }
 
 void OutputFile::commit() {
   if (!dir_) return;
   sync_fd(file_.get(), name_);
-  if (!is_named_) link_nameless();
-  is_named_ = true;
-  rename_at(dir_.get(), temporary_, dir_.get(), base_);
-  is_named_ = false;
+  const bool is_published = !is_named_ && link_nameless(base_);
+  if (!is_published) {
+    is_named_ = is_named_ || link_nameless(temporary_);
+    rename_at(dir_.get(), temporary_, dir_.get(), base_);
+    is_named_ = false;
+  }
   sync_fd(dir_.get(), name_);
 }
 

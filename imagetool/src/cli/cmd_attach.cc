@@ -22,7 +22,7 @@ void add_attach(CLI::App& app, Session& session) {
       ->type_name("CONTAINER")
       ->required();
   command->callback([&session, options] {
-    ContainerStore store(session.store());
+    ContainerStore store(session.store_with("container", options->container));
     const ContainerInfo container = store.find(options->container);
     options->choice.input = !options->no_input && container.config.open_stdin;
     const Foreground foreground = make_foreground(options->choice, container.config.tty);

@@ -21,7 +21,7 @@ void commit(Session& session, CommitOptions& options) {
   // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody sets variables here
   options.request.source_date_epoch = parse_source_date_epoch(std::getenv("SOURCE_DATE_EPOCH"));
   if (!options.pause) options.request.pause = PauseWhileRead::No;
-  ContainerStore store(session.store());
+  ContainerStore store(session.store_with("container", options.container));
   const ContainerInfo container = store.find(options.container);
   print_line(commit_container(store, container, options.request, session.context).str());
 }

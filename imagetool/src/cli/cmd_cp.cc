@@ -107,7 +107,7 @@ bool is_image(Session& session, const std::string& text) {
 bool is_of_image(Session& session, const Place& from, const ImagePlace& image) {
   if (!ImageReference::parse(image.image).transport.empty()) return true;
   try {
-    ContainerStore(existing_store(session, image.image)).find(*from.container);
+    ContainerStore(session.store_with("container", *from.container)).find(*from.container);
     return false;
   } catch (const Error& error) {
     if (error.code() != Errc::NotFound && error.sys_errno() != EACCES) throw;
@@ -135,7 +135,7 @@ void cp(Session& session, const CpOptions& options) {
       from.container && image && is_of_image(session, from, *image)) {
     return say_what_was_copied(copy_out_of_image(session, *image, to.path, options.copy), options);
   }
-  ContainerStore store(session.store());
+  ContainerStore store(session.store_with("container", *(from.container ? from : to).container));
   const std::uint64_t bytes = from.container ? copy_out(session, store, from, to, options.copy)
                                              : copy_in(session, store, from, to, options.copy);
   say_what_was_copied(bytes, options);

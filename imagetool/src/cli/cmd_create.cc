@@ -22,8 +22,8 @@ void add_create(CLI::App& app, Session& session) {
   add_mount_backend_option(*command, options->run.mount_backend);
   declare_image_and_command(*command, options->image, options->command);
   command->callback([&session, options] {
+    ContainerStore store(session.store_with("image", options->image));
     CidFile cidfile(options->run.cidfile);
-    ContainerStore store(session.store());
     const ContainerInfo container =
         make_container(session, store, options->run, options->image, cidfile);
     store.end_creation(container.id);

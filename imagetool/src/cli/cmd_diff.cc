@@ -36,7 +36,8 @@ constexpr std::size_t kMaxText = std::size_t{1} << 20;
 void print_changes(Session& session, const std::string& container) {
   std::string_view name = container;
   if (name.starts_with(kContainerPrefix)) name.remove_prefix(kContainerPrefix.size());
-  const ContainerInfo info = ContainerStore(session.store()).find(name);
+  const ContainerInfo info =
+      ContainerStore(session.store_with("container", std::string(name))).find(name);
   Store& layers = session.store().layers();
   const auto image = layers.view(layers.container_parent(info.id));
   const auto changes = committable_changes(layers, info.id, session.context);

@@ -26,7 +26,7 @@ void exec(Session& session, ExecOptions& options) {
   command.args = session.command_arguments;
   if (command.args.empty()) fail(Errc::Invalid, "exec: a command is required");
   command.env = read_environment(options.env_files, options.env);
-  const ContainerStore store(session.store());
+  const ContainerStore store(session.store_with("container", options.container));
   const ContainerInfo container = store.find(options.container);
   std::optional<StartFailure> failure;
   try {
@@ -39,10 +39,11 @@ void exec(Session& session, ExecOptions& options) {
     session.exit_code =
         exec_in_foreground(store, container, command, foreground, failure, session.context).code;
   } catch (const Error& error) {
-    // As docker: 126 for what the runtime could not do, 1 for what was not tried.
+    // As docker: 126 for what the runtime could not do, 1 for what was not tried; in the background
+    // always 1: its client then knows of no exit code.
     if (error.code() == Errc::Interrupted) {
       session.failure_exit_code = 128 + SIGINT;
-    } else if (failure) {
+    } else if (failure && !options.detach) {
       session.failure_exit_code = std::max(126, exit_code_of(*failure));
     }
     throw;

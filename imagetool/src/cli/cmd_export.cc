@@ -42,7 +42,7 @@ std::unique_ptr<ContainerStore> find_container(Session& session,
   // No container is called so.
   if (!must_be && name.find_first_of("/:@") != std::string::npos) return nullptr;
   try {
-    auto containers = std::make_unique<ContainerStore>(existing_store(session, name));
+    auto containers = std::make_unique<ContainerStore>(session.store_with("container", name));
     found = containers->find(name);
     return containers;
   } catch (const Error& error) {

@@ -60,7 +60,7 @@ void print_history(Session& session, const HistoryOptions& options) {
        {"Comment", "COMMENT"}},
       "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}",
       "ID"};
-  const Image image = session.store().find(options.image).image;
+  const Image image = session.store_with("image", options.image).find(options.image).image;
   const std::vector<HistoryStep> steps = image.history();
   const std::vector<std::uint64_t> sizes = layer_sizes(session, image);
   std::vector<ordered_json> rows;

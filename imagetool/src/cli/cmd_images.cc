@@ -110,7 +110,9 @@ void print_images(Session& session, const ImagesOptions& options) {
       "ID"};
   const ImageFilter filter = make_filter(options);
   std::vector<ordered_json> rows;
-  for (const ImageStore::Record& record : session.store().list()) {
+  const auto records =
+      session.has_store() ? session.store().list() : std::vector<ImageStore::Record>();
+  for (const ImageStore::Record& record : records) {
     const auto size = size_text(session, record.image);
     if (!size) continue;
     if (record.names.empty() && filter.takes_unnamed()) {

@@ -30,7 +30,8 @@ ordered_json inspect_object(Session& session, const std::string& name, const std
     }
   }
   try {
-    return inspect_image(session.store(), session.store().find(name));
+    ImageStore& store = session.store_with("image", name);
+    return inspect_image(store, store.find(name));
   } catch (const Error& error) {
     if (error.code() != Errc::NotFound || type == "image") throw;
     fail(Errc::NotFound, "No such object: {}", escaped(name));

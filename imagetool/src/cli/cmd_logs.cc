@@ -120,7 +120,7 @@ void print_growth(LogReader& reader,
 void print_logs(Session& session, const LogsOptions& options) {
   const auto tail = parse_tail(options.tail);
   const LogPrinter printer(options);
-  const ContainerStore store(session.store());
+  const ContainerStore store(session.store_with("container", options.container));
   const ContainerInfo info = store.find(options.container);
   LogReader reader(open_at(store.directory(info.id).get(), "log", O_RDONLY | O_NOFOLLOW));
   print_present(reader, printer, tail, session.context);

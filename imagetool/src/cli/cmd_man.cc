@@ -22,7 +22,9 @@ and
 pass on the exit status of the process in the same way; 0 when the detach keys left a container running,
 128 and the signal's number when a signal made them leave a terminal.
 .B imagetool exec
-exits with 126 when the command cannot be executed and 127 when it does not exist.
+exits with 126 when the command cannot be executed and 127 when it does not exist; with
+.B \-d
+1 in both cases.
 .PP
 .B imagetool check
 exits with 1 when it found anything; after

@@ -75,20 +75,22 @@ void mount_archive(Session& session,
 void mount(Session& session, const MountOptions& options) {
   const std::string& object = options.image.reference;
   if (object.empty()) {
-    list_mounts(MountTable(session.store()));
+    if (session.has_store()) list_mounts(MountTable(session.store()));
     return;
   }
   const MountBackend backend = parse_backend(options.backend);
-  ContainerStore store(session.store());
-  MountTable table(session.store());
-  // As `inspect`: a container's name hides an image's.
-  if (const auto container = find_container(store, object)) {
-    print_line(table.mount_container(store, *container, options.target(), backend));
-    return;
+  if (session.has_store()) {
+    ContainerStore store(session.store());
+    // As `inspect`: a container's name hides an image's.
+    if (const auto container = find_container(store, object)) {
+      print_line(MountTable(session.store())
+                     .mount_container(store, *container, options.target(), backend));
+      return;
+    }
   }
   const std::shared_ptr<ImageSource> source = open_image(session, options.image, session.context);
   if (source->is_stored()) {
-    print_line(table.mount_image(source->image(), options.target(), backend));
+    print_line(MountTable(session.store()).mount_image(source->image(), options.target(), backend));
   } else {
     mount_archive(session, source, options);
   }

@@ -122,6 +122,7 @@ void add_ls(CLI::App& network) {
 
 /// Who runs in it would lose its configuration.
 void check_unused(Session& session, const std::string& name) {
+  if (!session.has_store()) return;
   ContainerStore store(session.store());
   for (const auto& container : store.list()) {
     const auto state = store.state(container.id);
@@ -160,7 +161,7 @@ void add_network_check(CLI::App& network, Session& session) {
   auto name = std::make_shared<std::string>();
   command->add_option("container", *name, "Container")->type_name("CONTAINER")->required();
   command->callback([&session, name] {
-    ContainerStore store(session.store());
+    ContainerStore store(session.store_with("container", *name));
     const auto container = store.find(*name);
     const auto attachment = find_network(store, container.id);
     if (!attachment || attachment->result.is_null())

@@ -3,9 +3,7 @@
 #include <memory>
 
 #include "cli/commands.h"
-#include "cli/image_argument.h"
-#include "cli/image_target.h"
-#include "cli/progress_line.h"
+#include "cli/rewritten_image.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "layerkit/imagetool/container_commit.h"
@@ -15,9 +13,7 @@
 namespace layerkit::cli {
 namespace {
 
-struct Options {
-  ImageArgument image;
-  ImageTarget target;
+struct Options : RewriteOptions {
   std::string timestamp;
   std::string owner;
 };
@@ -54,11 +50,9 @@ std::optional<Normalization::Owner> parse_owner(const std::string& text) {
 
 void normalize(Session& session, const Options& options) {
   const Normalization how{latest_time(options.timestamp), parse_owner(options.owner)};
-  const ImageDestination destination(options.target);
-  ProgressLine line;
-  const Context context = line.attach(session.context);
-  const std::shared_ptr<ImageSource> source = open_image(session, options.image, context);
-  destination.put(session, normalize_image(source, how, context), context);
+  rewrite_image(session, options, [&](const auto& source, const Context& context) {
+    return normalize_image(source, how, context);
+  });
 }
 
 }  // namespace
@@ -67,20 +61,18 @@ void add_normalize(CLI::App& app, Session& session) {
   CLI::App* command =
       app.add_subcommand("normalize", "Make layers the same whoever made them, and when")
           ->group(kRewriting);
-  command->footer(
-      std::string("All layers are written anew: sorted, without what they repeat, with numeric "
-                  "owners. Times of files, of the configuration and of the history that lie after "
-                  "the timestamp are lowered to it; without --timestamp that is SOURCE_DATE_EPOCH, "
-                  "and where that is not set they stay.\n\n") +
-      kImageTargetHelp + "\n\n" + kImageArgumentHelp);
   auto options = std::make_shared<Options>();
   command
       ->add_option("--timestamp", options->timestamp,
                    "Latest time: seconds since 1970, or 2024-05-14T01:28:19Z")
       ->type_name("TIME");
   command->add_option("--owner", options->owner, "Owner of all files")->type_name("UID:GID");
-  add_image_target(*command, options->target);
-  add_image_argument(*command, options->image);
+  add_rewrite_options(
+      *command, *options,
+      "All layers are written anew: sorted, without what they repeat, with numeric owners. Times "
+      "of "
+      "files, of the configuration and of the history that lie after the timestamp are lowered to "
+      "it; without --timestamp that is SOURCE_DATE_EPOCH, and where that is not set they stay.");
   command->callback([&session, options] { normalize(session, *options); });
 }
 

@@ -16,7 +16,7 @@ std::string host_side(const PortMapping& port) {
 }
 
 void print_ports(Session& session, const std::string& name, const std::string& asked) {
-  const ContainerStore store(session.store());
+  const ContainerStore store(session.store_with("container", name));
   const ContainerInfo container = store.find(name);
   const auto state = store.state(container.id);
   const bool runs = state && state->status == ContainerStatus::Running;

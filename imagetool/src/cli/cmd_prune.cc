@@ -53,7 +53,7 @@ void prune(Session& session, const PruneOptions& options) {
     filter.add(text, current_time());
   const bool all = options.all || filter.dangling() == false;
   std::uint64_t size = 0;
-  if (options.force || confirm(all)) {
+  if ((options.force || confirm(all)) && session.has_store()) {
     // What killed commands left behind may hold on to layers.
     ContainerStore(session.store()).clean();
     MountTable(session.store()).clean();

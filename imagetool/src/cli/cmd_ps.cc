@@ -66,7 +66,7 @@ class ContainerFilter {
     } else if (key == "id") {
       ids_.push_back(value);
     } else if (key == "ancestor") {
-      images_.push_back(session.store().find(value).image.id().str());
+      images_.push_back(session.store_with("image", value).find(value).image.id().str());
     } else {
       fail(Errc::Invalid, "reading filter {}: only status=, name=, id= and ancestor= are known",
            layerkit::quoted(text));
@@ -122,8 +122,9 @@ ordered_json container_row(const Row& row, bool no_trunc) {
           {"Status", describe_status(row.state)}};
 }
 
-std::vector<Row> select_rows(Session& session, ContainerStore& store, const PsOptions& options) {
-  const ContainerFilter filter(session, options.filters);
+std::vector<Row> select_rows(ContainerStore& store,
+                             const ContainerFilter& filter,
+                             const PsOptions& options) {
   const int last = options.latest ? 1 : options.last;
   const bool only_running = !options.all && last < 0 && !filter.has_status();
   std::vector<Row> rows;
@@ -151,11 +152,13 @@ void print_containers(Session& session, const PsOptions& options) {
        {"Labels", "LABELS"}},
       "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}",
       "ID"};
-  ContainerStore store(session.store());
-  store.clean();
+  const ContainerFilter filter(session, options.filters);
   std::vector<ordered_json> rows;
-  for (const auto& row : select_rows(session, store, options)) {
-    rows.push_back(container_row(row, options.no_trunc));
+  if (session.has_store()) {
+    ContainerStore store(session.store());
+    store.clean();
+    for (const auto& row : select_rows(store, filter, options))
+      rows.push_back(container_row(row, options.no_trunc));
   }
   print(render_listing(kStyle, options.listing, rows));
 }

@@ -34,9 +34,10 @@ void rebase(Session& session, const Options& options) {
 void add_rebase(CLI::App& app, Session& session) {
   CLI::App* command =
       app.add_subcommand("rebase", "Put an image's own layers on another base")->group(kRewriting);
-  command->footer(std::string("The image must begin with all layers of the old base. Its "
-                              "configuration stays as it is.\n\n") +
-                  kImageTargetHelp + "\n\n" + kImageArgumentHelp);
+  command->footer(
+      std::string("The image must begin with all layers of the old base, and both bases "
+                  "must be for its platform. Its configuration stays as it is.\n\n") +
+      kImageTargetHelp + "\n\n" + kImageArgumentHelp);
   auto options = std::make_shared<Options>();
   command->add_option("--old-base", options->old_base, "Image that it was made from")
       ->type_name(kImageArgument)

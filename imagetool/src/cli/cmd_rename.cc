@@ -19,7 +19,7 @@ void add_rename(CLI::App& app, Session& session) {
       ->type_name("NEW_NAME")
       ->required();
   command->callback([&session, options] {
-    ContainerStore store(session.store());
+    ContainerStore store(session.store_with("container", options->container));
     store.rename(store.find(options->container).id, options->new_name);
   });
 }

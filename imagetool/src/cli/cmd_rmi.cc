@@ -7,7 +7,7 @@ namespace layerkit::cli {
 namespace {
 
 void remove_image(Session& session, const std::string& name, bool force) {
-  const ImageStore::Removed removed = session.store().remove(name, force);
+  const ImageStore::Removed removed = session.store_with("image", name).remove(name, force);
   for (const ImageName& untagged : removed.untagged) {
     print_line("Untagged: " + untagged.str());
   }

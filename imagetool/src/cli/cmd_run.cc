@@ -39,8 +39,8 @@ void run(Session& session, const RunOptions& options, const std::string& image) 
                                   .detach_keys = options.detach_keys},
                                  options.tty);
   }
+  ContainerStore store(session.store_with("image", image));
   CidFile cidfile(options.cidfile);
-  ContainerStore store(session.store());
   StartFailure failure = StartFailure::Setup;
   std::optional<ContainerInfo> container;
   try {

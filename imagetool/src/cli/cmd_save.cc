@@ -52,7 +52,7 @@ void save(Session& session, const Options& options) {
     fail(Errc::Invalid, "cowardly refusing to save to a terminal. Use the -o flag or redirect");
   }
   SaveOptions how = save_options(options);
-  ImageStore& store = session.store();
+  ImageStore& store = session.store_with("image", options.images.front());
   std::vector<SaveItem> items;
   for (const std::string& text : options.images) {
     items.push_back(item_for(store, text));

@@ -1,18 +1,15 @@
 #include <memory>
 
 #include "cli/commands.h"
-#include "cli/image_argument.h"
-#include "cli/image_target.h"
-#include "cli/progress_line.h"
+#include "cli/rewritten_image.h"
 #include "layerkit/base/error.h"
+#include "layerkit/base/text.h"
 #include "layerkit/imagetool/image_rewrite.h"
 
 namespace layerkit::cli {
 namespace {
 
-struct Options {
-  ImageArgument image;
-  ImageTarget target;
+struct Options : RewriteOptions {
   std::size_t from = 0;
   std::size_t to = 0;
   std::size_t last = 0;
@@ -45,12 +42,12 @@ Range chosen_range(const Options& options, std::size_t layers) {
 }
 
 void squash(Session& session, const Options& options) {
-  const ImageDestination destination(options.target);
-  ProgressLine line;
-  const Context context = line.attach(session.context);
-  const std::shared_ptr<ImageSource> source = open_image(session, options.image, context);
-  const Range range = chosen_range(options, source->layers());
-  destination.put(session, squash_layers(source, range.begin, range.end, context), context);
+  rewrite_image(session, options, [&](const auto& source, const Context& context) {
+    if (source->layers() == 0)
+      fail(Errc::Invalid, "squashing {}: it has no layers", quoted(options.image.reference));
+    const Range range = chosen_range(options, source->layers());
+    return squash_layers(source, range.begin, range.end, context);
+  });
 }
 
 }  // namespace
@@ -58,10 +55,6 @@ void squash(Session& session, const Options& options) {
 void add_squash(CLI::App& app, Session& session) {
   CLI::App* command =
       app.add_subcommand("squash", "Make several layers of an image into one")->group(kRewriting);
-  command->footer(
-      std::string("Layers are counted as `layers` shows them: from 1, the base. All of them are "
-                  "squashed unless options say which. The history keeps its records.\n\n") +
-      kImageTargetHelp + "\n\n" + kImageArgumentHelp);
   auto options = std::make_shared<Options>();
   CLI::Option* all = command->add_flag("--all", options->all, "Squash all layers (the default)");
   CLI::Option* from = command->add_option("--from", options->from, "Begin with this layer")
@@ -78,8 +71,10 @@ void add_squash(CLI::App& app, Session& session) {
       ->excludes(all);
   all->excludes(from);
   all->excludes(to);
-  add_image_target(*command, options->target);
-  add_image_argument(*command, options->image);
+  add_rewrite_options(
+      *command, *options,
+      "Layers are counted as `layers` shows them: from 1, the base. All of them are "
+      "squashed unless options say which. The history keeps its records.");
   command->callback([&session, options] { squash(session, *options); });
 }
 

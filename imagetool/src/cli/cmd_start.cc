@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/container_operands.h"
 #include "cli/foreground.h"
 #include "cli/output.h"
 #include "layerkit/imagetool/container_run.h"
@@ -17,9 +18,10 @@ struct StartOptions {
 void start_one_attached(Session& session, const StartOptions& options) {
   if (options.containers.size() != 1)
     fail(Errc::Invalid, "you cannot start and attach multiple containers at once");
-  ContainerStore store(session.store());
+  const std::string& name = options.containers.front();
+  ContainerStore store(session.store_with("container", name));
   store.clean();
-  const ContainerInfo container = store.find(options.containers.front());
+  const ContainerInfo container = store.find(name);
   ForegroundChoice choice = options.choice;
   choice.input = choice.input && container.config.open_stdin;
   const Foreground foreground = make_foreground(choice, container.config.tty);
@@ -36,15 +38,14 @@ void start_one_attached(Session& session, const StartOptions& options) {
 }
 
 void start(Session& session, const StartOptions& options) {
-  ContainerStore store(session.store());
-  store.clean();
-  for (const auto& name : options.containers) {
-    session.attempt([&] {
-      flush_output();  // the monitor process must not inherit what was printed
-      start_in_background(store, store.find(name), nullptr, session.context);
-      print_line(name);
-    });
-  }
+  const auto start_one = [&](ContainerStore& store, const ContainerInfo& container,
+                             const std::string& name) {
+    flush_output();  // the monitor process must not inherit what was printed
+    start_in_background(store, container, nullptr, session.context);
+    print_line(name);
+  };
+  work_on_containers(session, options.containers, start_one,
+                     [](ContainerStore& store) { store.clean(); });
 }
 
 }  // namespace

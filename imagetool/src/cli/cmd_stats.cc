@@ -123,7 +123,14 @@ std::string render(const std::vector<ContainerInfo>& selected,
   return render_listing(kStyle, {.quiet = false, .format = options.format}, rows);
 }
 
+/// Without a store: there may be one next time.
+void show_none(Session& session, const StatsOptions& options) {
+  if (!options.containers.empty()) session.store_with("container", options.containers.front());
+  print(render({}, options, {}, {}));
+}
+
 void show(Session& session, const StatsOptions& options) {
+  if (!session.has_store()) return show_none(session, options);
   const ContainerStore store(session.store());
   const std::vector<ContainerInfo> named = find_named(store, options);
   std::vector<ContainerInfo> selected = select(store, options, named);

@@ -147,8 +147,10 @@ void print_usage(Session& session, const DfOptions& options) {
   if (options.verbose && !options.listing.format.empty()) {
     fail(Errc::Invalid, "--verbose and --format cannot be used together");
   }
-  const ContainerStore containers(session.store());
-  const DiskUsage usage = measure_disk_usage(session.store(), containers);
+  DiskUsage usage;
+  if (session.has_store()) {
+    usage = measure_disk_usage(session.store(), ContainerStore(session.store()));
+  }
   if (!options.verbose) return print_summary(usage, options.listing);
   print_images(usage);
   print_containers(usage);

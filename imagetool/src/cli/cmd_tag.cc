@@ -21,7 +21,8 @@ void add_tag(CLI::App& app, Session& session) {
       ->required();
   command->callback([&session, options] {
     const ImageName target = ImageName::parse(options->target);
-    const ImageId image = session.store().find(options->source).image.id();
+    const ImageId image =
+        session.store_with("image", options->source).find(options->source).image.id();
     session.store().set_names({{target, image}});
   });
 }

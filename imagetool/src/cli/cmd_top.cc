@@ -35,7 +35,7 @@ void add_top(CLI::App& app, Session& session) {
   command->add_option(kCommandPositional, options->words, "What to show of them")
       ->type_name("PS_OPTION...");
   command->callback([&session, options] {
-    const ContainerStore store(session.store());
+    const ContainerStore store(session.store_with("container", options->container));
     const ContainerInfo container = store.find(options->container);
     const auto columns = parse_process_columns(session.command_arguments);
     const ProcessTable table = list_container_processes(store, container, columns);

@@ -1,5 +1,6 @@
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "cli/commands.h"
 #include "cli/output.h"
@@ -53,13 +54,14 @@ void add_unmount(CLI::App& app, Session& session) {
       ->type_name("IMAGE|CONTAINER|DIR")
       ->required();
   command->callback([&session, options] {
-    MountTable table(session.store());
+    std::optional<MountTable> table;
+    if (session.has_store()) table.emplace(session.store());
     for (const auto& name : options->names) {
       session.attempt([&] {
-        const auto mounts = find_mounts(session, table, name);
+        const auto mounts = table ? find_mounts(session, *table, name) : std::vector<MountRecord>();
         if (mounts.empty()) fail(Errc::NotFound, "{} is not mounted", layerkit::quoted(name));
         for (const auto& mount : mounts) {
-          table.unmount(mount, options->lazy ? UnmountMode::Lazy : UnmountMode::Now);
+          table->unmount(mount, options->lazy ? UnmountMode::Lazy : UnmountMode::Now);
         }
         print_line(name);
       });

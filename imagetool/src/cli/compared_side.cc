@@ -66,9 +66,9 @@ ComparedSide open_compared_side(Session& session,
                                 const Context& context) {
   ComparedSide side;
   if (text.starts_with(kContainerPrefix)) {
-    side.containers = std::make_unique<ContainerStore>(session.store());
-    const ContainerInfo container =
-        side.containers->find(std::string_view(text).substr(kContainerPrefix.size()));
+    const std::string name = text.substr(kContainerPrefix.size());
+    side.containers = std::make_unique<ContainerStore>(session.store_with("container", name));
+    const ContainerInfo container = side.containers->find(name);
     side.tree = compared_container(*side.containers, container, context);
     return side;
   }

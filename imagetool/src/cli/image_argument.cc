@@ -1,9 +1,5 @@
 #include "cli/image_argument.h"
 
-#include <unistd.h>
-
-#include <cerrno>
-
 #include "cli/commands.h"
 #include "layerkit/base/text.h"
 
@@ -25,12 +21,6 @@ void add_image_argument(CLI::App& command, ImageArgument& argument) {
   command.add_option("image", argument.reference, "Image")->type_name(kImageArgument)->required();
 }
 
-ImageStore& existing_store(Session& session, const std::string& reference) {
-  if (::access(session.root.c_str(), F_OK) != 0 && errno == ENOENT)
-    fail(Errc::NotFound, "No such image: {}", escaped(reference));
-  return session.store();
-}
-
 namespace {
 
 ImageSourceOptions options_of(const ImageArgument& argument) {
@@ -46,7 +36,7 @@ std::unique_ptr<ImageSource> open_image(Session& session,
                                         const Context& context) {
   return open_image_source(
       argument.reference,
-      [&]() -> ImageStore& { return existing_store(session, argument.reference); }, context,
+      [&]() -> ImageStore& { return session.store_with("image", argument.reference); }, context,
       options_of(argument));
 }
 
@@ -55,7 +45,7 @@ std::vector<std::shared_ptr<ImageSource>> open_images(Session& session,
                                                       const Context& context) {
   auto opened = open_image_sources(
       argument.reference,
-      [&]() -> ImageStore& { return existing_store(session, argument.reference); }, context,
+      [&]() -> ImageStore& { return session.store_with("image", argument.reference); }, context,
       options_of(argument));
   return {std::make_move_iterator(opened.begin()), std::make_move_iterator(opened.end())};
 }

@@ -25,9 +25,6 @@ struct ImageArgument {
 CLI::Validator at_least_one();
 /// Declares the operand and --platform.
 void add_image_argument(CLI::App& command, ImageArgument& argument);
-/// The store, unless it is not there: who only looks does not make one. Error{NotFound} that says
-/// that there is no such image as `reference`.
-ImageStore& existing_store(Session& session, const std::string& reference);
 /// Opens all images that it means: see open_image_sources.
 std::vector<std::shared_ptr<ImageSource>> open_images(Session& session,
                                                       const ImageArgument& argument,

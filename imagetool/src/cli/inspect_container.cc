@@ -6,6 +6,7 @@
 namespace layerkit::cli {
 
 std::optional<nlohmann::ordered_json> inspect_container(Session& session, const std::string& name) {
+  if (!session.has_store()) return std::nullopt;
   ContainerStore store(session.store());
   try {
     return inspect_container_json(store, store.find(name));

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/run_app.h"
@@ -31,7 +32,13 @@ struct Session : RunState {
   /// The limit of open files that containers start with when it is not that of this process.
   std::optional<Rlimit> container_descriptors;
 
+  /// Makes one where there is none.
   ImageStore& store();
+  /// Who only looks, or needs what is in it, does not make one.
+  bool has_store() const;
+  /// The store, in which the user means this object; `kind`: "image", "container". Without a store
+  /// Error{NotFound} as for one that lacks it.
+  ImageStore& store_with(std::string_view kind, const std::string& name);
   /// Prints the error as main would and makes the exit code 1, for commands that go on.
   void report(const Error& error);
   /// Runs `work` on one of several objects: its failure is reported and the next one's turn comes.

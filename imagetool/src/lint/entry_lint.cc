@@ -47,6 +47,18 @@ void lint_name(const Entry& entry, Report& report) {
   }
 }
 
+/// `what`: "is written" or "links to".
+void lint_spelling(const std::string& path,
+                   const char* what,
+                   const std::string& spelled,
+                   Report& report) {
+  const auto found = [&] { return fmt::format("{} {} {}", quoted(path), what, quoted(spelled)); };
+  if (spelled.starts_with('/')) report.add(rule("name-absolute"), path, found());
+  if (std::ranges::count(split(spelled, '/'), std::string_view("..")) > 0) {
+    report.add(rule("name-dot-dot"), path, found());
+  }
+}
+
 void lint_owner(const Entry& entry, Report& report) {
   const std::uint32_t highest = std::max(entry.uid, entry.gid);
   if (highest <= kMaxUsualId) return;
@@ -121,13 +133,15 @@ bool is_aufs_metadata(const RelPath& path) {
   });
 }
 
-void lint_entry(const Entry& entry, Report& report) {
+void lint_entry(const Entry& entry, const TarNames& names, Report& report) {
   const std::string path = entry.path.absolute();
   if (is_aufs_metadata(entry.path)) {
     report.add(rule("aufs-metadata"), path, fmt::format("{} is a file of AUFS", quoted(path)));
     return;
   }
   lint_name(entry, report);
+  lint_spelling(path, "is written", names.name, report);
+  if (entry.hard_link_target) lint_spelling(path, "links to", names.link_name, report);
   if (entry.path.name().starts_with(kWhiteoutPrefix)) {
     if (entry.type == FileType::Regular && entry.size == 0 && !entry.hard_link_target) return;
     report.add(rule("odd-whiteout"), path,

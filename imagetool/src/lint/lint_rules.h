@@ -29,7 +29,13 @@ inline constexpr std::array kRules = {
              "keeps it."},
     LintRule{"missing-parent", LintSeverity::Warning,
              "A directory that no layer has an entry of; tools give it different attributes."},
+    LintRule{
+        "name-absolute", LintSeverity::Warning,
+        "A name or the target of a hard link that begins with a slash; tools strip it, or take "
+        "it for a path of theirs."},
     LintRule{"name-control", LintSeverity::Warning, "Control characters in a name."},
+    LintRule{"name-dot-dot", LintSeverity::Warning,
+             "A name or the target of a hard link with '..' in it; several tools refuse it."},
     LintRule{"name-not-utf8", LintSeverity::Warning, "A name that is not UTF-8."},
     LintRule{"odd-owner", LintSeverity::Warning,
              "An owner or group above 65535, which rootless containers usually cannot have."},

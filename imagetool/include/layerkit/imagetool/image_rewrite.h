@@ -88,7 +88,7 @@ SaveItem drop_layer(const std::shared_ptr<ImageSource>& source,
 
 /// The layers that `source` has on top of those of `old_base`, on top of those of `new_base`, with
 /// the config of `source`. Throws Error{Invalid} when `source` does not begin with all layers of
-/// `old_base`.
+/// `old_base`, or when a base is for another system or architecture.
 SaveItem rebase_image(const std::shared_ptr<ImageSource>& source,
                       const std::shared_ptr<ImageSource>& old_base,
                       const std::shared_ptr<ImageSource>& new_base,
@@ -96,8 +96,8 @@ SaveItem rebase_image(const std::shared_ptr<ImageSource>& source,
 
 /// Without some paths and all below them: the layers that hold them, or hide something there, are
 /// written anew without. A hard link to a removed name becomes the file. Throws Error{NotFound} for
-/// a path that no layer has, Error{Invalid} when something else would change: layers above went
-/// through a removed symlink.
+/// a path that no layer has, Error{Invalid} when something else would change, or a layer would have
+/// a removed path again: layers above went through a removed symlink.
 SaveItem remove_paths(const std::shared_ptr<ImageSource>& source,
                       const std::vector<RelPath>& paths,
                       const Context& context);

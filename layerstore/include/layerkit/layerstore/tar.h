@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "layerkit/layerstore/layer_stream.h"
@@ -52,12 +53,20 @@ struct TarExtent {
   bool operator==(const TarExtent&) const = default;
 };
 
+/// The names of an entry as the archive spells them, after extended headers had their say.
+struct TarNames {
+  std::string name;
+  std::string link_name;
+};
+
 /// A tar as a layer.
 class TarLayerReader : public LayerReader {
  public:
   /// Where the contents of the entry are that `next()` just returned, before any of them is read;
   /// what is between the extents of a sparse file is zeros.
   virtual std::vector<TarExtent> extents() const = 0;
+  /// Of the entry that `next()` just returned, which has canonical paths.
+  virtual const TarNames& names() const = 0;
 };
 
 /// Reads v7, ustar, pax, GNU (long names, base-256 numbers, sparse 0.0, 0.1, 1.0 and old) and
