@@ -8,6 +8,7 @@ import argparse
 import hashlib
 import io
 import json
+import multiprocessing
 import os
 import random
 import subprocess
@@ -88,9 +89,8 @@ def write_image(path, layers):
 
 
 def write_pair(directory, name, files):
-    """Two images that differ in one file of a hundred."""
+    """Two images, a.tar and b.tar, that differ in one file of a hundred."""
     changed = set(random.Random(2).sample(range(files), files // 100))
-    paths = []
     for side, differs in (("a", set()), ("b", changed)):
         if name == "layers":
             part = Shape("plain", files // 20)
@@ -99,9 +99,7 @@ def write_pair(directory, name, files):
         else:
             # Of a single layer there would be nothing to squash.
             tars = [layer(Shape(name, files), differs), layer(Shape("plain", 10), set(), "etc/")]
-        paths.append(os.path.join(directory, f"{side}.tar"))
-        write_image(paths[-1], tars)
-    return paths
+        write_image(os.path.join(directory, f"{side}.tar"), tars)
 
 
 def commands(program, first, second, out):
@@ -143,7 +141,13 @@ def run(command, out):
 
 
 def measure(arguments, shape, files, directory):
-    first, second = write_pair(directory, shape, files)
+    # A process begins with the peak of the one that starts it: that one has to stay small.
+    maker = multiprocessing.Process(target=write_pair, args=(directory, shape, files))
+    maker.start()
+    maker.join()
+    if maker.exitcode != 0:
+        sys.exit("making images failed")
+    first, second = (os.path.join(directory, side + ".tar") for side in "ab")
     out = os.path.join(directory, "out.tar")
     with open(out + ".layer", "wb") as file:
         file.write(layer(Shape("plain", 10), set(), "appended/"))
