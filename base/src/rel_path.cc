@@ -49,12 +49,13 @@ std::vector<std::string_view> RelPath::components() const {
 }
 
 RelPath RelPath::operator/(std::string_view name) const {
-  constexpr std::string_view kForbidden("/\0", 2);
-  if (name.empty() || name == "." || name == ".." ||
-      name.find_first_of(kForbidden) != std::string_view::npos) {
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string_view::npos ||
+      name.find('\0') != std::string_view::npos) {
     fail(Errc::Invalid, "reading name {}: it is not one path component", quoted(name));
   }
-  std::string path = path_;
+  std::string path;
+  path.reserve(path_.size() + 1 + name.size());
+  path = path_;
   if (!path.empty()) path += '/';
   path += name;
   return RelPath(std::move(path));

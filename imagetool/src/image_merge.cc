@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <set>
 #include <utility>
 
 #include "image_layers.h"
@@ -149,10 +148,12 @@ void ConflictSearch::unite_files(const RelPath& path,
 
 void ConflictSearch::go_down(const RelPath& path, const std::vector<MergeCandidate>& directories) {
   context_.check_interrupted();
-  std::set<std::string> names;
+  std::vector<std::string> names;
   for (const MergeCandidate& directory : directories) {
-    for (std::string& name : sides_[directory.side].tree->list(path))
-      names.insert(std::move(name));
+    const std::vector<std::string> more = sides_[directory.side].tree->list(path);
+    std::vector<std::string> both;
+    std::ranges::set_union(names, more, std::back_inserter(both));
+    names = std::move(both);
   }
   for (const std::string& name : names) {
     const RelPath child = path / name;

@@ -24,6 +24,7 @@ std::optional<std::size_t> layer_with(const MergeSide& side, const RelPath& path
 }  // namespace
 
 bool MergeSide::has_same_object(const MergeSide& other, const RelPath& path) const {
+  if (std::min(shared, other.shared) == 0) return false;
   const auto layer = layer_with(*this, path);
   return layer && *layer < std::min(shared, other.shared) && layer == layer_with(other, path);
 }
@@ -144,7 +145,7 @@ bool MergedTree::is_of_first(const RelPath& path) const {
 std::vector<std::size_t> MergedTree::sides_with(const RelPath& directory) const {
   {
     const std::lock_guard lock(mutex_);
-    if (known_ == directory) return known_sides_;
+    if (go_to(directory)) return known_.back().second;
   }
   std::vector<std::size_t> sides;
   if (directory.is_root()) {
@@ -155,9 +156,16 @@ std::vector<std::size_t> MergedTree::sides_with(const RelPath& directory) const 
       sides.push_back(candidate.side);
   }
   const std::lock_guard lock(mutex_);
-  known_ = directory;
-  known_sides_ = sides;
+  if (!go_to(directory)) known_.emplace_back(directory, sides);
   return sides;
+}
+
+/// Forgets what is neither the directory nor above it; whether it is known itself. REQUIRES: the
+/// lock.
+bool MergedTree::go_to(const RelPath& directory) const {
+  while (!known_.empty() && !known_.back().first.contains(directory))
+    known_.pop_back();
+  return !known_.empty() && known_.back().first == directory;
 }
 
 /// Whoever looks something up often asks at once what else is known of it.

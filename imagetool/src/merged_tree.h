@@ -91,6 +91,7 @@ class MergedTree final : public LayerTree {
 
  private:
   std::vector<std::size_t> sides_with(const RelPath& directory) const;
+  bool go_to(const RelPath& directory) const;
   std::shared_ptr<const std::vector<MergeCandidate>> candidates(const RelPath& path) const;
 
   std::vector<MergeSide> sides_;
@@ -98,9 +99,8 @@ class MergedTree final : public LayerTree {
   UnitedFiles files_;
   Context context_;
   mutable std::mutex mutex_;
-  /// The directory asked about last, and the trees that have a part in it.
-  mutable std::optional<RelPath> known_;
-  mutable std::vector<std::size_t> known_sides_;
+  /// The directory asked about last and some above it, each with the trees that have a part in it.
+  mutable std::vector<std::pair<RelPath, std::vector<std::size_t>>> known_;
   /// The path asked about last, and what the trees have there.
   mutable std::optional<RelPath> known_path_;
   mutable std::shared_ptr<const std::vector<MergeCandidate>> known_candidates_;

@@ -46,8 +46,11 @@ class Trees {
   const LayerTree& after() const noexcept { return *after_; }
 
   std::vector<Pair> names(const RelPath& directory, bool is_in_before) const;
-  /// Whether a file that is no directory, and stands on both sides, is the same.
-  bool is_same_file(const Entry& before, const Entry& after) const;
+  /// Whether a file that is no directory, and stands on both sides, is the same. `new_file`: which
+  /// one it is in `after`.
+  bool is_same_file(const Entry& before,
+                    const Entry& after,
+                    const std::optional<FileIdentity>& new_file) const;
 
  private:
   std::shared_ptr<const LayerTree> before_;
@@ -71,9 +74,10 @@ std::vector<Pair> Trees::names(const RelPath& directory, bool is_in_before) cons
   return result;
 }
 
-bool Trees::is_same_file(const Entry& before, const Entry& after) const {
+bool Trees::is_same_file(const Entry& before,
+                         const Entry& after,
+                         const std::optional<FileIdentity>& new_file) const {
   const auto old_file = before_->identity(before.path);
-  const auto new_file = after_->identity(after.path);
   if (old_file && new_file && old_file->is_same_file(*new_file)) return true;
   // Of one with several names it would have to be known that all of them are the same.
   if (old_file || new_file || before != after) return false;
@@ -102,7 +106,9 @@ class DifferenceReader final : public LayerReader {
   std::optional<Entry> next_removed(Level& level);
   std::optional<Entry> next_object(Level& level);
   std::optional<Entry> enter(Entry entry, const std::optional<Entry>& before);
-  bool is_unchanged(const Entry& before, const Entry& after) const;
+  bool is_unchanged(const Entry& before,
+                    const Entry& after,
+                    const std::optional<FileIdentity>& file) const;
   bool is_known_same(const Pair& pair, const RelPath& path) const {
     return pair.before && pair.after && known_same_ && known_same_(path);
   }
@@ -129,13 +135,17 @@ void DifferenceReader::find_changed_links(const RelPath& directory, bool is_in_b
     if (is_known_same(pair, path)) continue;
     const auto after = trees_.after().lookup(path);
     if (!after) continue;
-    const auto before = pair.before ? trees_.before().lookup(path) : std::nullopt;
+    const auto old_entry = [&] {
+      return pair.before ? trees_.before().lookup(path) : std::nullopt;
+    };
     if (after->is_directory()) {
+      const auto before = old_entry();
       find_changed_links(path, before && before->is_directory());
       continue;
     }
     const auto file = trees_.after().identity(path);
     if (!file) continue;
+    const auto before = old_entry();
     const bool comparable = before && !before->is_directory();
     const auto old = comparable ? trees_.before().identity(path) : std::nullopt;
     if (!old || !old->is_same_file(*file)) changed_links_.insert(key_of(*file));
@@ -200,8 +210,9 @@ std::optional<Entry> DifferenceReader::next_object(Level& level) {
     context_.warn(fmt::format("leaving out {}: a layer cannot hold a socket", quoted(path.str())));
     return std::nullopt;
   }
-  if (before && is_unchanged(*before, *after)) return std::nullopt;
-  links_.resolve(*after, trees_.after().identity(path));
+  const auto file = trees_.after().identity(path);
+  if (before && is_unchanged(*before, *after, file)) return std::nullopt;
+  links_.resolve(*after, file);
   return after;
 }
 
@@ -218,11 +229,12 @@ std::optional<Entry> DifferenceReader::enter(Entry entry, const std::optional<En
   return entry;
 }
 
-bool DifferenceReader::is_unchanged(const Entry& before, const Entry& after) const {
+bool DifferenceReader::is_unchanged(const Entry& before,
+                                    const Entry& after,
+                                    const std::optional<FileIdentity>& file) const {
   if (before.is_directory()) return false;
-  const auto file = trees_.after().identity(after.path);
   if (file && changed_links_.contains(key_of(*file))) return false;
-  return trees_.is_same_file(before, after);
+  return trees_.is_same_file(before, after, file);
 }
 
 ByteSource& DifferenceReader::contents() {

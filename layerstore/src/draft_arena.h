@@ -37,9 +37,13 @@ class DraftArena final : public std::pmr::memory_resource {
     Free* next;
   };
 
-  static constexpr unsigned kStepsPerLook = 8;
+  static constexpr unsigned kStepsPerLook = 16;
   static constexpr std::size_t kAlign = alignof(std::max_align_t);
   static constexpr std::size_t kMaxKept = 4096;
+  /// Pages of files that the process may have mapped before the arena lets go of its own; in any
+  /// case the arena may have so many.
+  static constexpr std::uint64_t kMaxResident = std::uint64_t{16} << 20;
+  static constexpr std::uint64_t kLeastResident = std::uint64_t{8} << 20;
 
   void* do_allocate(std::size_t bytes, std::size_t alignment) override;
   void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override;
@@ -65,6 +69,10 @@ class DraftArena final : public std::pmr::memory_resource {
   std::array<Free*, kMaxKept / kAlign + 1> free_{};  ///< by size
   unsigned steps_ = 0;
   Fd statm_;  ///< of this process
+  unsigned looks_ = 0;
+  std::uint64_t limit_ = kMaxResident;  ///< bytes of files that may be mapped
+  std::uint64_t allowed_ = 0;           ///< more than were when that was measured last
+  std::uint64_t faults_ = 0;            ///< there were until then
 };
 
 }  // namespace layerkit

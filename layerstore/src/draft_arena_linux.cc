@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,8 +20,17 @@ constexpr std::size_t kMemoryPiece = std::size_t{256} << 10;
 /// The file grows by so much, and is mapped in windows of so much address space.
 constexpr std::size_t kFilePiece = std::size_t{4} << 20;
 constexpr std::size_t kWindow = std::size_t{256} << 20;
-/// Pages of files that may be mapped before the arena lets go of its own.
-constexpr std::uint64_t kMaxResident = std::uint64_t{16} << 20;
+/// What a page fault maps at most, as Linux does it: neighbours that are in memory come along.
+constexpr std::uint64_t kMaxFault = std::uint64_t{64} << 10;
+/// After so many looks the process's memory is looked at whatever the faults say.
+constexpr unsigned kLooksPerMeasurement = 64;
+
+/// Page faults of this process that needed no disk.
+std::uint64_t minor_faults() noexcept {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::uint64_t>(usage.ru_minflt);
+}
 
 /// Bytes of this process's memory that are mapped from files: the second number that is resident
 /// in /proc/self/statm (proc(5)), approximately. 0 when it cannot be read.
@@ -113,13 +123,25 @@ void DraftArena::grow_file(std::size_t bytes) {
   file_bytes_ += piece;
 }
 
+/// Memory is measured when there were enough faults to have filled it: that costs a tenth.
 void DraftArena::look() {
   // Opening it costs twice what reading it does.
   if (!statm_) statm_ = Fd(::open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
-  if (resident_file_bytes(statm_.get()) < kMaxResident) return;
-  // Of a shared mapping only the way to the pages goes; what they hold is the file's (madvise(2)).
-  for (void* window : windows_)
-    ::madvise(window, kWindow, MADV_DONTNEED);
+  const std::uint64_t faults = minor_faults();
+  const bool is_due = ++looks_ % kLooksPerMeasurement == 0;
+  if (!is_due && (faults - faults_) * kMaxFault < allowed_) return;
+  faults_ = faults;
+  std::uint64_t resident = resident_file_bytes(statm_.get());
+  if (resident >= limit_) {
+    // Of a shared mapping only the way to the pages goes; what they hold is the file's
+    // (madvise(2)).
+    for (void* window : windows_)
+      ::madvise(window, kWindow, MADV_DONTNEED);
+    resident = resident_file_bytes(statm_.get());
+    // What others have mapped stays, and must not make the arena let go again at once.
+    limit_ = std::max(kMaxResident, resident + kLeastResident);
+  }
+  allowed_ = limit_ - resident;
 }
 
 }  // namespace layerkit

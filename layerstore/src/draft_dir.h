@@ -10,7 +10,7 @@
 
 namespace layerkit {
 
-struct DraftFile;
+struct FileName;
 
 /// What a directory of a diff under construction shows of the layers below.
 enum class Below {
@@ -48,14 +48,14 @@ struct DirAttributes {
 /// A claimed directory's ancestors are claimed. `special` is empty unless `below` is Merged.
 struct DraftDir {
   explicit DraftDir(std::pmr::memory_resource* arena)
-      : children(arena), special(arena), files(arena), xattrs(arena) {}
+      : children(arena), special(arena), xattrs(arena) {}
 
   DraftDir* parent = nullptr;  ///< null for the root
   std::string_view name;       ///< points into the parent's `children`
   std::pmr::map<std::pmr::string, DraftDir*, std::less<>> children;
   std::pmr::map<std::pmr::string, NameState, std::less<>> special;
-  /// Of MemoryFiles only; empty where the files are in a diff directory.
-  std::pmr::map<std::pmr::string, DraftFile*, std::less<>> files;
+  /// The first of its files' names; null where the files are in a diff directory.
+  FileName* files = nullptr;
   // What the entry said; meaningful when `claim` is Entry.
   std::uint32_t mode = 0;
   std::uint32_t uid = 0;

@@ -1,15 +1,14 @@
 #include "layerkit/layerstore/layer_outline.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
 #include <utility>
 
-#include "diff_object.h"
-#include "layer_applier.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/text.h"
 #include "memory_files.h"
 #include "outline_tree.h"
-#include "packed_xattrs.h"
 
 namespace layerkit {
 namespace {
@@ -59,153 +58,124 @@ std::size_t ExtentSource::read_extent(std::span<std::byte> buffer) {
 /// A directory of an outline.
 class OutlineDir final : public LayerDir {
  public:
-  OutlineDir(const OutlineTree& tree, const DraftDir& dir, RelPath path)
-      : tree_(tree), dir_(dir), path_(std::move(path)) {}
+  OutlineDir(const OutlineTable& table, const OutlineChildren& children, RelPath path)
+      : table_(table), children_(children), path_(std::move(path)) {}
 
-  std::optional<LayerChild> find(std::string_view name) const override {
-    return tree_.child(dir_, path_, name);
-  }
-  std::vector<LayerName> list() const override { return tree_.names(dir_); }
+  std::optional<LayerChild> find(std::string_view name) const override;
+  std::vector<LayerName> list() const override { return table_.names(children_); }
 
  private:
-  const OutlineTree& tree_;
-  const DraftDir& dir_;
+  const OutlineTable& table_;
+  OutlineChildren children_;
   RelPath path_;
+  mutable std::atomic<std::uint32_t> guess_ = 0;
 };
+
+std::optional<LayerChild> OutlineDir::find(std::string_view name) const {
+  std::uint32_t guess = guess_.load(std::memory_order_relaxed);
+  const auto item = table_.find(children_, name, guess);
+  guess_.store(guess, std::memory_order_relaxed);
+  if (!item) return std::nullopt;
+  LayerChild child{table_.entry(*item, path_ / name), nullptr};
+  if (item->record.is_directory()) {
+    child.directory = std::make_shared<OutlineDir>(table_, item->record.children, child.entry.path);
+  }
+  return child;
+}
 
 }  // namespace
 
-void OutlineTree::read(ByteSource& tar, const TarLimits& limits, DiffFormat format) {
+void OutlineTree::read(ByteSource& tar,
+                       const Context& context,
+                       const TarLimits& limits,
+                       DiffFormat format,
+                       const UseDraft& use) {
   const auto reader = make_tar_reader(tar, TarDialect::Layer, limits);
-  MemoryFiles files(arena_, [&reader] { return reader->extents(); });
+  DraftArena arena(temporary_->get(), kMaxMemory);
+  MemoryFiles files(arena, [&reader] { return reader->extents(); });
   const BeforeRemoval nothing_to_keep;
-  LayerApplier layer(arena_, files, lower_, context_, nothing_to_keep, format, limits.entries);
+  LayerApplier layer(arena, files, lower_, context, nothing_to_keep, format, limits.entries);
   while (const auto entry = reader->next()) {
-    context_.check_interrupted();
+    context.check_interrupted();
     layer.add(*entry, reader->contents());
   }
   layer.finish();
-  root_ = &layer.root();
-  root_is_opaque_ = layer.hides_everything_below();
-  content_bytes_ = layer.content_bytes();
+  if (use) use(layer, arena);
+  table_.write(layer.root(), layer.hides_everything_below(), [&] { arena.tidy(); });
 }
 
-const DraftDir* OutlineTree::find_dir(const RelPath& path) const {
-  const DraftDir* dir = root_;
-  for (const std::string_view name : path.components()) {
-    dir = dir->child(name);
-    if (dir == nullptr || !dir->made) return nullptr;
+/// Makes `last_` the directory. False when there is none; `last_` is then one above it.
+bool OutlineTree::go_to(const RelPath& directory) const {
+  if (!last_.way.empty() && last_.path == directory) return true;
+  Last at = std::exchange(last_, {});  // a failure leaves nothing half
+  const std::vector<std::string_view> names = directory.components();
+  if (at.way.empty()) {
+    at.way.push_back(table_.root().record.children);
+  } else {
+    const auto ends = std::ranges::mismatch(names, at.path.components());
+    at.way.resize(1 + static_cast<std::size_t>(ends.in1 - names.begin()));
   }
-  return dir;
-}
-
-const DraftFile* OutlineTree::find_file(const RelPath& path) const {
-  const DraftDir* dir = path.is_root() ? nullptr : find_dir(path.parent());
-  if (dir == nullptr) return nullptr;
-  const auto file = dir->files.find(path.name());
-  return file == dir->files.end() ? nullptr : file->second;
-}
-
-Entry OutlineTree::entry_of(const DraftDir& dir, RelPath path) const {
-  Entry entry;
-  entry.path = std::move(path);
-  entry.type = FileType::Directory;
-  entry.mode = dir.mode;
-  entry.uid = dir.uid;
-  entry.gid = dir.gid;
-  entry.mtime = dir.mtime;
-  entry.xattrs = decode_xattrs(std::string_view(dir.xattrs));
-  const bool opaque = dir.is_root() ? root_is_opaque_ : dir.opaque;
-  if (opaque) entry.hides = Hides::Below;
-  return entry;
-}
-
-Entry OutlineTree::entry_of(const DraftFile& file, RelPath path) const {
-  Entry entry;
-  entry.path = std::move(path);
-  entry.type = file.type;
-  // As Linux shows it of every symlink.
-  entry.mode = file.type == FileType::Symlink ? 0777 : file.mode;
-  entry.uid = file.uid;
-  entry.gid = file.gid;
-  entry.size = file.size;
-  entry.mtime = file.mtime;
-  entry.device_major = file.device_major;
-  entry.device_minor = file.device_minor;
-  if (file.type == FileType::Symlink) entry.symlink_target = file.text;
-  entry.xattrs = decode_xattrs(std::string_view(file.xattrs));
-  return entry;
-}
-
-std::optional<LayerChild> OutlineTree::child(const DraftDir& dir,
-                                             const RelPath& dir_path,
-                                             std::string_view name) const {
-  tidy();
-  if (const DraftDir* own = dir.child(name); own != nullptr && own->made) {
-    RelPath path = dir_path / name;
-    return LayerChild{entry_of(*own, path), std::make_shared<OutlineDir>(*this, *own, path)};
+  at.guess = 0;
+  at.path = directory;
+  for (std::size_t i = at.way.size() - 1; i < names.size(); ++i) {
+    std::uint32_t guess = 0;
+    const auto item = table_.find(at.way.back(), names[i], guess);
+    if (!item || !item->record.is_directory()) {
+      const auto above = static_cast<std::size_t>(names[i].data() - directory.str().data());
+      at.path = RelPath::parse(std::string_view(directory.str()).substr(0, above));
+      last_ = std::move(at);
+      return false;
+    }
+    at.way.push_back(item->record.children);
   }
-  if (const auto file = dir.files.find(name); file != dir.files.end()) {
-    return LayerChild{entry_of(*file->second, dir_path / name), nullptr};
-  }
-  if (dir.is(name, NameState::WhitedOut)) return LayerChild{whiteout_of(dir_path / name), nullptr};
-  return std::nullopt;
+  last_ = std::move(at);
+  return true;
 }
 
-std::vector<LayerName> OutlineTree::names(const DraftDir& dir) const {
-  tidy();
-  std::vector<LayerName> names;
-  for (const auto& [name, own] : dir.children) {
-    if (own->made) names.push_back({std::string(name), false});
-  }
-  for (const auto& [name, file] : dir.files)
-    names.push_back({std::string(name), false});
-  for (const auto& [name, state] : dir.special) {
-    if (state == NameState::WhitedOut) names.push_back({std::string(name), true});
-  }
-  std::ranges::sort(names, {}, &LayerName::name);
-  return names;
+std::optional<OutlineTable::Item> OutlineTree::find(const RelPath& path) const {
+  if (path.is_root()) return table_.root();
+  const std::lock_guard lock(mutex_);
+  if (!go_to(path.parent())) return std::nullopt;
+  return table_.find(last_.way.back(), path.name(), last_.guess);
 }
 
 std::optional<Entry> OutlineTree::lookup(const RelPath& path) const {
-  if (path.is_root()) return entry_of(*root_, path);
-  const DraftDir* dir = find_dir(path.parent());
-  if (dir == nullptr) return std::nullopt;
-  auto found = child(*dir, path.parent(), path.name());
-  if (!found) return std::nullopt;
-  return std::move(found->entry);
+  const auto item = find(path);
+  if (!item) return std::nullopt;
+  return table_.entry(*item, path);
 }
 
 std::vector<std::string> OutlineTree::list(const RelPath& path) const {
-  const DraftDir* dir = find_dir(path);
-  if (dir == nullptr) {
+  const auto item = find(path);
+  if (!item || !item->record.is_directory()) {
     fail(Errc::NotFound, "listing {}: it is not a directory", quoted(path.absolute()));
   }
   std::vector<std::string> result;
-  for (LayerName& name : names(*dir))
+  for (LayerName& name : table_.names(item->record.children))
     result.push_back(std::move(name.name));
   return result;
 }
 
 std::unique_ptr<ByteSource> OutlineTree::open(const RelPath& path) const {
-  const DraftFile* file = find_file(path);
-  if (file == nullptr || file->type != FileType::Regular) {
+  const auto item = find(path);
+  if (!item || item->record.is_whiteout || item->record.type != FileType::Regular) {
     fail(Errc::NotFound, "reading {}: it is not a regular file", quoted(path.absolute()));
   }
-  if (file->is_lower) return lower_->open(RelPath::parse(file->text));
-  return std::make_unique<ExtentSource>(
-      bytes_, std::vector<TarExtent>(file->extents.begin(), file->extents.end()), file->size);
+  if (item->record.is_lower) return lower_->open(RelPath::parse(table_.text(*item)));
+  return std::make_unique<ExtentSource>(bytes_, table_.extents(*item), item->record.size);
 }
 
 std::optional<FileIdentity> OutlineTree::identity(const RelPath& path) const {
-  const DraftFile* file = find_file(path);
-  if (file == nullptr) fail(Errc::NotFound, "reading {}: no such file", quoted(path.absolute()));
-  if (file->links < 2) return std::nullopt;
-  return FileIdentity{this, file->number, file->links};
+  const auto item = find(path);
+  if (!item || item->record.is_whiteout || item->record.is_directory()) {
+    fail(Errc::NotFound, "reading {}: no such file", quoted(path.absolute()));
+  }
+  if (item->record.links < 2) return std::nullopt;
+  return FileIdentity{this, item->record.number, item->record.links};
 }
 
 std::shared_ptr<const LayerDir> OutlineTree::root_dir() const {
-  return std::make_shared<OutlineDir>(*this, *root_, RelPath());
+  return std::make_shared<OutlineDir>(table_, table_.root().record.children, RelPath());
 }
 
 std::shared_ptr<const LayerTree> outline_layer(ByteSource& tar,
@@ -214,9 +184,9 @@ std::shared_ptr<const LayerTree> outline_layer(ByteSource& tar,
                                                std::shared_ptr<const Fd> temporary,
                                                const Context& context,
                                                const TarLimits& limits) {
-  auto tree = std::make_shared<OutlineTree>(std::move(lower), std::move(bytes),
-                                            std::move(temporary), context);
-  tree->read(tar, limits);
+  auto tree =
+      std::make_shared<OutlineTree>(std::move(lower), std::move(bytes), std::move(temporary));
+  tree->read(tar, context, limits);
   return tree;
 }
 

@@ -11,7 +11,7 @@ namespace layerkit {
 bool MemoryFiles::make_dir(DraftDir& dir) {
   if (dir.made) return true;
   need(*dir.parent);
-  if (dir.parent->files.contains(dir.name)) return false;
+  if (names_.find(*dir.parent, dir.name) != nullptr) return false;
   dir.made = true;
   return true;
 }
@@ -23,8 +23,8 @@ void MemoryFiles::need(DraftDir& dir) {
 void MemoryFiles::remove_dir(DraftDir& dir) {
   for (const auto& [name, child] : dir.children)
     remove_dir(*child);
-  while (!dir.files.empty()) {
-    drop_name(dir.files, dir.files.begin());
+  while (dir.files != nullptr) {
+    drop_name(*dir.files);
     arena_.tidy();
   }
 }
@@ -42,13 +42,13 @@ void MemoryFiles::finish_dir(DraftDir& dir,
 }
 
 std::optional<FileType> MemoryFiles::type_at(DraftDir& dir, std::string_view name) {
-  const auto found = dir.files.find(name);
-  if (found == dir.files.end()) return std::nullopt;
-  return found->second->type;
+  const FileName* found = names_.find(dir, name);
+  if (found == nullptr) return std::nullopt;
+  return found->file->type;
 }
 
 std::string MemoryFiles::link_target(DraftDir& dir, std::string_view name) {
-  return std::string(dir.files.find(name)->second->text);
+  return std::string(file_at(dir, name).text);
 }
 
 DraftFiles::Outcome MemoryFiles::create(DraftDir& dir,
@@ -56,8 +56,8 @@ DraftFiles::Outcome MemoryFiles::create(DraftDir& dir,
                                         const Entry& entry,
                                         ByteSource& /*contents*/) {
   need(dir);
-  if (dir.files.contains(std::string_view(name))) return Outcome::Exists;
-  add_name(dir.files, name, make(entry));
+  if (names_.find(dir, name) != nullptr) return Outcome::Exists;
+  add_name(dir, name, make(entry));
   return Outcome::Created;
 }
 
@@ -105,7 +105,7 @@ void MemoryFiles::copy_up(DraftDir& dir,
     file.text = path_of(dir, name).str();
     file.extents.clear();
   }
-  add_name(dir.files, name, file);
+  add_name(dir, name, file);
 }
 
 bool MemoryFiles::link(DraftDir& from,
@@ -113,18 +113,18 @@ bool MemoryFiles::link(DraftDir& from,
                        DraftDir& dir,
                        const std::string& name) {
   need(dir);
-  return add_name(dir.files, name, *from.files.find(std::string_view(from_name))->second);
+  return add_name(dir, name, file_at(from, from_name));
 }
 
 void MemoryFiles::update(DraftDir& dir, const std::string& name, const Entry& entry) {
-  DraftFile& file = *dir.files.find(std::string_view(name))->second;
+  DraftFile& file = file_at(dir, name);
   Entry header = entry;
   header.xattrs.merge(decode_xattrs(std::string_view(file.xattrs)));
   set_attributes(file, header);
 }
 
 void MemoryFiles::remove_file(DraftDir& dir, std::string_view name) {
-  drop_name(dir.files, dir.files.find(name));
+  drop_name(*names_.find(dir, name));
 }
 
 void MemoryFiles::white_out(DraftDir& dir, const std::string& /*name*/) {
@@ -132,36 +132,49 @@ void MemoryFiles::white_out(DraftDir& dir, const std::string& /*name*/) {
 }
 
 void MemoryFiles::add_aside(const Entry& entry, ByteSource& /*contents*/) {
-  if (const auto old = aside_.find(entry.path.name()); old != aside_.end()) drop_name(aside_, old);
-  add_name(aside_, entry.path.name(), make(entry));
+  keep_aside(entry.path, make(entry));
 }
 
 void MemoryFiles::link_aside(DraftDir& from, const std::string& from_name, const RelPath& path) {
-  DraftFile& file = *from.files.find(std::string_view(from_name))->second;
-  if (const auto old = aside_.find(path.name()); old != aside_.end()) drop_name(aside_, old);
-  add_name(aside_, path.name(), file);
+  keep_aside(path, file_at(from, from_name));
+}
+
+void MemoryFiles::keep_aside(const RelPath& path, DraftFile& file) {
+  ++file.links;
+  if (const auto old = aside_.find(path.name()); old != aside_.end()) drop_aside(old);
+  aside_.emplace(std::pmr::string(path.name(), &arena_), &file);
 }
 
 bool MemoryFiles::link_from_aside(const RelPath& path, DraftDir& dir, const std::string& name) {
   need(dir);
-  return add_name(dir.files, name, *aside_.find(path.name())->second);
+  return add_name(dir, name, *aside_.find(path.name())->second);
 }
 
 void MemoryFiles::drop_aside() {
   while (!aside_.empty())
-    drop_name(aside_, aside_.begin());
+    drop_aside(aside_.begin());
 }
 
-bool MemoryFiles::add_name(Names& names, std::string_view name, DraftFile& file) {
-  if (!names.emplace(std::pmr::string(name, &arena_), &file).second) return false;
+void MemoryFiles::drop_aside(Aside::iterator at) {
+  DraftFile& file = *at->second;
+  aside_.erase(at);
+  unlink(file);
+}
+
+bool MemoryFiles::add_name(DraftDir& dir, std::string_view name, DraftFile& file) {
+  if (!names_.add(dir, name, file)) return false;
   ++file.links;
   return true;
 }
 
-void MemoryFiles::drop_name(Names& names, Names::iterator at) {
-  DraftFile* file = at->second;
-  names.erase(at);
-  if (--file->links == 0) std::pmr::polymorphic_allocator<>(&arena_).delete_object(file);
+void MemoryFiles::drop_name(FileName& name) {
+  DraftFile& file = *name.file;
+  names_.remove(name);
+  unlink(file);
+}
+
+void MemoryFiles::unlink(DraftFile& file) {
+  if (--file.links == 0) std::pmr::polymorphic_allocator<>(&arena_).delete_object(&file);
 }
 
 }  // namespace layerkit

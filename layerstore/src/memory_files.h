@@ -9,6 +9,7 @@
 
 #include "draft_arena.h"
 #include "draft_files.h"
+#include "file_names.h"
 #include "layerkit/layerstore/tar.h"
 #include "tally.h"
 
@@ -41,7 +42,7 @@ class MemoryFiles final : public DraftFiles {
  public:
   /// `extents`: where the contents are of what is created now.
   MemoryFiles(DraftArena& arena, std::function<std::vector<TarExtent>()> extents)
-      : arena_(arena), extents_(std::move(extents)) {}
+      : arena_(arena), extents_(std::move(extents)), names_(arena) {}
 
   bool make_dir(DraftDir& dir) override;
   void remove_dir(DraftDir& dir) override;
@@ -74,17 +75,22 @@ class MemoryFiles final : public DraftFiles {
   void report(const Context& context) override { lost_xattrs_.report(context); }
 
  private:
-  using Names = std::pmr::map<std::pmr::string, DraftFile*, std::less<>>;
+  using Aside = std::pmr::map<std::pmr::string, DraftFile*, std::less<>>;
 
   void need(DraftDir& dir);
   DraftFile& make(const Entry& entry);
   void set_attributes(DraftFile& file, const Entry& entry);
-  bool add_name(Names& names, std::string_view name, DraftFile& file);
-  void drop_name(Names& names, Names::iterator at);
+  bool add_name(DraftDir& dir, std::string_view name, DraftFile& file);
+  void drop_name(FileName& name);
+  void keep_aside(const RelPath& path, DraftFile& file);
+  void drop_aside(Aside::iterator at);
+  void unlink(DraftFile& file);
+  DraftFile& file_at(DraftDir& dir, std::string_view name) { return *names_.find(dir, name)->file; }
 
   DraftArena& arena_;
   std::function<std::vector<TarExtent>()> extents_;
-  Names aside_{&arena_};
+  FileNames names_;
+  Aside aside_{&arena_};
   std::uint64_t files_ = 0;  ///< made so far
   Tally lost_xattrs_{"user extended attributes that no file system can store were dropped"};
 };

@@ -1,22 +1,23 @@
 #include "layerkit/layerstore/same_contents.h"
 
-#include <algorithm>
 #include <cstddef>
-#include <vector>
+#include <cstring>
+#include <memory>
+#include <span>
 
 namespace layerkit {
 
 bool same_contents(ByteSource& a, ByteSource& b) {
+  // Most files are small: what is not read is not touched.
   constexpr std::size_t kChunk = std::size_t{64} << 10;
-  std::vector<std::byte> of_a(kChunk);
-  std::vector<std::byte> of_b(kChunk);
+  const auto memory = std::make_unique_for_overwrite<std::byte[]>(2 * kChunk);
+  const auto of_a = std::span(memory.get(), kChunk);
+  const auto of_b = std::span(memory.get() + kChunk, kChunk);
   for (;;) {
     const std::size_t got = read_full(a, of_a);
     if (read_full(b, of_b) != got) return false;
     if (got == 0) return true;
-    if (!std::equal(of_a.begin(), of_a.begin() + static_cast<std::ptrdiff_t>(got), of_b.begin())) {
-      return false;
-    }
+    if (std::memcmp(of_a.data(), of_b.data(), got) != 0) return false;
   }
 }
 

@@ -67,28 +67,36 @@ class UnionView final : public LayerTree {
   std::optional<Entry> lookup(const RelPath& path) const override {
     auto found = find(path);
     if (!found) return std::nullopt;
+    const std::lock_guard lock(mutex_);
+    last_ = {path, found->first, found->second.is_directory()};
     return std::move(found->second);
   }
 
   std::vector<std::string> list(const RelPath& path) const override;
 
   std::unique_ptr<ByteSource> open(const RelPath& path) const override {
-    const auto found = find(path);
-    if (!found || found->first == nullptr) {
-      fail(Errc::NotFound, "reading {}: no such file", quoted(path.absolute()));
-    }
-    return found->first->open(path);
+    const auto owner = owner_of(path);
+    if (!owner) fail(Errc::NotFound, "reading {}: no such file", quoted(path.absolute()));
+    return owner->layer->open(path);
   }
 
   std::optional<FileIdentity> identity(const RelPath& path) const override {
-    const auto found = find(path);
-    if (!found || found->first == nullptr || found->second.is_directory()) return std::nullopt;
-    return found->first->identity(path);
+    const auto owner = owner_of(path);
+    if (!owner || owner->is_directory) return std::nullopt;
+    return owner->layer->identity(path);
   }
 
  private:
   using Found = std::pair<const LayerTree*, Entry>;
 
+  /// Which layer gives what is seen at a path.
+  struct Owner {
+    RelPath path;
+    const LayerTree* layer = nullptr;
+    bool is_directory = false;
+  };
+
+  std::optional<Owner> owner_of(const RelPath& path) const;
   std::optional<Found> find(const RelPath& path) const;
   Found find_root() const;
   Hides hides(const RelPath& directory_path) const;
@@ -98,6 +106,9 @@ class UnionView final : public LayerTree {
   std::vector<std::shared_ptr<const LayerTree>> layers_;  ///< top first
   Shows shows_;
   mutable MergedDirs known_;
+  mutable std::mutex mutex_;
+  /// Of what was found last: whoever looks something up often asks for more of it.
+  mutable Owner last_;
 };
 
 std::shared_ptr<const MergedDir> merged_child(const MergedDir& parent, std::string_view name) {
@@ -176,6 +187,17 @@ std::optional<UnionView::Found> UnionView::find(const RelPath& path) const {
 Hides UnionView::hides(const RelPath& directory_path) const {
   const bool tells = shows_ == Shows::Layer && directory(directory_path)->hides_lower;
   return tells ? Hides::Below : Hides::Nothing;
+}
+
+/// nullopt where there is nothing, and for a root that no layer has.
+std::optional<UnionView::Owner> UnionView::owner_of(const RelPath& path) const {
+  {
+    const std::lock_guard lock(mutex_);
+    if (last_.layer != nullptr && last_.path == path) return last_;
+  }
+  const auto found = find(path);
+  if (!found || found->first == nullptr) return std::nullopt;
+  return Owner{path, found->first, found->second.is_directory()};
 }
 
 std::vector<std::string> UnionView::list(const RelPath& path) const {

@@ -15,14 +15,11 @@ struct DraftName {
   DraftFile* file = nullptr;
 };
 
-/// The names of a finished draft's directory, sorted by their bytes.
+/// The names of a finished draft's directory, sorted by their bytes. REQUIRES: sort_file_names.
 class DraftNames {
  public:
   explicit DraftNames(const DraftDir& dir)
-      : dir_(dir),
-        child_(dir.children.begin()),
-        file_(dir.files.begin()),
-        hidden_(dir.special.begin()) {}
+      : dir_(dir), child_(dir.children.begin()), file_(dir.files), hidden_(dir.special.begin()) {}
 
   /// False at the end.
   bool next(DraftName& name) {
@@ -33,11 +30,11 @@ class DraftNames {
     // A name is in one of them only.
     name = {};
     if (child_ != dir_.children.end()) offer({child_->first, child_->second, nullptr}, name);
-    if (file_ != dir_.files.end()) offer({file_->first, nullptr, file_->second}, name);
+    if (file_ != nullptr) offer({file_->name, nullptr, file_->file}, name);
     if (hidden_ != dir_.special.end()) offer({hidden_->first, nullptr, nullptr}, name);
     if (name.name.empty()) return false;
     if (name.dir != nullptr) ++child_;
-    if (name.file != nullptr) ++file_;
+    if (name.file != nullptr) file_ = file_->next;
     if (name.dir == nullptr && name.file == nullptr) ++hidden_;
     return true;
   }
@@ -49,7 +46,7 @@ class DraftNames {
 
   const DraftDir& dir_;
   decltype(DraftDir::children)::const_iterator child_;
-  decltype(DraftDir::files)::const_iterator file_;
+  const FileName* file_;
   decltype(DraftDir::special)::const_iterator hidden_;
 };
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "erofs/erofs_image.h"
+#include "file_names.h"
 #include "layerkit/base/error.h"
 #include "layerkit/base/file.h"
 #include "outline_tree.h"
@@ -35,12 +36,16 @@ ErofsIndexed write_erofs_index(ByteSource& tar,
                                const ErofsIndexOptions& options) {
   check(index, options);
   const LayerTree* below = lower.get();
-  auto tree = std::make_shared<OutlineTree>(std::move(lower), bytes, std::move(temporary), context);
-  tree->read(tar, options.limits, options.format);
-  ErofsImage image(index, tree->arena(), below, bytes, options, context);
-  ErofsIndexFacts facts = image.write(tree->root());
-  facts.hides_everything_below = tree->hides_everything_below();
-  facts.content_bytes = tree->content_bytes();
+  auto tree = std::make_shared<OutlineTree>(std::move(lower), bytes, std::move(temporary));
+  ErofsIndexFacts facts;
+  tree->read(tar, context, options.limits, options.format,
+             [&](LayerApplier& layer, DraftArena& arena) {
+               sort_file_names(layer.root(), [&arena] { arena.tidy(); });
+               ErofsImage image(index, arena, below, bytes, options, context);
+               facts = image.write(layer.root());
+               facts.hides_everything_below = layer.hides_everything_below();
+               facts.content_bytes = layer.content_bytes();
+             });
   return {std::move(tree), facts};
 }
 

@@ -21,7 +21,8 @@ using TarBytes =
 /// tar is read to its end, its contents are passed over and read through `bytes` when they are
 /// asked for. The tree is the one that DiffWriter would write, and so are its errors; needs no
 /// privileges. An opaque root has Hides::Below. What of the tree does not fit into 256 KiB of
-/// memory lies in a nameless file in `temporary`, a directory.
+/// memory lies in a nameless file in `temporary`, a directory, in the order of a walk: one through
+/// the tree reads each page of it about once.
 std::shared_ptr<const LayerTree> outline_layer(ByteSource& tar,
                                                std::shared_ptr<const LayerTree> lower,
                                                TarBytes bytes,
