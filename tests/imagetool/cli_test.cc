@@ -154,7 +154,7 @@ TEST(CliTest, CheckSaysInOneLineThatAllIsWell) {
   const std::string root = "--root " + dir.path("s") + " ";
   EXPECT_EQ(run(root + "check").exit_code, 1);
   EXPECT_FALSE(stat_at(dir.fd(), "s")) << "a check makes no store";
-  EXPECT_EQ(run(root + "images -q").exit_code, 0);
+  EXPECT_EQ(run(root + "info").exit_code, 0);
   EXPECT_EQ(run(root + "check").output, "No findings.\n");
   EXPECT_EQ(run(root + "check --deep").exit_code, 0);
   const auto report = nlohmann::json::parse(run(root + "check --deep --format json").output);
@@ -165,7 +165,7 @@ TEST(CliTest, CheckSaysInOneLineThatAllIsWell) {
 TEST(CliTest, CheckReportsAndRepairsForPeopleAndPrograms) {
   const testing::TempDir dir;
   const std::string root = "--root " + dir.path("s") + " ";
-  EXPECT_EQ(run(root + "images -q").exit_code, 0);
+  EXPECT_EQ(run(root + "info").exit_code, 0);
   make_dirs(dir.path("s/overlay2/str\nay"), 0755);
   const CommandResult text = run(root + "check");
   EXPECT_EQ(text.exit_code, 1);
