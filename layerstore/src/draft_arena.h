@@ -43,7 +43,7 @@ class DraftArena final : public std::pmr::memory_resource {
   /// Pages of files that the process may have mapped before the arena lets go of its own; in any
   /// case the arena may have so many.
   static constexpr std::uint64_t kMaxResident = std::uint64_t{16} << 20;
-  static constexpr std::uint64_t kLeastResident = std::uint64_t{8} << 20;
+  static constexpr std::uint64_t kLeastResident = std::uint64_t{4} << 20;
 
   void* do_allocate(std::size_t bytes, std::size_t alignment) override;
   void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override;

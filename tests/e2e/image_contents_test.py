@@ -188,7 +188,7 @@ class ImageContentsTest(image_fixture.ImageTestCase):
         os.chmod(image, 0o644)
         out = self.temporary + "/out.tar"
         self.assert_fails(self.as_nobody("rm-path", image, "lib", "-t", "docker-archive:" + out, check=False),
-                          "'/lib'", "would change")
+                          "'/lib'", "layer 2 would have it again")
         self.assertFalse(os.path.exists(out))
 
     def test_drop_and_rebase(self):
