@@ -89,9 +89,8 @@ TEST_F(NetworkAheadTest, IsANewOneWithItsLoopbackUp) {
   ASSERT_TRUE(network);
   EXPECT_NE(inode_of(network.get()), own_network());
   EXPECT_EQ(::fcntl(network.get(), F_GETFD), FD_CLOEXEC);
-  const int result = in_child([&] {
-    return ::setns(network.get(), CLONE_NEWNET) == 0 && is_loopback_up() ? 0 : 1;
-  });
+  const int result = in_child(
+      [&] { return ::setns(network.get(), CLONE_NEWNET) == 0 && is_loopback_up() ? 0 : 1; });
   EXPECT_EQ(result, 0);
   EXPECT_FALSE(has_children());
 }
