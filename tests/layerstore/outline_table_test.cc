@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "layer_outlines.h"
-#include "memory_files.h"
 #include "layerkit/layerstore/tree_reader.h"
+#include "memory_files.h"
 #include "temp_dir.h"
 
 namespace layerkit::testing {
